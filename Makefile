@@ -1,0 +1,68 @@
+# Every target sets itself up: nothing but Python 3.11+ and make is needed beforehand (and a C compiler for speed).
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ENVIRONMENT := $(PYTHON) scripts/environments.py
+DEV := .venv-dev/bin
+# The mqtt.js tests run where test-packages could install it.
+JS = RMQ_INTEROP_JS=$$(test -d tests/integration/interop/js/node_modules/mqtt && echo 1)
+# Further arguments of the program a target runs: make run ARGS="--set mqtt.max_sessions=10", make test ARGS="-k retain"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast test-compiled test-interop fuzz lint format bench wheel contracts clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## Install rmq into .venv (compiled where a C compiler is there) and run node 1 on 127.0.0.1:1883
+	@$(ENVIRONMENT) run
+	@exec .venv/bin/rmq-node --id 1 $(ARGS)
+
+test: test-packages dev ## Run all tests, then unit and conformance tests again on the compiled wheel
+	$(JS) $(DEV)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory test-compiled
+
+test-fast: dev ## Run the tests that need neither patience nor foreign programs
+	$(DEV)/python -m pytest -m "not slow and not fuzz and not interop_js" $(ARGS)
+
+test-compiled: ## Run unit and conformance tests on the installed, compiled wheel
+	@$(ENVIRONMENT) compiled
+	scripts/test_compiled.sh $(ARGS)
+
+test-interop: test-packages dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mqtt.js, mosquitto's clients)
+	$(JS) $(DEV)/python -m pytest tests/integration/interop $(ARGS)
+
+fuzz: dev ## Run the fuzz tests at full length
+	$(DEV)/python -m pytest -m fuzz $(ARGS)
+
+lint: dev ## Check style, types and layers
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+format: dev ## Rewrite the sources in the project's style
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+bench: test-packages ## Compare the compiled broker with mosquitto and write docs/benchmarks.md
+	@$(ENVIRONMENT) bench
+	.venv-bench/bin/python tests/bench/compare.py $(ARGS)
+
+wheel: ## Build the wheel into dist/ (RMQ_COMPILE=1: compiled or fail; RMQ_COMPILE=0: plain)
+	@$(ENVIRONMENT) wheel dist
+
+contracts: ## Extract tests/contracts from the API documents in SEEDS (default ../shared/seeds)
+	$(PYTHON) -m scripts.extract_contracts $(or $(SEEDS),../shared/seeds) tests/contracts
+
+clean: ## Remove everything that was built or installed here (data/ stays)
+	rm -rf .venv .venv-dev .venv-compiled .venv-bench build dist rmq.egg-info .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache tests/integration/interop/js/node_modules
+	find rmq cluster http_api plugins tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: dev test-packages
+dev:
+	@$(ENVIRONMENT) dev
+
+test-packages:
+	@scripts/test_packages.sh

@@ -1,0 +1,23 @@
+"""rmq: an MQTT broker; this package is the engine of one node, complete alone.
+
+High to low, each importing only what stands below it (pyproject.toml has the rule, tests/architecture checks it):
+
+cli         rmq-node: flags and configuration, then a node
+node        the composition root: builds all parts, starts and stops them, minds signals
+net         sockets: the reactor, listeners, connections, byte layers
+engine      clients and their sessions: connect, subscribe, disconnect, timers, limits, and the ports to others
+storage     operations on what is kept, and the state they change (records and state are hot)
+flow        hot: packets in, messages routed, deliveries out
+hooks       the list of hook points, the chains of handlers (hot), their verdicts
+routing     hot: topic filters to subscribers, retained messages by topic
+session     hot: what the broker keeps for one client
+metrics     counters (hot), the one table of their names, statistics and rates
+mqtt        hot: the protocol's packets, decoded and encoded, as MQTT 3.1, 3.1.1 and 5.0 have them
+
+Beside them: config (files, environment and flags become settings), log (one set-up for all logging), build_info
+(compiled or not), and bench (rmq-bench, the load tool, a program of its own).
+
+Hot modules are plain synchronous Python that mypyc compiles when a wheel is built; pyproject.toml lists them.
+"""
+
+__version__ = "0.1.0"

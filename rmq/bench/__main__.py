@@ -1,0 +1,5 @@
+"""`python -m rmq.bench` is rmq-bench."""
+
+from rmq.bench.cli import main
+
+main()

@@ -1,0 +1,129 @@
+"""rmq-node: read the configuration, then run a node or only check it."""
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rmq import __version__
+from rmq.build_info import build_description
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from rmq.config import Override, Settings
+
+EXIT_BAD_CONFIG = 2
+
+
+def _run_node(settings: "Settings") -> int:
+    from rmq.node import run
+
+    return run(settings)
+
+
+def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
+    return None
+
+
+@dataclass(frozen=True)
+class NodeCommand:
+    """What the command line stands on; tests pass their own as the click context's object."""
+
+    run: "Callable[[Settings], int]" = _run_node
+    plugin_models: "Callable[[], Mapping[str, type[BaseModel]] | None]" = _known_plugin_models
+
+
+def version_line() -> str:
+    return f"rmq-node {__version__}, {build_description()}, Python {platform.python_version()}"
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(version_line())
+        context.exit()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--id", "node_id", metavar="N", help="Number of this node (node.id).")
+@click.option(
+    "-f",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Main configuration file. Default: $RMQ_CONFIG, else ./etc/rmq.toml if it is there.",
+)
+@click.option("--data-dir", metavar="DIR", help="Where the node keeps its data (node.data_dir).")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (log.level).")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set any key, e.g. listener.tcp.external.addr=127.0.0.1:1884 or plugins.<name>.<key>=…; repeatable.",
+)
+@click.option("--check", is_flag=True, help="Check the configuration, print what is in effect as TOML, and leave.")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version and leave.",
+)
+@click.pass_context
+def main(
+    context: click.Context,
+    node_id: str | None,
+    config_file: Path | None,
+    data_dir: str | None,
+    log_level: str | None,
+    assignments: tuple[str, ...],
+    check: bool,
+) -> None:
+    """Run one node of the rmq MQTT broker."""
+    from rmq.config import ConfigError, check_plugins, effective_toml, load
+
+    command = context.obj if isinstance(context.obj, NodeCommand) else NodeCommand()
+    try:
+        overrides = _overrides(assignments, {"id": node_id, "data_dir": data_dir, "log_level": log_level})
+        settings = load(config_file, environ=os.environ, overrides=overrides)
+        models = command.plugin_models()
+        plugins = check_plugins(settings, models) if models is not None else {}
+        if check:
+            click.echo(effective_toml(settings, plugins), nl=False)
+            return
+        exit_code = command.run(settings)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"rmq-node: {problem}", err=True)
+        sys.exit(EXIT_BAD_CONFIG)
+    sys.exit(exit_code)
+
+
+def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "list[Override]":
+    """The flags in the order they win: a flag with a key of its own is more particular than --set."""
+    from rmq.config import ConfigError, Override, Problem
+
+    overrides: list[Override] = []
+    problems: list[Problem] = []
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if equals and key:
+            overrides.append(Override("--set", key, value))
+        else:
+            problems.append(Problem("--set", assignment, "write it as KEY=VALUE"))
+    if problems:
+        raise ConfigError(problems)
+    keys = {"id": "node.id", "data_dir": "node.data_dir", "log_level": "log.level"}
+    for name, key in keys.items():
+        value_given = flags[name]
+        if value_given is not None:
+            overrides.append(Override(f"--{name.replace('_', '-')}", key, value_given))
+    return overrides

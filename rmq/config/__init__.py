@@ -1,0 +1,33 @@
+"""Configuration: files, environment and flags become one frozen `Settings`, or a `ConfigError` with every problem.
+
+units      how durations, sizes, addresses and rates are written
+model      the sections of rmq.toml, and `Settings`
+listeners  the keys of `[listener.<kind>.<name>]`
+origins    which file, variable or flag a value came from
+sources    read files, environment and flags into one raw table
+validate   raw tables against a model, with errors people can act on
+load       the way from all sources to `Settings`
+render     the effective configuration as TOML, secrets masked
+"""
+
+from rmq.config.listeners import ListenerSettings
+from rmq.config.load import load
+from rmq.config.model import Settings
+from rmq.config.origins import ConfigError, Origin, Override, Problem
+from rmq.config.render import effective_toml
+from rmq.config.units import Address, Rate
+from rmq.config.validate import check_plugins
+
+__all__ = [
+    "Address",
+    "ConfigError",
+    "ListenerSettings",
+    "Origin",
+    "Override",
+    "Problem",
+    "Rate",
+    "Settings",
+    "check_plugins",
+    "effective_toml",
+    "load",
+]

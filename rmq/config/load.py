@@ -1,0 +1,135 @@
+"""From files, environment and flags to one frozen `Settings`; every problem is reported, not only the first."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rmq.config.listeners import DEFAULT_ADDRESS, DEFAULT_LISTENER
+from rmq.config.model import PluginsSettings, Settings, plugins_folder
+from rmq.config.origins import ConfigError, Origins, Override, Problem, Sources
+from rmq.config.sources import RawTable
+from rmq.config.validate import dotted, validate
+
+DEFAULT_FILE = Path("etc/rmq.toml")
+
+
+def load(
+    config_file: Path | None = None, *, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()
+) -> Settings:
+    """Defaults, then the plugins' files, the main file, the environment and flags; the later one wins.
+
+    Without `config_file` the variable RMQ_CONFIG names it, then ./etc/rmq.toml is taken if it is there.
+    """
+    environ = environ if environ is not None else {}
+    path = _find(config_file, environ)
+    # The plugins' files are read first, and where they are may be said by any source: hence two passes.
+    first = _read(path, environ, overrides, ())
+    plugin_files, dir_problems = _plugin_files(path, first)
+    raw = _read(path, environ, overrides, plugin_files)
+    raw.problems += dir_problems
+    if any(problem.where == str(path) for problem in raw.problems):
+        raise ConfigError(raw.problems)  # without the main file everything else would only look wrong
+    plugin_configs = _take_plugin_tables(raw)
+    _fill_default_listener(raw)
+    problems = list(raw.problems)
+    sources = Sources(path, plugin_configs, raw.origins)
+    try:
+        settings = validate(Settings, raw.values, raw.origins, context=sources)
+    except ConfigError as error:
+        raise ConfigError(problems + list(error.problems)) from None
+    problems += _address_clashes(settings, raw.origins)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _find(config_file: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if config_file is not None:
+        return config_file
+    if environ.get("RMQ_CONFIG"):
+        return Path(environ["RMQ_CONFIG"])
+    try:
+        return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    except OSError:
+        return DEFAULT_FILE  # it can't be looked at: reading it will say why, instead of running without it
+
+
+def _read(
+    path: Path | None, environ: Mapping[str, str], overrides: Sequence[Override], plugin_files: Sequence[Path]
+) -> RawTable:
+    raw = RawTable()
+    for plugin_file in plugin_files:
+        raw.add_file(plugin_file, under=("plugins", plugin_file.stem))
+    if path is not None:
+        raw.add_file(path)
+    raw.add_environment(environ)
+    raw.add_overrides(overrides)
+    return raw
+
+
+def _plugin_files(path: Path | None, raw: RawTable) -> tuple[list[Path], list[Problem]]:
+    """The TOML files of the plugins' folder. A folder that was asked for must be there; the default one need not."""
+    default = PluginsSettings().dir
+    configured = raw.table("plugins").get("dir", default)
+    if not isinstance(configured, str) or "\0" in configured:
+        return [], []  # validation says so
+    folder = plugins_folder(configured, path)
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".toml" and not file.name.startswith(".")), []
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and configured == default:
+            return [], []
+        origin = raw.origins.get(("plugins", "dir"))
+        where = origin.name if origin is not None else ""
+        return [], [Problem(where, "plugins.dir", f"{folder} can't be read: {error.strerror or error}")]
+
+
+def _take_plugin_tables(raw: RawTable) -> dict[str, dict[str, object]]:
+    """Tables under [plugins] are the plugins' own; what isn't a table stays for our model to judge."""
+    section = raw.values.get("plugins")
+    if not isinstance(section, dict):
+        return {}
+    tables = {str(name): value for name, value in section.items() if isinstance(value, dict)}
+    own_keys = set(PluginsSettings.model_fields)
+    for name in list(tables):
+        if name in own_keys:
+            del tables[name]  # `[plugins.dir]` is a mistake, not a plugin
+        else:
+            del section[name]
+    return tables
+
+
+def _fill_default_listener(raw: RawTable) -> None:
+    """No listener at all: the default one. The default one without an address: the default address."""
+    listeners = raw.values.setdefault("listener", {})
+    if not isinstance(listeners, dict):
+        return
+    named = listeners.setdefault("tcp", {}) if not listeners or "tcp" in listeners else {}
+    if not isinstance(named, dict):
+        return
+    if not named:
+        named[DEFAULT_LISTENER] = {}
+    table = named.get(DEFAULT_LISTENER)
+    if isinstance(table, dict):
+        table.setdefault("addr", str(DEFAULT_ADDRESS))
+
+
+def _address_clashes(settings: Settings, origins: Origins) -> list[Problem]:
+    problems = []
+    seen = list(settings.listeners.items())
+    for position, (name, listener) in enumerate(seen):
+        for earlier_name, earlier in seen[:position]:
+            if not listener.addr.clashes_with(earlier.addr):
+                continue
+            # Sharing a port between a wildcard and one interface works when both ask for it; one address never does.
+            if listener.addr != earlier.addr and listener.reuseport and earlier.reuseport:
+                continue
+            key = ("listener", *name.split(".", 1), "addr")
+            origin = origins.nearest(key)
+            problems.append(
+                Problem(
+                    origin.name if origin is not None else "",
+                    dotted(key),
+                    f"{listener.addr} is taken by listener.{earlier_name} ({earlier.addr})",
+                )
+            )
+    return problems

@@ -1,0 +1,190 @@
+"""The sections of rmq.toml and the one frozen `Settings` they add up to."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, field_validator
+
+from rmq.config.listeners import DEFAULT_ADDRESS, DEFAULT_LISTENER, Count, ListenerSettings
+from rmq.config.origins import Key, Origin, Sources
+from rmq.config.section import Section
+from rmq.config.units import MIB, ByteSize, Duration, WholeSeconds
+from rmq.config.validate import validate
+
+M = TypeVar("M", bound=BaseModel)
+
+LogTarget = Literal["console", "file", "both", "off"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+SharedStrategy = Literal[
+    "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic"
+]
+
+_LISTENER_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _only_placeholders(*known: str) -> AfterValidator:
+    def check(value: str) -> str:
+        for placeholder in re.findall(r"\{[^}]*\}", value):
+            if placeholder not in known:
+                raise ValueError(f"{placeholder} is unknown; only {' and '.join(known)} can be used here")
+        if not value or "\0" in value:
+            raise ValueError("must not be empty" if not value else "must not hold U+0000")
+        return value
+
+    return AfterValidator(check)
+
+
+def _spell_level(value: object) -> object:
+    if isinstance(value, str):
+        value = value.lower()
+        return "warning" if value == "warn" else value
+    return value
+
+
+PathWithId = Annotated[str, _only_placeholders("{id}")]
+ConfigPath = Annotated[str, _only_placeholders("{config_dir}")]
+Names = Annotated[tuple[str, ...], Field(strict=False)]  # TOML has lists; ours must not change
+
+
+class NodeSettings(Section):
+    """[node]"""
+
+    id: Annotated[int, Field(ge=1, le=4_294_967_295)] = 1
+    data_dir: PathWithId = "./data/{id}"
+
+
+class LogSettings(Section):
+    """[log]"""
+
+    to: LogTarget = "console"
+    level: Annotated[LogLevel, BeforeValidator(_spell_level)] = "info"
+    format: LogFormat = "text"
+    dir: PathWithId = "./log"
+    file: PathWithId = "rmq-{id}.log"
+
+
+class PluginsSettings(Section):
+    """[plugins]; the tables below it, one per plugin, belong to the plugins' own models."""
+
+    dir: ConfigPath = "{config_dir}/plugins"
+    default_startups: Names = ("rmq-acl", "rmq-sys-topic")
+
+    @field_validator("default_startups")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is listed more than once")
+        return names
+
+
+class HooksSettings(Section):
+    """[hooks]"""
+
+    time_budget: Duration = 0.1
+
+
+class MqttSettings(Section):
+    """[mqtt]: what holds for the whole node rather than for one listener."""
+
+    max_sessions: Count = 0
+    allow_multiple_matches: bool = False
+    shared_subscription_strategy: SharedStrategy = "round_robin"
+
+
+class RetainSettings(Section):
+    """[retain]"""
+
+    max_retained_messages: Count = 0
+    max_payload_size: ByteSize = 1 * MIB
+    retained_message_ttl: WholeSeconds = 0
+
+
+def plugins_folder(configured: str, config_file: Path | None) -> Path:
+    """Where the plugins' files are; {config_dir} is the folder of the main file, ./etc when there is none."""
+    config_dir = config_file.parent if config_file is not None else Path("etc")
+    return Path(configured.replace("{config_dir}", str(config_dir))).expanduser()
+
+
+def _default_tcp() -> dict[str, ListenerSettings]:
+    return {DEFAULT_LISTENER: ListenerSettings(addr=DEFAULT_ADDRESS)}
+
+
+class ListenerTables(Section):
+    """[listener.<kind>.<name>]"""
+
+    tcp: dict[str, ListenerSettings] = Field(default_factory=_default_tcp)
+
+    @field_validator("tcp")
+    @classmethod
+    def _names_fit_a_key(cls, listeners: dict[str, ListenerSettings]) -> dict[str, ListenerSettings]:
+        for name in listeners:
+            if _LISTENER_NAME.fullmatch(name) is None:
+                raise ValueError(f"the listener name {name!r} may hold letters, digits, _ and - only")
+        return listeners
+
+
+class Settings(Section):
+    """The whole configuration of one node. `load` makes it; `Settings()` is the embedded default."""
+
+    node: NodeSettings = NodeSettings()
+    log: LogSettings = LogSettings()
+    plugins: PluginsSettings = PluginsSettings()
+    hooks: HooksSettings = HooksSettings()
+    mqtt: MqttSettings = MqttSettings()
+    retain: RetainSettings = RetainSettings()
+    listener: ListenerTables = ListenerTables()
+
+    _sources: Sources = PrivateAttr(default_factory=Sources)
+
+    def model_post_init(self, context: object) -> None:
+        if isinstance(context, Sources):
+            self._sources = context
+
+    @property
+    def config_file(self) -> Path | None:
+        """The main file that was read; None when the node runs on its embedded defaults."""
+        return self._sources.config_file
+
+    @property
+    def data_path(self) -> Path:
+        return self._path(self.node.data_dir)
+
+    @property
+    def log_path(self) -> Path:
+        return self._path(self.log.dir) / self.log.file.replace("{id}", str(self.node.id))
+
+    @property
+    def plugins_path(self) -> Path:
+        return plugins_folder(self.plugins.dir, self.config_file)
+
+    @property
+    def listeners(self) -> dict[str, ListenerSettings]:
+        """The enabled listeners by full name, such as "tcp.external"."""
+        return {f"tcp.{name}": listener for name, listener in self.listener.tcp.items() if listener.enable}
+
+    @property
+    def configured_plugins(self) -> tuple[str, ...]:
+        """Names of the plugins any source has values for, started or not."""
+        return tuple(self._sources.plugin_configs)
+
+    def plugin_config(self, name: str) -> dict[str, object]:
+        """What is configured for one plugin, not validated; empty when nothing is."""
+        return dict(self._sources.plugin_configs.get(name, {}))
+
+    def plugin_settings(self, name: str, model: type[M]) -> M:
+        """One plugin's configuration as its own model; ConfigError names every wrong key with its origin."""
+        return validate(model, self.plugin_config(name), self._sources.origins, prefix=("plugins", name))
+
+    def origin(self, *key: str) -> Origin | None:
+        """Where a value was set, e.g. `origin("node", "id")`; None for a default."""
+        return self._sources.origins.get(key)
+
+    def origin_near(self, key: Key) -> Origin | None:
+        """Where a person would look for `key`, even when it has its default."""
+        return self._sources.origins.nearest(key)
+
+    def _path(self, text: str) -> Path:
+        return Path(text.replace("{id}", str(self.node.id))).expanduser()

@@ -1,0 +1,168 @@
+"""The broker of one node: owns the state and the tables, and offers what listeners, plugins and management call."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import structlog
+
+from rmq.engine.client_registry import ClientRegistry
+from rmq.engine.ports import ClusterPort
+from rmq.engine.solo import SoloPort
+from rmq.engine.timers import Timer, TimerWheel
+from rmq.flow import inbound
+from rmq.flow.context import FlowContext
+from rmq.flow.ports import FlowPorts
+from rmq.flow.publish import route
+from rmq.hooks.async_runner import AsyncRunner
+from rmq.hooks.chains import HookChains
+from rmq.metrics.counters import Counters
+from rmq.metrics.gauges import Stats
+from rmq.mqtt import codes
+from rmq.mqtt.message import Message
+from rmq.routing.retained_trie import RetainedTrie
+from rmq.routing.router import Router
+from rmq.session.channel import CLOSING, Channel
+from rmq.session.session import Session
+from rmq.storage.state import State
+
+log = structlog.get_logger(__name__)
+
+Spawn = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+class BrokerOptions:
+    """Options of a node that aren't a listener's; 0 means no limit."""
+
+    def __init__(self) -> None:
+        self.node_id = 1
+        self.max_sessions = 0
+        self.max_retained = 0
+        self.max_retained_payload = 0
+        self.retained_ttl_s = 0
+        self.allow_multiple_matches = False
+        self.shared_subscription_strategy = "round_robin"
+
+
+class Broker:
+    """Everything of one node's engine. All calls come from the one trio thread.
+
+    ``clock`` gives seconds since 1970 and never goes back; ``spawn`` runs an async function in the node's nursery;
+    ``flush`` is set by ``net``: it sends what was written outside of a reactor turn.
+    """
+
+    def __init__(
+        self,
+        options: BrokerOptions,
+        chains: HookChains,
+        counters: Counters,
+        runner: AsyncRunner,
+        clock: Callable[[], float],
+        ports: FlowPorts,
+    ) -> None:
+        self.options = options
+        self.node_id = options.node_id
+        self.chains = chains
+        self.counters = counters
+        self.runner = runner
+        self.clock = clock
+        self.stats = Stats()
+        router = Router(options.allow_multiple_matches, strategy=options.shared_subscription_strategy)
+        self.ctx = FlowContext(router, RetainedTrie(), counters, chains, ports)
+        self.ctx.now = clock()
+        self.state = State(self.ctx, options.max_retained, options.max_retained_payload)
+        self.cluster: ClusterPort = SoloPort(self.state)
+        self.registry = ClientRegistry()
+        self.timers = TimerWheel(self.ctx.now)
+        self.keepalive_timers: dict[Channel, Timer] = {}
+        self.session_timers: dict[str, Timer] = {}
+        self.will_timers: dict[str, Timer] = {}
+        self.spawn: Spawn = _no_nursery
+        self.flush: Callable[[], None] = _nothing
+
+    def touch_clock(self) -> float:
+        """Bring the flow's time up to date; done before anything that didn't come from the reactor."""
+        self.ctx.now = self.clock()
+        return self.ctx.now
+
+    def publish(self, message: Message) -> int:
+        """Publish for the node itself, a will, a plugin or the API; returns how many sessions matched.
+
+        -1 means that it is stored, and delivered, later.
+        """
+        return route(self.ctx, message, None, 0)
+
+    def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:
+        """Pause a channel while ``work`` runs in a task; then do what it returned, and go on with what is behind."""
+        channel.paused = True
+
+        async def run() -> None:
+            then: Callable[[], None] | None = None
+            try:
+                then = await work()
+            except Exception:
+                self.report_bug(channel, "while a packet waited for a hook")
+            self.touch_clock()
+            channel.paused = False
+            try:
+                if then is not None and channel.state < CLOSING:
+                    then()
+                if channel.state < CLOSING and not channel.paused:
+                    inbound.resume(self.ctx, channel)
+                    if not channel.paused:
+                        channel.transport.resume_reading()
+            except Exception:
+                self.report_bug(channel, "in a packet that had waited")
+            self.flush()
+
+        self.spawn(run)
+
+    def report_bug(self, channel: Channel | None, where: str) -> None:
+        """Log the exception being handled with its context, count it, and give up the one connection it is about."""
+        self.counters.internal_errors += 1
+        info = None if channel is None else channel.info
+        log.exception("bug", where=where, client_id=None if info is None else info.client_id)
+        if channel is not None:
+            self.ctx.ports.close(channel, codes.IMPLEMENTATION_SPECIFIC_ERROR, "internal error")
+
+    def advance_timers(self) -> None:
+        """Fire what is due, and send what that wrote."""
+        self.timers.advance(self.touch_clock())
+        self.flush()
+
+    def refresh_stats(self) -> Stats:
+        """The gauges, with those that are only computed on demand brought up to date."""
+        stats = self.stats
+        router = self.ctx.router
+        stats.connections.set(len(self.registry))
+        offline = sum(1 for session in self.state.sessions.values() if session.channel is None)
+        stats.sessions.set(len(self.registry) + offline)
+        stats.subscriptions.set(router.subscription_count)
+        stats.subscriptions_shared.set(router.shared_count)
+        stats.topics.set(router.topics)
+        stats.routes.set(router.topics)
+        stats.retained.set(self.ctx.retained.count)
+        queued = inflight = inbound_qos2 = 0
+        for session in self._sessions():
+            outbound = session.outbound
+            if outbound is not None:
+                inflight += outbound.inflight
+                queued += len(outbound) - outbound.inflight
+            inbound_qos2 += session.inbound_qos2_count()
+        stats.message_queues.set(max(queued, 0))
+        stats.out_inflights.set(inflight)
+        stats.in_inflights.set(inbound_qos2)
+        return stats
+
+    def _sessions(self) -> Iterator[Session]:
+        yield from self.state.sessions.values()
+        for channel in self.registry:
+            session = channel.session
+            if session is not None and not session.persistent:
+                yield session
+
+
+def _nothing() -> None:
+    """Until ``net`` is there nothing can be sent."""
+
+
+def _no_nursery(work: Callable[[], Awaitable[None]]) -> None:
+    raise RuntimeError("the broker isn't running")

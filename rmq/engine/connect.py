@@ -1,0 +1,351 @@
+"""CONNECT: checks, authentication, claim, session, CONNACK; in this order, waiting only where a hook waits."""
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from rmq.engine import disconnect, enhanced_auth, session_end
+from rmq.engine.connection_timers import KeepAlive
+from rmq.flow import deliver
+from rmq.hooks import chains
+from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, LATER, AuthRequest, AuthResult
+from rmq.mqtt import codes
+from rmq.mqtt.encode import encode_connack
+from rmq.mqtt.packets import Connack, Connect
+from rmq.session.channel import CONNECTED, CONNECTING, Channel
+from rmq.session.client_info import ClientInfo
+from rmq.session.session import Session
+from rmq.session.topic_alias import OutboundAliases
+from rmq.storage.records import EndSession, OpenSession
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+RESPONSE_TOPIC_PREFIX: Final = "response/"
+
+
+def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
+    """The first packet of a connection."""
+    counters = broker.counters
+    counters.packets_connect_received += 1
+    counters.client_connect += 1
+    channel.state = CONNECTING
+    channel.version = packet.protocol_level
+    channel.pending_connect = packet
+    channel.request_problem_information = packet.request_problem_information
+    channel.max_packet_size = packet.maximum_packet_size
+    refusal = _check(channel, packet)
+    if refusal is not None:
+        disconnect.close(broker, channel, refusal[0], refusal[1])
+        return
+    info = _client_info(broker, channel, packet)
+    channel.info = info
+    if broker.chains.client_connect.handlers:
+        if broker.chains.client_connect.waits:
+            _connect_hooks_later(broker, channel, packet, info)
+            return
+        result = chains.client_connect(broker.chains, info, packet)
+        if _refused(broker, channel, result):
+            return
+    authenticate(broker, channel, packet, info)
+
+
+def _check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
+    limits = channel.limits
+    if not packet.client_id:
+        if packet.protocol_level == codes.V31 or (packet.protocol_level == codes.V311 and not packet.clean_start):
+            # [MQTT-3.1.3-8]
+            return codes.CLIENT_IDENTIFIER_NOT_VALID, "an empty client id needs a clean session"
+    elif len(packet.client_id) > limits.max_clientid_len:
+        return codes.CLIENT_IDENTIFIER_NOT_VALID, f"client id longer than {limits.max_clientid_len}"
+    if packet.protocol_level != codes.V5 and not _keepalive_fits(channel, packet.keepalive):
+        return codes.CLIENT_IDENTIFIER_NOT_VALID, "keep alive not allowed here"
+    will = packet.will
+    if will is not None:
+        if will.qos > limits.max_qos_allowed:
+            return codes.QOS_NOT_SUPPORTED, "QoS of the will not supported"  # [MQTT-3.2.2-12]
+        if will.retain and not limits.retain_available:
+            return codes.RETAIN_NOT_SUPPORTED, "retain not supported"  # [MQTT-3.2.2-13]
+    return None
+
+
+def _keepalive_fits(channel: Channel, keepalive: int) -> bool:
+    limits = channel.limits
+    if keepalive == 0:
+        return limits.allow_zero_keepalive
+    return limits.min_keepalive <= keepalive <= limits.max_keepalive
+
+
+def _client_info(broker: "Broker", channel: Channel, packet: Connect) -> ClientInfo:
+    host, port, local_port = channel.transport.addresses()
+    client_id = packet.client_id or f"rmq-{secrets.token_hex(12)}"
+    info = ClientInfo(
+        broker.node_id,
+        client_id,
+        packet.username,
+        packet.protocol_level,
+        host,
+        port,
+        channel.limits.listener,
+        local_port,
+    )
+    info.clean_start = packet.clean_start
+    info.keepalive = _keepalive_in_force(channel, packet)
+    info.user_properties = packet.user_properties
+    return info
+
+
+def _keepalive_in_force(channel: Channel, packet: Connect) -> int:
+    keepalive = packet.keepalive
+    if packet.protocol_level != codes.V5 or _keepalive_fits(channel, keepalive):
+        return keepalive
+    limits = channel.limits
+    if keepalive == 0:
+        return limits.max_keepalive
+    return min(max(keepalive, limits.min_keepalive), limits.max_keepalive)
+
+
+def _connect_hooks_later(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    async def work() -> Callable[[], None]:
+        result = await broker.runner.run_decide("client_connect", info, packet)
+
+        def then() -> None:
+            if not _refused(broker, channel, result):
+                authenticate(broker, channel, packet, info)
+
+        return then
+
+    broker.wait(channel, work)
+
+
+def _refused(broker: "Broker", channel: Channel, result: AuthResult | None) -> bool:
+    if result is None or result.verdict not in (DENY, DENY_AND_DISCONNECT):
+        return False
+    disconnect.close(broker, channel, result.reason_code, result.reason_string or codes.REASON_NAMES[result.reason_code])
+    return True
+
+
+def authenticate(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    """Who is it? By AUTH exchange, by the hooks, or anonymous."""
+    if packet.auth_method is not None:
+        enhanced_auth.begin(broker, channel, packet, info)
+        return
+    broker.counters.client_authenticate += 1
+    request = AuthRequest(info, packet.password)
+    if broker.chains.client_authenticate.waits:
+
+        async def work() -> Callable[[], None]:
+            result = await broker.runner.run_decide("client_authenticate", request)
+            return lambda: authenticated(broker, channel, packet, info, result)
+
+        broker.wait(channel, work)
+        return
+    result = None
+    if broker.chains.client_authenticate.handlers:
+        result = chains.client_authenticate(broker.chains, request)
+    authenticated(broker, channel, packet, info, result)
+
+
+def authenticated(
+    broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, result: AuthResult | None
+) -> None:
+    """Act on what authentication said; without an opinion the listener's anonymous switch decides."""
+    if _refused(broker, channel, result):
+        return
+    if result is None or result.verdict != ALLOW:
+        if not channel.limits.allow_anonymous:
+            if packet.username is None:
+                broker.counters.client_auth_anonymous_error += 1
+            disconnect.close(broker, channel, codes.NOT_AUTHORIZED, "not authorized")
+            return
+        if packet.username is None:
+            broker.counters.client_auth_anonymous += 1
+    else:
+        info.superuser = result.superuser
+    _check_will(broker, channel, packet, info)
+
+
+def _check_will(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    will = packet.will
+    if will is None or info.superuser or not broker.chains.message_publish_check_acl.handlers:
+        claim(broker, channel, packet, info)
+        return
+    broker.counters.client_publish_check_acl += 1
+    verdict = chains.message_publish_check_acl(broker.chains, info, will.topic, will.qos, will.retain)
+    if verdict == LATER:
+
+        async def work() -> Callable[[], None]:
+            late = await broker.runner.run_decide(
+                "message_publish_check_acl", info, will.topic, will.qos, will.retain
+            )
+            return lambda: _will_checked(broker, channel, packet, info, late)
+
+        broker.wait(channel, work)
+        return
+    _will_checked(broker, channel, packet, info, verdict)
+
+
+def _will_checked(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, verdict: int) -> None:
+    if verdict in (DENY, DENY_AND_DISCONNECT):
+        disconnect.close(broker, channel, codes.NOT_AUTHORIZED, "not authorized to publish the will")
+        return
+    claim(broker, channel, packet, info)
+
+
+def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    """Become the owner of the client id, wherever it was connected before [MQTT-3.1.4-3]."""
+    broker.cluster.claim(info.client_id, lambda epoch: _claimed(broker, channel, packet, info, epoch))
+
+
+def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int) -> None:
+    if channel.state != CONNECTING:
+        return
+    previous = broker.registry.get(info.client_id)
+    if previous is not None:
+        broker.counters.takeovers += 1
+        disconnect.close(broker, previous, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+    limit = broker.options.max_sessions
+    kept = broker.state.sessions.get(info.client_id)
+    if limit and kept is None and broker.session_count() >= limit:
+        disconnect.close(broker, channel, codes.QUOTA_EXCEEDED, "no room for one more session")
+        return
+    session_present = kept is not None and not packet.clean_start
+    if kept is not None:
+        session_end.cancel_timers(broker, info.client_id)
+        if packet.clean_start:
+            will = kept.will if kept.will_due_at else None
+            session_end.end_session(broker, kept)
+            if will is not None:
+                disconnect.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
+    session = _open_session(broker, channel, packet, info, epoch, session_present)
+    _bind(broker, channel, packet, info, session, session_present)
+
+
+def _expiry(channel: Channel, packet: Connect) -> int:
+    limits = channel.limits
+    if packet.protocol_level != codes.V5:
+        return 0 if packet.clean_start else limits.session_expiry_interval
+    expiry = max(packet.session_expiry_interval, 0)
+    limit = limits.max_session_expiry_interval
+    return min(expiry, limit) if limit else expiry
+
+
+def _open_session(
+    broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int, resume: bool
+) -> Session:
+    limits = channel.limits
+    expiry = _expiry(channel, packet)
+    window = min(limits.max_inflight, packet.receive_maximum)  # [MQTT-3.3.4-9]
+    if expiry or resume:
+        broker.cluster.propose(
+            OpenSession(
+                info.client_id,
+                epoch,
+                resume,
+                info.username,
+                info.protocol_level,
+                expiry,
+                packet.will,
+                window,
+                limits.max_mqueue_len,
+                limits.drop_newest,
+                broker.ctx.now,
+            )
+        )
+        session = broker.state.sessions[info.client_id]
+        if session.outbound is None:
+            session.max_window = window
+        return session
+    session = Session(info.client_id, False)
+    session.epoch = epoch
+    session.username = info.username
+    session.protocol_level = info.protocol_level
+    session.created_at = broker.ctx.now
+    session.will = packet.will
+    session.max_window = window
+    session.max_queue = limits.max_mqueue_len
+    session.drop_newest = limits.drop_newest
+    return session
+
+
+def _bind(
+    broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, session: Session, session_present: bool
+) -> None:
+    now = broker.ctx.now
+    limits = channel.limits
+    channel.session = session
+    session.channel = channel
+    channel.pending_connect = None
+    info.connected_at = now
+    channel.last_read_at = now
+    channel.allowance = float(limits.mqueue_rate)
+    channel.allowance_at = now
+    aliases = min(packet.topic_alias_maximum, limits.max_outbound_topic_aliases)
+    if aliases:
+        channel.aliases_out = OutboundAliases(aliases)
+    if info.keepalive:
+        channel.keepalive_timeout_s = info.keepalive * limits.keepalive_backoff * 2
+        timer = KeepAlive(broker, channel)
+        broker.keepalive_timers[channel] = timer
+        broker.timers.enter(timer, now + channel.keepalive_timeout_s)
+    channel.transport.accepted()
+    broker.registry.bind(info.client_id, channel)
+    channel.state = CONNECTED
+    counters = broker.counters
+    counters.client_connack += 1
+    counters.packets_connack_sent += 1
+    counters.client_connected += 1
+    if session_present:
+        counters.session_resumed += 1
+    else:
+        counters.session_created += 1
+    broker.ctx.send(channel, encode_connack(_connack(channel, packet, info, session, session_present), channel.version))
+    hooks = broker.chains
+    if hooks.client_connack.handlers:
+        chains.client_connack(hooks, info, codes.SUCCESS)
+    if not session_present and hooks.session_created.handlers:
+        chains.session_created(hooks, info)
+    if hooks.client_connected.handlers:
+        chains.client_connected(hooks, info)
+    if session_present:
+        deliver.resume(broker.ctx, channel, session)
+
+
+def _connack(
+    channel: Channel, packet: Connect, info: ClientInfo, session: Session, session_present: bool
+) -> Connack:
+    connack = Connack(codes.SUCCESS, session_present)
+    if channel.version == codes.V31:
+        connack.session_present = False  # MQTT 3.1 has no such flag
+    if channel.version != codes.V5:
+        return connack
+    limits = channel.limits
+    expiry = session.expiry_interval
+    if expiry != max(packet.session_expiry_interval, 0):
+        connack.session_expiry_interval = expiry
+    if limits.receive_maximum != 65_535:
+        connack.receive_maximum = limits.receive_maximum
+    if limits.max_qos_allowed < 2:
+        connack.maximum_qos = limits.max_qos_allowed
+    if limits.max_packet_size:
+        connack.maximum_packet_size = limits.max_packet_size
+    if limits.max_topic_aliases:
+        connack.topic_alias_maximum = limits.max_topic_aliases
+    if info.keepalive != packet.keepalive:
+        connack.server_keepalive = info.keepalive
+    if not packet.client_id:
+        connack.assigned_client_id = info.client_id
+    if not limits.retain_available:
+        connack.retain_available = 0
+    if not limits.wildcard_subscription_available:
+        connack.wildcard_subscription_available = 0
+    if not limits.subscription_identifiers_available:
+        connack.subscription_identifier_available = 0
+    if not limits.shared_subscription_available:
+        connack.shared_subscription_available = 0
+    if packet.request_response_information:
+        connack.response_information = RESPONSE_TOPIC_PREFIX + info.client_id
+    if channel.auth_method is not None:
+        connack.auth_method = channel.auth_method
+        connack.auth_data = packet.auth_data
+    return connack

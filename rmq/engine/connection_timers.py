@@ -1,0 +1,70 @@
+"""Timers of a connection: keep alive, handshake time-out, and the time its last bytes may take."""
+
+from typing import TYPE_CHECKING
+
+from rmq.engine import disconnect
+from rmq.engine.timers import Timer
+from rmq.mqtt import codes
+from rmq.session.channel import CLOSING, CONNECTED, Channel
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+class KeepAlive(Timer):
+    """Closes a connection on which nothing came for one and a half keep alive times [MQTT-3.1.2-22]."""
+
+    __slots__ = ("_broker", "_channel")
+
+    def __init__(self, broker: "Broker", channel: Channel) -> None:
+        super().__init__()
+        self._broker = broker
+        self._channel = channel
+
+    def fire(self, now: float) -> float:
+        """Look when something last came."""
+        channel = self._channel
+        if channel.state != CONNECTED:
+            return 0.0
+        deadline = channel.last_read_at + channel.keepalive_timeout_s
+        if now < deadline:
+            return deadline
+        self._broker.counters.keepalive_timeouts += 1
+        disconnect.close(self._broker, channel, codes.KEEP_ALIVE_TIMEOUT, "nothing received within the keep alive")
+        return 0.0
+
+
+class HandshakeTimeout(Timer):
+    """Closes a connection whose CONNECT didn't come, or wasn't decided, in time."""
+
+    __slots__ = ("_broker", "_channel")
+
+    def __init__(self, broker: "Broker", channel: Channel) -> None:
+        super().__init__()
+        self._broker = broker
+        self._channel = channel
+
+    def fire(self, now: float) -> float:
+        """Close it if it is still waiting."""
+        channel = self._channel
+        if channel.state < CONNECTED:
+            self._broker.counters.client_handshaking_timeout += 1
+            self._broker.counters.handshake_timeouts += 1
+            disconnect.close(self._broker, channel, codes.SERVER_BUSY, "handshake took too long")
+        return 0.0
+
+
+class CloseTimeout(Timer):
+    """Aborts a closing connection whose peer doesn't take the last bytes."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def fire(self, now: float) -> float:
+        """Abort it if it is still there."""
+        if self._channel.state == CLOSING:
+            self._channel.transport.abort()
+        return 0.0

@@ -1,0 +1,113 @@
+"""The engine's side of ``flow.ports``: every call of the hot path finds the function that does the work."""
+
+from typing import TYPE_CHECKING
+
+from rmq.engine import connect, disconnect, enhanced_auth, publish_later, subscribe
+from rmq.engine.retained_expiry import RetainedExpiry
+from rmq.engine.rate_wait import RateWait
+from rmq.flow.ports import FlowPorts
+from rmq.mqtt import codes
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
+from rmq.session.channel import AWAIT_CONNECT, CONNECTED, Channel
+from rmq.session.session import Session
+from rmq.storage.records import (
+    EnqueueMessage,
+    ReleaseDelivery,
+    ReleaseInbound,
+    RemoveDelivery,
+    StoreMessage,
+)
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+class EngineGate(FlowPorts):
+    """Made before the broker, which needs it; ``broker`` is set once, before the first packet."""
+
+    def __init__(self) -> None:
+        self.broker: Broker = None  # type: ignore[assignment]  # set by ``build_broker``, see above
+
+    def store(
+        self, message: Message | None, chosen: list[str] | None, publisher: Session | None, packet_id: int
+    ) -> bool:
+        """Propose it; a retained message that expires gets its timer."""
+        broker = self.broker
+        name = "" if publisher is None else publisher.client_id
+        if message is not None and message.retain:
+            ttl = broker.options.retained_ttl_s
+            if ttl and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl):
+                message.expires_at = message.created_at + ttl
+        applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id))
+        if message is not None and message.retain and message.expires_at and message.payload:
+            broker.timers.enter(RetainedExpiry(broker, message), message.expires_at)
+        return applied
+
+    def acknowledge(self, session: Session, packet_id: int) -> None:
+        """Propose the removal of a complete delivery."""
+        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))
+
+    def discard(self, session: Session, packet_id: int) -> None:
+        """Propose the removal of a dropped delivery."""
+        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))
+
+    def receive(self, session: Session, packet_id: int) -> bool:
+        """Propose that PUBREC was received."""
+        return self.broker.cluster.propose(ReleaseDelivery(session.client_id, packet_id))
+
+    def release(self, session: Session, packet_id: int) -> bool:
+        """Propose that PUBREL was received."""
+        return self.broker.cluster.propose(ReleaseInbound(session.client_id, packet_id))
+
+    def enqueue(self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None) -> bool:
+        """Propose a message for one session."""
+        return self.broker.cluster.propose(EnqueueMessage(session.client_id, message, qos, retain, ids, ""))
+
+    def forward(self, message: Message) -> int:
+        """Hand over to the cluster."""
+        return self.broker.cluster.forward(message)
+
+    def on_packet(self, channel: Channel, packet: Packet) -> None:
+        """Dispatch the packets that aren't on the hot path, by the state of the channel."""
+        broker = self.broker
+        if channel.state == CONNECTED:
+            if isinstance(packet, Subscribe):
+                subscribe.handle_subscribe(broker, channel, packet)
+            elif isinstance(packet, Unsubscribe):
+                subscribe.handle_unsubscribe(broker, channel, packet)
+            elif isinstance(packet, Disconnect):
+                disconnect.handle_disconnect(broker, channel, packet)
+            elif isinstance(packet, Auth):
+                enhanced_auth.handle_auth(broker, channel, packet)
+            else:
+                disconnect.close(broker, channel, codes.PROTOCOL_ERROR, "packet not allowed here")
+        elif isinstance(packet, Connect) and channel.state == AWAIT_CONNECT:
+            connect.handle_connect(broker, channel, packet)
+        elif isinstance(packet, Auth):
+            enhanced_auth.handle_auth(broker, channel, packet)
+        elif isinstance(packet, Disconnect):
+            disconnect.handle_disconnect(broker, channel, packet)
+        else:
+            disconnect.close(broker, channel, codes.PROTOCOL_ERROR, "packet before the CONNACK")
+
+    def check_publish_later(self, channel: Channel, packet: Publish) -> None:
+        """Await the access verdict of a PUBLISH."""
+        publish_later.check(self.broker, channel, packet)
+
+    def filter_publish_later(self, channel: Channel, packet: Publish, message: Message) -> None:
+        """Await the ``message_publish`` hooks."""
+        publish_later.run_filters(self.broker, channel, packet, message)
+
+    def relieve(self, channel: Channel) -> None:
+        """Send within the turn."""
+        channel.transport.flush()
+
+    def wait_for_allowance(self, channel: Channel) -> None:
+        """Pump again in a tick."""
+        broker = self.broker
+        broker.timers.enter(RateWait(broker, channel), broker.ctx.now)
+
+    def close(self, channel: Channel, reason_code: int, text: str) -> None:
+        """End a connection for a reason."""
+        disconnect.close(self.broker, channel, reason_code, text)

@@ -1,0 +1,39 @@
+"""A PUBLISH that has to wait for an asynchronous hook: its channel is paused meanwhile, so order is kept."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rmq.flow import publish
+from rmq.hooks.verdicts import ALLOW, UNDECIDED
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Publish
+from rmq.session.channel import Channel
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+def check(broker: "Broker", channel: Channel, packet: Publish) -> None:
+    """Await the verdict, put it into the channel's cache, and take the PUBLISH through its checks again."""
+
+    async def work() -> Callable[[], None] | None:
+        info = channel.info
+        if info is None:
+            return None
+        verdict = await broker.runner.run_decide(
+            "message_publish_check_acl", info, packet.topic, packet.qos, packet.retain
+        )
+        publish.remember_verdict(channel, packet, ALLOW if verdict == UNDECIDED else verdict)
+        return lambda: publish.handle_publish(broker.ctx, channel, packet)
+
+    broker.wait(channel, work)
+
+
+def run_filters(broker: "Broker", channel: Channel, packet: Publish, message: Message) -> None:
+    """Await the hooks, then route what they left of the message."""
+
+    async def work() -> Callable[[], None]:
+        filtered = await broker.runner.run_filter("message_publish", channel.info, message)
+        return lambda: publish.accept(broker.ctx, channel, packet, filtered)
+
+    broker.wait(channel, work)

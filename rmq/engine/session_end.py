@@ -1,0 +1,78 @@
+"""The end of a session, and what becomes of the shared messages it can't take any more."""
+
+from typing import TYPE_CHECKING
+
+from rmq.flow.deliver import note_dropped
+from rmq.flow.publish import deliver_to_member
+from rmq.hooks import chains
+from rmq.mqtt import codes
+from rmq.session.delivery import DONE, QUEUED, RELEASED, Delivery
+from rmq.session.session import Session
+from rmq.storage.records import EndSession, EnqueueMessage, RemoveDelivery
+from rmq.storage.state import unsubscribe_all
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+def end_session(broker: "Broker", session: Session, reason_code: int = codes.SUCCESS) -> None:
+    """Discard a session that has no connection any more: expired, replaced by a clean start, or transient."""
+    cancel_timers(broker, session.client_id)
+    if session.persistent:
+        broker.cluster.propose(EndSession(session.client_id, session.epoch))
+    else:
+        unsubscribe_all(broker.ctx.router, session)
+    broker.counters.session_terminated += 1
+    if broker.chains.session_terminated.handlers:
+        chains.session_terminated(broker.chains, session.client_id, reason_code)
+    outbound = session.outbound
+    if outbound is None:
+        return
+    session.outbound = None
+    for delivery in outbound.deliveries.values():
+        if delivery.state == DONE or delivery.state == RELEASED:
+            continue
+        if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, False):
+            continue
+        broker.counters.dropped_session_ended += 1
+        note_dropped(broker.ctx, session, delivery.message, "session_ended")
+
+
+def hand_over_shares(broker: "Broker", session: Session) -> None:
+    """A persistent session went off line: its shared messages go to live members, while there are any."""
+    outbound = session.outbound
+    if outbound is None:
+        return
+    for delivery in list(outbound.deliveries.values()):
+        if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, True):
+            broker.cluster.propose(RemoveDelivery(session.client_id, delivery.packet_id))
+
+
+def may_move(delivery: Delivery) -> bool:
+    """QoS 1 until it is acknowledged, QoS 2 until it is sent [MQTT-4.8.2-4], [MQTT-4.8.2-5]."""
+    return delivery.state == QUEUED or (delivery.qos == 1 and delivery.state != DONE)
+
+
+def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, live_only: bool) -> bool:
+    group = broker.ctx.router.find_group(delivery.share)
+    if group is None:
+        return False
+    message = delivery.message
+    member = group.choose(message, live_only, session)
+    if member is None:
+        return False
+    if deliver_to_member(broker.ctx, member, message):
+        return True
+    qos = min(member.qos, message.qos)
+    ids = [member.subscription_id] if member.subscription_id else None
+    retain = message.retain and member.retain_as_published
+    broker.cluster.propose(EnqueueMessage(member.session.client_id, message, qos, retain, ids, member.key))
+    return True
+
+
+def cancel_timers(broker: "Broker", client_id: str) -> None:
+    """The session's own timers: expiry and will delay."""
+    for timers in (broker.session_timers, broker.will_timers):
+        timer = timers.pop(client_id, None)
+        if timer is not None:
+            broker.timers.cancel(timer)

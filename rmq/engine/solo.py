@@ -1,0 +1,30 @@
+"""The cluster port of a node alone: every operation is applied at once, every claim succeeds."""
+
+from collections.abc import Callable
+
+from rmq.engine.ports import ClusterPort
+from rmq.mqtt.message import Message
+from rmq.storage.records import Operation
+from rmq.storage.state import State
+
+
+class SoloPort(ClusterPort):
+    """Applies operations to ``state`` where they are proposed."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._epoch = 0
+
+    def propose(self, operation: Operation) -> bool:
+        """Apply the operation."""
+        self._state.apply(operation)
+        return True
+
+    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+        """Grant the claim."""
+        self._epoch += 1
+        claimed(self._epoch)
+
+    def forward(self, message: Message) -> int:
+        """There is nobody else."""
+        return 0

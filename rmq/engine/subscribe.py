@@ -1,0 +1,241 @@
+"""SUBSCRIBE and UNSUBSCRIBE: each topic filter is checked, decided and entered on its own."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rmq.engine import disconnect
+from rmq.flow.deliver import pump
+from rmq.hooks import chains
+from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT
+from rmq.mqtt import codes
+from rmq.mqtt.encode import encode_suback, encode_unsuback
+from rmq.mqtt.errors import MqttError
+from rmq.mqtt.packets import Suback, Subscribe, SubscriptionRequest, Unsuback, Unsubscribe
+from rmq.mqtt.topics import has_wildcard, is_valid_topic_filter, level_count, split_shared
+from rmq.session.channel import Channel, RetainedReplay
+from rmq.session.client_info import ClientInfo
+from rmq.session.session import Session
+from rmq.session.subscription import Subscription
+from rmq.storage.records import AddSubscription, RemoveSubscription
+from rmq.storage.state import subscribe, unsubscribe
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+def handle_subscribe(broker: "Broker", channel: Channel, packet: Subscribe) -> None:
+    """Decide each filter, enter what is granted, answer, then send the retained messages."""
+    broker.counters.packets_subscribe_received += 1
+    info = channel.info
+    if info is None:
+        return
+    if packet.subscription_id and not channel.limits.subscription_identifiers_available:
+        disconnect.close(
+            broker, channel, codes.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "subscription identifiers not supported"
+        )
+        return
+    hooks = broker.chains
+    if not hooks.client_subscribe.waits and not hooks.client_subscribe_check_acl.waits:
+        decisions: list[SubscriptionRequest | int] = []
+        for request in packet.requests:
+            changed: SubscriptionRequest | None = request
+            if hooks.client_subscribe.handlers:
+                changed = chains.client_subscribe(hooks, info, request)
+            verdict = 0
+            if changed is not None and hooks.client_subscribe_check_acl.handlers and not info.superuser:
+                broker.counters.client_subscribe_check_acl += 1
+                verdict = chains.client_subscribe_check_acl(hooks, info, changed.topic_filter, changed.qos)
+            decisions.append(_decision(broker, channel, changed, verdict))
+        _complete_subscribe(broker, channel, packet, info, decisions)
+        return
+
+    async def work() -> Callable[[], None]:
+        late: list[SubscriptionRequest | int] = []
+        for request in packet.requests:
+            changed = await broker.runner.run_filter("client_subscribe", info, request)
+            verdict = 0
+            if changed is not None and not info.superuser:
+                broker.counters.client_subscribe_check_acl += 1
+                verdict = await broker.runner.run_decide(
+                    "client_subscribe_check_acl", info, changed.topic_filter, changed.qos
+                )
+            late.append(_decision(broker, channel, changed, verdict))
+        return lambda: _complete_subscribe(broker, channel, packet, info, late)
+
+    broker.wait(channel, work)
+
+
+def _decision(
+    broker: "Broker", channel: Channel, request: SubscriptionRequest | None, verdict: int
+) -> SubscriptionRequest | int:
+    """The request that is granted, or the reason code of its refusal."""
+    if request is None:
+        return codes.UNSPECIFIED_ERROR
+    if verdict in (DENY, DENY_AND_DISCONNECT):
+        broker.counters.client_subscribe_auth_error += 1
+        return codes.NOT_AUTHORIZED
+    limits = channel.limits
+    try:
+        group, topic_filter = split_shared(request.topic_filter)
+    except MqttError as error:
+        return error.reason_code
+    if not is_valid_topic_filter(topic_filter):
+        return codes.TOPIC_FILTER_INVALID
+    if group and not limits.shared_subscription_available:
+        return codes.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+    if not limits.wildcard_subscription_available and has_wildcard(topic_filter):
+        return codes.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
+    if limits.max_topic_levels and level_count(topic_filter) > limits.max_topic_levels:
+        return codes.TOPIC_FILTER_INVALID
+    return request
+
+
+def _complete_subscribe(
+    broker: "Broker",
+    channel: Channel,
+    packet: Subscribe,
+    info: ClientInfo,
+    decisions: list[SubscriptionRequest | int],
+) -> None:
+    session = channel.session
+    if session is None:
+        return
+    reasons: list[int] = []
+    replays: list[RetainedReplay] = []
+    for decision in decisions:
+        if isinstance(decision, int):
+            broker.counters.client_subscribe_error += 1
+            reasons.append(decision if channel.version == codes.V5 else codes.V3_SUBSCRIBE_FAILURE)
+            continue
+        reason = _enter(broker, channel, session, info, decision, packet.subscription_id, replays)
+        if reason >= 0x80:
+            broker.counters.client_subscribe_error += 1
+            if channel.version != codes.V5:
+                reason = codes.V3_SUBSCRIBE_FAILURE
+        reasons.append(reason)
+    broker.counters.packets_suback_sent += 1
+    broker.ctx.send(channel, encode_suback(Suback(packet.packet_id, reasons), channel.version, channel.max_packet_size))
+    if replays:
+        if channel.retained is None:
+            channel.retained = replays
+        else:
+            channel.retained.extend(replays)
+        pump(broker.ctx, channel)
+
+
+def _enter(
+    broker: "Broker",
+    channel: Channel,
+    session: Session,
+    info: ClientInfo,
+    request: SubscriptionRequest,
+    subscription_id: int,
+    replays: list[RetainedReplay],
+) -> int:
+    limits = channel.limits
+    key = request.topic_filter
+    existing = session.find_subscription(key)
+    if existing is None and limits.max_subscriptions and session.subscription_count() >= limits.max_subscriptions:
+        return codes.QUOTA_EXCEEDED
+    group, topic_filter = split_shared(key)
+    qos = min(request.qos, limits.max_qos_allowed)
+    if session.persistent:
+        broker.cluster.propose(
+            AddSubscription(
+                session.client_id,
+                key,
+                topic_filter,
+                group,
+                qos,
+                request.no_local,
+                request.retain_as_published,
+                request.retain_handling,
+                subscription_id,
+            )
+        )
+    else:
+        subscribe(
+            broker.ctx.router,
+            Subscription(
+                session,
+                key,
+                topic_filter,
+                group,
+                qos,
+                request.no_local,
+                request.retain_as_published,
+                request.retain_handling,
+                subscription_id,
+            ),
+        )
+    broker.counters.client_subscribe += 1
+    broker.counters.session_subscribed += 1
+    subscription = session.find_subscription(key)
+    if broker.chains.session_subscribed.handlers and subscription is not None:
+        chains.session_subscribed(broker.chains, info, subscription)
+    wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and existing is None)
+    if wants_retained and not group:  # [MQTT-3.3.1-9, -10, -11]; never for shared subscriptions (4.8.2)
+        replays.append(RetainedReplay(topic_filter, qos, [subscription_id] if subscription_id else None))
+    return qos
+
+
+def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) -> None:
+    """Remove each filter that is there; messages already on their way still arrive [MQTT-3.10.4-3]."""
+    broker.counters.packets_unsubscribe_received += 1
+    info = channel.info
+    if info is None:
+        return
+    hooks = broker.chains
+    if not hooks.client_unsubscribe.waits:
+        filters: list[str | None] = []
+        for topic_filter in packet.topic_filters:
+            filters.append(
+                chains.client_unsubscribe(hooks, info, topic_filter)
+                if hooks.client_unsubscribe.handlers
+                else topic_filter
+            )
+        _complete_unsubscribe(broker, channel, packet, info, filters)
+        return
+
+    async def work() -> Callable[[], None]:
+        late: list[str | None] = [
+            await broker.runner.run_filter("client_unsubscribe", info, topic_filter)
+            for topic_filter in packet.topic_filters
+        ]
+        return lambda: _complete_unsubscribe(broker, channel, packet, info, late)
+
+    broker.wait(channel, work)
+
+
+def _complete_unsubscribe(
+    broker: "Broker", channel: Channel, packet: Unsubscribe, info: ClientInfo, filters: list[str | None]
+) -> None:
+    session = channel.session
+    if session is None:
+        return
+    reasons: list[int] = []
+    for key in filters:
+        if key is None:
+            reasons.append(codes.UNSPECIFIED_ERROR)
+            continue
+        broker.counters.client_unsubscribe += 1
+        if not is_valid_topic_filter(key):
+            reasons.append(codes.TOPIC_FILTER_INVALID)
+            continue
+        subscription = session.find_subscription(key)
+        if subscription is None:
+            reasons.append(codes.NO_SUBSCRIPTION_EXISTED)  # [MQTT-3.11.3-2]
+            continue
+        if session.persistent:
+            broker.cluster.propose(RemoveSubscription(session.client_id, key))
+        else:
+            unsubscribe(broker.ctx.router, session, key)
+        if channel.retained is not None:
+            channel.retained = [r for r in channel.retained if r.topic_filter != key] or None
+        reasons.append(codes.SUCCESS)
+        broker.counters.session_unsubscribed += 1
+        if broker.chains.session_unsubscribed.handlers:
+            chains.session_unsubscribed(broker.chains, info, subscription)
+    broker.counters.packets_unsuback_sent += 1
+    unsuback = Unsuback(packet.packet_id, reasons)
+    broker.ctx.send(channel, encode_unsuback(unsuback, channel.version, channel.max_packet_size))

@@ -1,0 +1,72 @@
+"""The timer wheel: keep alive, session expiry, will delay, retained expiry and rate waits in one place."""
+
+from typing import Final
+
+TICKS_PER_SECOND: Final = 10
+# Nothing is entered further ahead: a timer that is due later comes round again and enters itself anew.
+HORIZON_TICKS: Final = 300 * TICKS_PER_SECOND
+
+
+class Timer:
+    """One thing to do later. Subclasses say what in ``fire``."""
+
+    __slots__ = ("tick",)
+
+    def __init__(self) -> None:
+        self.tick = -1
+
+    def fire(self, now: float) -> float:
+        """Do it, or return the time (seconds since 1970) at which to fire again; 0.0 means done."""
+        raise NotImplementedError
+
+
+class TimerWheel:
+    """Timers by the tick they are due in; entering and cancelling take constant time.
+
+    A timer fires within a tick (100 ms) after its time, never before it.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._buckets: dict[int, set[Timer]] = {}
+        self._tick = int(now * TICKS_PER_SECOND)
+
+    def __len__(self) -> int:
+        return sum(len(bucket) for bucket in self._buckets.values())
+
+    def enter(self, timer: Timer, deadline: float) -> None:
+        """Have ``timer`` fire at ``deadline``; a timer that is entered already is moved."""
+        if timer.tick >= 0:
+            self.cancel(timer)
+        tick = min(max(int(deadline * TICKS_PER_SECOND) + 1, self._tick + 1), self._tick + HORIZON_TICKS)
+        timer.tick = tick
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            self._buckets[tick] = {timer}
+        else:
+            bucket.add(timer)
+
+    def cancel(self, timer: Timer) -> None:
+        """Take a timer out; one that isn't entered is left alone."""
+        bucket = self._buckets.get(timer.tick)
+        if bucket is not None:
+            bucket.discard(timer)
+            if not bucket:
+                del self._buckets[timer.tick]
+        timer.tick = -1
+
+    def advance(self, now: float) -> None:
+        """Fire everything that is due."""
+        target = int(now * TICKS_PER_SECOND)
+        if target - self._tick > HORIZON_TICKS:
+            due = sorted(tick for tick in self._buckets if tick <= target)
+        else:
+            due = [tick for tick in range(self._tick + 1, target + 1) if tick in self._buckets]
+        self._tick = max(self._tick, target)
+        for tick in due:
+            for timer in self._buckets.pop(tick):
+                if timer.tick != tick:
+                    continue  # cancelled or moved by one that fired before it
+                timer.tick = -1
+                again = timer.fire(now)
+                if again:
+                    self.enter(timer, again)

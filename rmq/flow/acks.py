@@ -1,0 +1,138 @@
+"""PUBACK, PUBREC, PUBREL and PUBCOMP: the end of every QoS 1 and 2 exchange, in both directions."""
+
+from rmq.flow.context import FlowContext
+from rmq.flow.deliver import finish, note_dropped
+from rmq.hooks import chains
+from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PUBACK, PUBCOMP, PUBREC, PUBREL, V5
+from rmq.mqtt.encode import encode_ack
+from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
+from rmq.mqtt.packets import Ack
+from rmq.session.channel import Channel
+from rmq.session.delivery import DONE, RELEASED, SENT
+
+
+def handle_ack(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
+    """Dispatch by packet type; the commonest first."""
+    packet_type = ack.packet_type
+    if packet_type == PUBACK:
+        ctx.counters.packets_puback_received += 1
+        _handle_puback(ctx, channel, ack)
+    elif packet_type == PUBREC:
+        ctx.counters.packets_pubrec_received += 1
+        _handle_pubrec(ctx, channel, ack)
+    elif packet_type == PUBREL:
+        ctx.counters.packets_pubrel_received += 1
+        _handle_pubrel(ctx, channel, ack)
+    else:
+        ctx.counters.packets_pubcomp_received += 1
+        _handle_pubcomp(ctx, channel, ack)
+
+
+def _handle_puback(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
+    session = channel.session
+    if session is None:
+        return
+    outbound = session.outbound
+    delivery = None if outbound is None else outbound.get(ack.packet_id)
+    if outbound is None or delivery is None or delivery.qos != 1 or delivery.state == DONE:
+        ctx.counters.unexpected_acks += 1
+        return
+    _count_acked(ctx, channel, delivery.message)
+    if ack.reason_code >= 0x80:
+        ctx.counters.dropped_rejected += 1  # [MQTT-4.8.2-6]: to nobody else either
+        note_dropped(ctx, session, delivery.message, "rejected")
+    finish(ctx, channel, session, outbound, delivery)
+
+
+def _handle_pubrec(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
+    session = channel.session
+    if session is None:
+        return
+    outbound = session.outbound
+    delivery = None if outbound is None else outbound.get(ack.packet_id)
+    if outbound is None or delivery is None or delivery.qos != 2 or delivery.state == DONE:
+        ctx.counters.unexpected_acks += 1
+        # MQTT 3 has no reason code: the exchange is completed all the same.
+        send_ack(ctx, channel, PUBREL, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
+        return
+    if delivery.state != RELEASED:
+        _count_acked(ctx, channel, delivery.message)
+    if ack.reason_code >= 0x80:
+        ctx.counters.dropped_rejected += 1
+        note_dropped(ctx, session, delivery.message, "rejected")
+        finish(ctx, channel, session, outbound, delivery)  # no PUBREL [MQTT-4.3.3-4]
+        return
+    if delivery.state != RELEASED:
+        if delivery.state != SENT:
+            outbound.inflight += 1  # acknowledged before it was sent again on this connection
+        if session.persistent:
+            if not ctx.ports.receive(session, ack.packet_id):
+                return
+        else:
+            outbound.release(ack.packet_id)
+    send_ack(ctx, channel, PUBREL, ack.packet_id, 0)
+
+
+def _handle_pubrel(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
+    session = channel.session
+    if session is None:
+        return
+    if not session.has_inbound_qos2(ack.packet_id):
+        send_ack(ctx, channel, PUBCOMP, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
+        return
+    if session.persistent:
+        if not ctx.ports.release(session, ack.packet_id):
+            return
+    else:
+        session.remove_inbound_qos2(ack.packet_id)
+    send_ack(ctx, channel, PUBCOMP, ack.packet_id, 0)  # [MQTT-4.3.3-11]
+
+
+def _handle_pubcomp(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
+    session = channel.session
+    if session is None:
+        return
+    outbound = session.outbound
+    delivery = None if outbound is None else outbound.get(ack.packet_id)
+    if outbound is None or delivery is None or delivery.state != RELEASED:
+        ctx.counters.unexpected_acks += 1
+        return
+    finish(ctx, channel, session, outbound, delivery)
+
+
+def send_ack(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:
+    """Send one acknowledgement; MQTT 3 clients get no reason code."""
+    counters = ctx.counters
+    if packet_type == PUBACK:
+        counters.packets_puback_sent += 1
+    elif packet_type == PUBREC:
+        counters.packets_pubrec_sent += 1
+    elif packet_type == PUBREL:
+        counters.packets_pubrel_sent += 1
+    else:
+        counters.packets_pubcomp_sent += 1
+    if channel.version != V5:
+        reason_code = 0
+    ctx.send(channel, encode_ack(packet_type, packet_id, reason_code, channel.version))
+
+
+def _count_acked(ctx: FlowContext, channel: Channel, message: Message) -> None:
+    counters = ctx.counters
+    counters.messages_acked += 1
+    origin = message.origin
+    if origin == FROM_CLIENT:
+        counters.messages_acked_custom += 1
+    elif origin == FROM_ADMIN:
+        counters.messages_acked_admin += 1
+    elif origin == FROM_WILL:
+        counters.messages_acked_lastwill += 1
+    elif origin == FROM_SYSTEM:
+        counters.messages_acked_system += 1
+    elif origin == FROM_BRIDGE:
+        counters.messages_acked_bridge += 1
+    if message.retain:
+        counters.messages_acked_retain += 1
+    if ctx.chains.message_acked.handlers:
+        info = channel.info
+        if info is not None:
+            chains.message_acked(ctx.chains, info, message)

@@ -1,0 +1,73 @@
+"""What the hot path needs from the layers above it, as one concrete base class (a Protocol call costs ten times more).
+
+``engine`` implements it; in a cluster the same calls reach the replicated log. Each call that changes what is kept
+returns True when the change is already applied, False when that will be reported later.
+"""
+
+from mypy_extensions import mypyc_attr
+
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Packet, Publish
+from rmq.session.channel import Channel
+from rmq.session.session import Session
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FlowPorts:
+    """The calls out of ``flow``; this base refuses all of them."""
+
+    def store(
+        self, message: Message | None, chosen: list[str] | None, publisher: Session | None, packet_id: int
+    ) -> bool:
+        """Keep a message: queue it for the persistent sessions that match, and retain it if it says so.
+
+        ``chosen`` names share group keys and the members chosen for them, in turn. With a ``publisher`` its QoS 2
+        packet identifier is kept in the same operation, even when there is no message (it was refused).
+        """
+        raise RuntimeError("no store")
+
+    def acknowledge(self, session: Session, packet_id: int) -> None:
+        """A delivery of a persistent session is complete; may be kept lazily."""
+        raise RuntimeError("no store")
+
+    def discard(self, session: Session, packet_id: int) -> None:
+        """A delivery of a persistent session is dropped: expired, too large or refused."""
+        raise RuntimeError("no store")
+
+    def receive(self, session: Session, packet_id: int) -> bool:
+        """PUBREC came for a delivery of a persistent session; PUBREL follows once this is kept."""
+        raise RuntimeError("no store")
+
+    def release(self, session: Session, packet_id: int) -> bool:
+        """PUBREL came from a persistent session; PUBCOMP follows once this is kept."""
+        raise RuntimeError("no store")
+
+    def enqueue(self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None) -> bool:
+        """Queue one message for one persistent session (a retained message for a new subscription)."""
+        raise RuntimeError("no store")
+
+    def forward(self, message: Message) -> int:
+        """Pass a message on to the other nodes that have subscribers for it; returns how many."""
+        return 0
+
+    def on_packet(self, channel: Channel, packet: Packet) -> None:
+        """Any packet but PUBLISH, the acknowledgements and PINGREQ."""
+        raise RuntimeError("no engine")
+
+    def check_publish_later(self, channel: Channel, packet: Publish) -> None:
+        """A hook of this PUBLISH must be awaited: the channel is paused; resume with ``inbound.resume``."""
+        raise RuntimeError("no engine")
+
+    def filter_publish_later(self, channel: Channel, packet: Publish, message: Message) -> None:
+        """A ``message_publish`` hook must be awaited: the channel is paused; goes on with ``publish.accept``."""
+        raise RuntimeError("no engine")
+
+    def relieve(self, channel: Channel) -> None:
+        """An out-buffer is over its limit within a turn: hand what it holds to the socket now."""
+
+    def wait_for_allowance(self, channel: Channel) -> None:
+        """The delivery rate is used up: pump this channel again when there is allowance."""
+
+    def close(self, channel: Channel, reason_code: int, text: str) -> None:
+        """End a connection for a reason: MQTT 5 clients are told."""
+        raise RuntimeError("no engine")

@@ -1,0 +1,317 @@
+"""Inbound PUBLISH: duplicate, quota, alias, topic, access, hooks, retain, route, answer; in this order."""
+
+from typing import Final
+
+from rmq.flow.acks import send_ack
+from rmq.flow.context import FlowContext
+from rmq.flow.deliver import deliver_qos0, enqueue, note_dropped
+from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, LATER, UNDECIDED
+from rmq.hooks import chains
+from rmq.mqtt import codes
+from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, SUCCESS, V5
+from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
+from rmq.mqtt.packets import Publish
+from rmq.mqtt.primitives import is_utf8
+from rmq.mqtt.properties import payload_format
+from rmq.mqtt.topics import level_count
+from rmq.session.channel import Channel
+from rmq.session.session import Session
+from rmq.session.subscription import Subscription
+
+ACL_CACHE_SIZE: Final = 64
+VERDICT_BITS: Final = 4
+VERDICT_MASK: Final = 15
+
+
+def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
+    """Everything from the decoded packet to its answer; the channel may be paused or closing afterwards."""
+    session = channel.session
+    if session is None:
+        return
+    limits = channel.limits
+    qos = packet.qos
+    if packet.topic_alias:
+        if not _resolve_alias(ctx, channel, packet):
+            return
+    if qos:
+        if qos > limits.max_qos_allowed:
+            ctx.ports.close(channel, codes.QOS_NOT_SUPPORTED, "QoS of PUBLISH not supported")  # [MQTT-3.2.2-11]
+            return
+        if qos == 2 and session.has_inbound_qos2(packet.packet_id):
+            # Until its PUBREL the packet identifier stands for the same message [MQTT-4.3.3-10].
+            ctx.counters.client_publish_duplicate += 1
+            send_ack(ctx, channel, PUBREC, packet.packet_id, SUCCESS)
+            return
+        if channel.unanswered + session.inbound_qos2_count() >= limits.receive_maximum:
+            ctx.ports.close(channel, codes.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged PUBLISHes than allowed")
+            return
+    if packet.retain and not limits.retain_available:
+        ctx.ports.close(channel, codes.RETAIN_NOT_SUPPORTED, "retain not supported")
+        return
+    if limits.max_topic_levels and level_count(packet.topic) > limits.max_topic_levels:
+        _refuse(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
+        return
+    if limits.check_payload_format and payload_format(packet.properties) == 1 and not is_utf8(packet.payload):
+        _refuse(ctx, channel, packet, codes.PAYLOAD_FORMAT_INVALID)
+        return
+    if ctx.chains.message_publish_check_acl.handlers:
+        verdict = _check_acl(ctx, channel, packet)
+        if verdict != ALLOW:
+            if verdict == LATER:
+                ctx.ports.check_publish_later(channel, packet)
+            else:
+                _deny(ctx, channel, packet, verdict)
+            return
+    expires_at = 0.0
+    if packet.message_expiry >= 0:
+        expires_at = ctx.now + packet.message_expiry
+    elif limits.message_expiry_interval:
+        expires_at = ctx.now + limits.message_expiry_interval
+    message = Message(
+        packet.topic,
+        packet.payload,
+        qos,
+        packet.retain,
+        session.client_id,
+        packet.properties,
+        expires_at,
+        ctx.now,
+        FROM_CLIENT,
+    )
+    if ctx.chains.message_publish.handlers:
+        if ctx.chains.message_publish.waits:
+            ctx.ports.filter_publish_later(channel, packet, message)
+            return
+        accept(ctx, channel, packet, chains.message_publish(ctx.chains, channel.info, message))
+        return
+    accept(ctx, channel, packet, message)
+
+
+def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message | None) -> None:
+    """Route a message that passed all checks (None: a hook dropped it) and answer its PUBLISH."""
+    session = channel.session
+    if session is None:
+        return
+    qos = packet.qos
+    reason_code = SUCCESS
+    kept = True
+    if message is None:
+        ctx.counters.dropped_hook += 1
+        ctx.counters.messages_dropped += 1
+        if qos == 2:
+            kept = _keep_packet_id(ctx, session, packet.packet_id, None)
+    else:
+        outcome = route(ctx, message, session if qos == 2 and session.persistent else None, packet.packet_id)
+        kept = outcome >= 0
+        if outcome == 0:
+            reason_code = NO_MATCHING_SUBSCRIBERS
+        if qos == 2 and not session.persistent:
+            session.add_inbound_qos2(packet.packet_id)
+    if qos == 0:
+        return
+    if not kept:
+        channel.unanswered += 1
+        return
+    send_ack(ctx, channel, PUBACK if qos == 1 else PUBREC, packet.packet_id, reason_code)
+
+
+def _keep_packet_id(ctx: FlowContext, session: Session, packet_id: int, message: Message | None) -> bool:
+    if session.persistent:
+        return ctx.ports.store(message, None, session, packet_id)
+    session.add_inbound_qos2(packet_id)
+    return True
+
+
+def route(ctx: FlowContext, message: Message, publisher: Session | None, packet_id: int) -> int:
+    """Deliver to everyone: directly, through the store, or on other nodes.
+
+    Returns how many sessions matched, or -1 when the message is stored later. ``publisher`` is the persistent
+    session whose QoS 2 packet identifier is to be kept with the message.
+    """
+    counters = ctx.counters
+    _count_published(ctx, message)
+    message_qos = message.qos
+    targets = ctx.router.match(message.topic)
+    matched = 0
+    must_store = message.retain or publisher is not None
+    for target in targets.plain:
+        session = target.session
+        if target.no_local and session.client_id == message.publisher:
+            own = target.without_own  # [MQTT-3.8.3-3]
+            if own is None:
+                continue
+            target = own
+        matched += 1
+        qos = target.qos if target.qos < message_qos else message_qos
+        if qos and session.persistent:
+            must_store = True
+            continue
+        channel = session.channel
+        if channel is None:
+            counters.dropped_offline_qos0 += 1
+            note_dropped(ctx, session, message, "offline_qos0")
+            continue
+        retain = message.retain and target.retain_as_published  # [MQTT-3.3.1-12, -13]
+        if qos == 0:
+            deliver_qos0(ctx, channel, message, retain, target.subscription_ids)
+        else:
+            enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
+    chosen: list[str] | None = None
+    if targets.groups:
+        for group in targets.groups:
+            member = group.choose(message, False, None)
+            if member is None:
+                counters.dropped_no_share_member += 1
+                counters.messages_dropped += 1
+                continue
+            matched += 1
+            if not deliver_to_member(ctx, member, message):
+                if chosen is None:
+                    chosen = []
+                chosen.append(member.key)
+                chosen.append(member.session.client_id)
+                must_store = True
+    matched += ctx.ports.forward(message)
+    if matched == 0:
+        _count_nonsubscribed(ctx, message)
+    if must_store and not ctx.ports.store(message, chosen, publisher, packet_id):
+        return -1
+    return matched
+
+
+def deliver_to_member(ctx: FlowContext, member: Subscription, message: Message) -> bool:
+    """Deliver to the chosen member of a share group; False when it must go through the store instead."""
+    session = member.session
+    qos = member.qos if member.qos < message.qos else message.qos
+    if qos and session.persistent:
+        return False
+    channel = session.channel
+    if channel is None:
+        ctx.counters.dropped_offline_qos0 += 1
+        note_dropped(ctx, session, message, "offline_qos0")
+        return True
+    ids = [member.subscription_id] if member.subscription_id else None
+    retain = message.retain and member.retain_as_published
+    if qos == 0:
+        deliver_qos0(ctx, channel, message, retain, ids)
+    else:
+        enqueue(ctx, session, message, qos, retain, ids, member.key)
+    return True
+
+
+def _resolve_alias(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
+    alias = packet.topic_alias
+    if alias > channel.limits.max_topic_aliases:
+        ctx.ports.close(channel, codes.TOPIC_ALIAS_INVALID, "topic alias over the announced maximum")  # [MQTT-3.3.2-9]
+        return False
+    aliases = channel.aliases_in
+    if packet.topic:
+        if aliases is None:
+            aliases = {}
+            channel.aliases_in = aliases
+        aliases[alias] = packet.topic
+        return True
+    topic = None if aliases is None else aliases.get(alias)
+    if topic is None:
+        ctx.ports.close(channel, codes.PROTOCOL_ERROR, "unknown topic alias")
+        return False
+    packet.topic = topic
+    return True
+
+
+def _check_acl(ctx: FlowContext, channel: Channel, packet: Publish) -> int:
+    shift = (packet.qos * 2 + (1 if packet.retain else 0)) * VERDICT_BITS
+    cache = channel.acl
+    if cache is None:
+        cache = {}
+        channel.acl = cache
+    packed = cache.get(packet.topic, 0)
+    verdict = packed >> shift & VERDICT_MASK
+    if verdict:
+        return verdict
+    info = channel.info
+    if info is None:
+        return UNDECIDED
+    ctx.counters.client_publish_check_acl += 1
+    if info.superuser:
+        verdict = ALLOW
+    else:
+        verdict = chains.message_publish_check_acl(ctx.chains, info, packet.topic, packet.qos, packet.retain)
+    if verdict == UNDECIDED:
+        verdict = ALLOW  # no rule has an opinion: a chain that must decide ends with a rule that does
+    if verdict != LATER:
+        remember_verdict(channel, packet, verdict)
+    return verdict
+
+
+def remember_verdict(channel: Channel, packet: Publish, verdict: int) -> None:
+    """Cache an access verdict for this topic, QoS and RETAIN until the connection ends or rules change."""
+    cache = channel.acl
+    if cache is None:
+        cache = {}
+        channel.acl = cache
+    elif len(cache) >= ACL_CACHE_SIZE and packet.topic not in cache:
+        cache.clear()
+    shift = (packet.qos * 2 + (1 if packet.retain else 0)) * VERDICT_BITS
+    cache[packet.topic] = cache.get(packet.topic, 0) & ~(VERDICT_MASK << shift) | verdict << shift
+
+
+def _deny(ctx: FlowContext, channel: Channel, packet: Publish, verdict: int) -> None:
+    ctx.counters.client_publish_auth_error += 1
+    if verdict == DENY_AND_DISCONNECT:
+        ctx.counters.messages_dropped += 1
+        ctx.counters.dropped_publish_denied += 1
+        ctx.ports.close(channel, codes.NOT_AUTHORIZED, "not authorized to publish")
+        return
+    _refuse(ctx, channel, packet, codes.NOT_AUTHORIZED)
+
+
+def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
+    """Drop a message and say why, where the protocol version can."""
+    ctx.counters.client_publish_error += 1
+    ctx.counters.messages_dropped += 1
+    ctx.counters.dropped_publish_denied += 1
+    if packet.qos == 1:
+        send_ack(ctx, channel, PUBACK, packet.packet_id, reason_code)
+    elif packet.qos == 2:
+        if channel.version != V5:
+            # MQTT 3 can't refuse: the exchange has to be completed, so its identifier is remembered.
+            session = channel.session
+            if session is not None and not _keep_packet_id(ctx, session, packet.packet_id, None):
+                channel.unanswered += 1
+                return
+        send_ack(ctx, channel, PUBREC, packet.packet_id, reason_code)
+
+
+def _count_published(ctx: FlowContext, message: Message) -> None:
+    counters = ctx.counters
+    counters.messages_publish += 1
+    origin = message.origin
+    if origin == FROM_CLIENT:
+        counters.messages_publish_custom += 1
+    elif origin == FROM_ADMIN:
+        counters.messages_publish_admin += 1
+    elif origin == FROM_WILL:
+        counters.messages_publish_lastwill += 1
+    elif origin == FROM_SYSTEM:
+        counters.messages_publish_system += 1
+    elif origin == FROM_BRIDGE:
+        counters.messages_publish_bridge += 1
+
+
+def _count_nonsubscribed(ctx: FlowContext, message: Message) -> None:
+    counters = ctx.counters
+    counters.messages_nonsubscribed += 1
+    origin = message.origin
+    if origin == FROM_CLIENT:
+        counters.messages_nonsubscribed_custom += 1
+    elif origin == FROM_ADMIN:
+        counters.messages_nonsubscribed_admin += 1
+    elif origin == FROM_WILL:
+        counters.messages_nonsubscribed_lastwill += 1
+    elif origin == FROM_SYSTEM:
+        counters.messages_nonsubscribed_system += 1
+    elif origin == FROM_BRIDGE:
+        counters.messages_nonsubscribed_bridge += 1
+    if ctx.chains.message_nonsubscribed.handlers:
+        chains.message_nonsubscribed(ctx.chains, message)

@@ -1,0 +1,65 @@
+"""The Application Message: what is routed, retained, queued and forwarded, whatever packet it came in."""
+
+from typing import Final
+
+# Where a message comes from; metrics count by it (RMQTT's words: custom = an MQTT client, admin = the API).
+FROM_CLIENT: Final = 0
+FROM_ADMIN: Final = 1
+FROM_WILL: Final = 2
+FROM_SYSTEM: Final = 3
+FROM_BRIDGE: Final = 4
+ORIGIN_NAMES: Final[list[str]] = ["custom", "admin", "lastwill", "system", "bridge"]
+
+
+class Message:
+    """One Application Message.
+
+    ``properties`` is the forwarded block (see ``packets``). ``created_at`` and ``expires_at`` are seconds since
+    1970 on the node's monotonic clock; ``expires_at`` 0.0 means never. ``publisher`` is the client id.
+    The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
+    ``publish_wire`` reads and writes them.
+    """
+
+    __slots__ = (
+        "created_at",
+        "expires_at",
+        "origin",
+        "payload",
+        "properties",
+        "publisher",
+        "qos",
+        "retain",
+        "topic",
+        "wire_v3_head",
+        "wire_v3_key",
+        "wire_v5_head",
+        "wire_v5_key",
+        "wire_v5_tail",
+    )
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        publisher: str,
+        properties: bytes = b"",
+        expires_at: float = 0.0,
+        created_at: float = 0.0,
+        origin: int = 0,
+    ) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self.publisher = publisher
+        self.properties = properties
+        self.expires_at = expires_at
+        self.created_at = created_at
+        self.origin = origin
+        self.wire_v3_key: int = -1
+        self.wire_v3_head: bytes = b""
+        self.wire_v5_key: int = -1
+        self.wire_v5_head: bytes = b""
+        self.wire_v5_tail: bytes = b""

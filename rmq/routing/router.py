@@ -1,0 +1,91 @@
+"""Router: subscriptions in, the deliveries of a topic name out."""
+
+from rmq.routing.match_cache import MatchCache
+from rmq.routing.share_groups import ShareStrategy, strategy_code
+from rmq.routing.targets import Targets, build_targets
+from rmq.routing.topic_trie import TopicTrie
+from rmq.session.subscription import Subscription
+
+
+class Router:
+    """Every subscription known on this node and what a topic name matches, through a bounded cache.
+
+    ``strategy`` is one of ``share_groups.STRATEGY_NAMES``; ``seed`` makes its random choices differ between nodes.
+    """
+
+    __slots__ = ("_allow_multiple_matches", "_cache", "_share_strategy", "_trie", "shared_count", "subscription_count")
+
+    def __init__(
+        self,
+        allow_multiple_matches: bool = False,
+        cache_size: int = 8192,
+        strategy: str = "round_robin",
+        seed: int = 1,
+        sticky_limit: int = 100_000,
+    ) -> None:
+        self._allow_multiple_matches = allow_multiple_matches
+        self._share_strategy: ShareStrategy = ShareStrategy(strategy_code(strategy), seed, sticky_limit)
+        self._trie: TopicTrie = TopicTrie(self._share_strategy)
+        self._cache: MatchCache = MatchCache(cache_size)
+        self.subscription_count: int = 0
+        self.shared_count: int = 0
+
+    @property
+    def topics(self) -> int:
+        """How many distinct topic filters there are (share names left off)."""
+        return self._trie.filter_count
+
+    @property
+    def cached_topics(self) -> int:
+        return len(self._cache)
+
+    def add(self, subscription: Subscription) -> Subscription | None:
+        """Adds a subscription; returns the one of the same client, filter and share name it replaced, if any."""
+        replaced = self._trie.add(subscription)
+        if replaced is None:
+            self.subscription_count += 1
+            if subscription.share_group:
+                self.shared_count += 1
+        self._cache.filter_changed(subscription.topic_filter)
+        return replaced
+
+    def remove(self, subscription: Subscription) -> bool:
+        """Removes a subscription; False if it isn't there, or another session took its place since."""
+        topic_filter = subscription.topic_filter
+        share_group = subscription.share_group
+        client_id = subscription.session.client_id
+        found = self._trie.find(topic_filter, share_group, client_id)
+        if found is None or found.session is not subscription.session:
+            return False
+        self._trie.remove(topic_filter, share_group, client_id)
+        self.subscription_count -= 1
+        if share_group:
+            self.shared_count -= 1
+        self._cache.filter_changed(topic_filter)
+        return True
+
+    def match(self, topic: str) -> Targets:
+        """All deliveries of a topic name. The result is shared with later calls: never change it."""
+        targets = self._cache.young.get(topic)
+        if targets is None:
+            targets = self._match_missed(topic)
+        return targets
+
+    def _match_missed(self, topic: str) -> Targets:
+        targets = self._cache.get_old(topic)
+        if targets is None:
+            targets = build_targets(self._trie.match(topic), self._allow_multiple_matches)
+            self._cache.offer(topic, targets)
+        return targets
+
+    def matching_filters(self, topic: str) -> list[str]:
+        """The distinct topic filters a topic name matches, for queries."""
+        return [leaf.topic_filter for leaf in self._trie.match(topic)]
+
+    def filters(self, limit: int = 0) -> list[str]:
+        """The distinct topic filters, at most ``limit`` of them unless it is 0."""
+        return self._trie.filters(limit)
+
+    def set_strategy(self, strategy: str) -> None:
+        """Another strategy for all shared subscriptions from the next message on."""
+        self._share_strategy.kind = strategy_code(strategy)

@@ -1,0 +1,120 @@
+"""A channel: one Network Connection as the protocol sees it: its state, its limits and its out-buffer.
+
+The socket stays in ``net``: bytes come in through ``flow.inbound``, bytes to send are collected in ``out`` and
+taken by ``net`` once a reactor turn.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from rmq.mqtt.framing import Decoder
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Connect, Packet
+from rmq.session.client_info import ClientInfo
+from rmq.session.limits import Limits
+from rmq.session.topic_alias import OutboundAliases
+from rmq.session.transport import Transport
+
+if TYPE_CHECKING:
+    from rmq.session.session import Session
+
+# The life of a channel, in this order only.
+AWAIT_CONNECT: Final = 0
+CONNECTING: Final = 1  # CONNECT was received and is being decided
+CONNECTED: Final = 2
+CLOSING: Final = 3  # what is in the out-buffer still goes out, nothing is read any more
+CLOSED: Final = 4
+
+
+class RetainedReplay:
+    """The retained messages that one new subscription is still owed; ``cursor`` is where the last chunk ended."""
+
+    __slots__ = ("cursor", "done", "qos", "subscription_ids", "topic_filter", "waiting")
+
+    def __init__(self, topic_filter: str, qos: int, subscription_ids: list[int] | None) -> None:
+        self.topic_filter = topic_filter
+        self.qos = qos
+        self.subscription_ids = subscription_ids
+        self.cursor: object = None
+        self.done = False
+        self.waiting: list[Message] = []
+
+
+class Channel:
+    """``pending_connect`` is the CONNECT that is being decided; ``auth_method`` is set by enhanced authentication.
+
+    ``paused`` means a packet waits for something that takes time: ``backlog`` holds the packets behind it.
+    ``congested`` means the socket took no more: bytes wait for it in ``net``, counted in ``out_size`` too.
+    ``blocked`` means deliveries wait because the out-buffer is over its high-water mark.
+    ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
+    """
+
+    __slots__ = (
+        "acl",
+        "aliases_in",
+        "aliases_out",
+        "allowance",
+        "allowance_at",
+        "auth_method",
+        "auth_step",
+        "backlog",
+        "blocked",
+        "close_reason",
+        "congested",
+        "decoder",
+        "dirty",
+        "info",
+        "keepalive_timeout_s",
+        "last_read_at",
+        "limits",
+        "max_packet_size",
+        "out",
+        "out_size",
+        "paused",
+        "pending_connect",
+        "request_problem_information",
+        "retained",
+        "session",
+        "state",
+        "transport",
+        "unanswered",
+        "version",
+    )
+
+    def __init__(self, decoder: Decoder, limits: Limits, transport: Transport, now: float) -> None:
+        self.decoder = decoder
+        self.limits = limits
+        self.transport = transport
+        self.state = AWAIT_CONNECT
+        self.version = 0
+        self.session: Session | None = None
+        self.info: ClientInfo | None = None
+        self.out: list[bytes] = []
+        self.out_size = 0
+        self.dirty = False
+        self.paused = False
+        self.blocked = False
+        self.backlog: list[Packet] | None = None
+        self.last_read_at = now
+        self.keepalive_timeout_s = 0.0
+        self.max_packet_size = 0
+        self.request_problem_information = True
+        self.aliases_in: dict[int, str] | None = None
+        self.aliases_out: OutboundAliases | None = None
+        self.acl: dict[str, int] | None = None
+        self.unanswered = 0
+        self.allowance = 0.0
+        self.allowance_at = 0.0
+        self.retained: list[RetainedReplay] | None = None
+        self.congested = False
+        self.close_reason = ""
+        self.pending_connect: Connect | None = None
+        self.auth_method: str | None = None
+        self.auth_step = 0
+
+    def take_output(self) -> bytes:
+        """All bytes that wait to be sent, as one string; the out-buffer is empty afterwards."""
+        out = self.out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.out_size = 0
+        return data

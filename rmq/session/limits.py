@@ -1,0 +1,72 @@
+"""What one listener allows its clients: plain values, shared by all channels of the listener."""
+
+from typing import Final
+
+DEFAULT_OUT_BUFFER_LIMIT: Final = 1_048_576
+
+
+class Limits:
+    """Options of a listener as the engine uses them; sizes in bytes, intervals in seconds, 0 means no limit."""
+
+    __slots__ = (
+        "allow_anonymous",
+        "allow_zero_keepalive",
+        "check_payload_format",
+        "drop_newest",
+        "handshake_timeout_s",
+        "keepalive_backoff",
+        "listener",
+        "max_clientid_len",
+        "max_inflight",
+        "max_keepalive",
+        "max_mqueue_len",
+        "max_outbound_topic_aliases",
+        "max_packet_size",
+        "max_qos_allowed",
+        "max_session_expiry_interval",
+        "max_subscriptions",
+        "max_topic_aliases",
+        "max_topic_levels",
+        "message_expiry_interval",
+        "min_keepalive",
+        "mqueue_rate",
+        "mqueue_rate_interval_s",
+        "out_buffer_limit",
+        "receive_maximum",
+        "retain_available",
+        "session_expiry_interval",
+        "shared_subscription_available",
+        "subscription_identifiers_available",
+        "wildcard_subscription_available",
+    )
+
+    def __init__(self, listener: str) -> None:
+        self.listener = listener
+        self.allow_anonymous = True
+        self.allow_zero_keepalive = True
+        self.check_payload_format = False
+        self.drop_newest = False
+        self.handshake_timeout_s = 30.0
+        self.keepalive_backoff = 0.75
+        self.max_clientid_len = 65_535
+        self.max_inflight = 16
+        self.max_keepalive = 65_535
+        self.max_mqueue_len = 1000
+        self.max_outbound_topic_aliases = 32
+        self.max_packet_size = 1_048_576
+        self.max_qos_allowed = 2
+        self.max_session_expiry_interval = 0
+        self.max_subscriptions = 0
+        self.max_topic_aliases = 32
+        self.max_topic_levels = 0
+        self.message_expiry_interval = 0
+        self.min_keepalive = 0
+        self.mqueue_rate = 0
+        self.mqueue_rate_interval_s = 1.0
+        self.out_buffer_limit = DEFAULT_OUT_BUFFER_LIMIT
+        self.receive_maximum = 1024
+        self.retain_available = True
+        self.session_expiry_interval = 7200
+        self.shared_subscription_available = True
+        self.subscription_identifiers_available = True
+        self.wildcard_subscription_available = True

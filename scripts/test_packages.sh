@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Sees to the Debian packages and the npm package that some tests use: installs what is missing when it may (root and
+# apt-get; npm), otherwise says what is missing and which tests do without. With CI=true anything missing is an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/sbin:/sbin"
+
+declare -A package_of=(
+    [mosquitto]=mosquitto
+    [mosquitto_pub]=mosquitto-clients
+    [ip]=iproute2
+    [npm]=npm
+)
+declare -A purpose_of=(
+    [mosquitto]="the comparison with mosquitto"
+    [mosquitto_pub]="interoperability with mosquitto's clients"
+    [ip]="network faults"
+    [npm]="interoperability with mqtt.js"
+)
+js=tests/integration/interop/js
+failed=0
+
+lack() { # what purpose
+    echo "rmq: $1: tests of $2 do not run" >&2
+    failed=1
+}
+
+missing_programs() {
+    local program
+    for program in "${!package_of[@]}"; do
+        command -v "$program" >/dev/null || echo "$program"
+    done
+}
+
+install() { # packages...
+    local policy=/usr/sbin/policy-rc.d
+    # mosquitto's package would start a broker on port 1883 at once: tests need the program, nobody asked for a service.
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq </dev/null >&2 &&
+        apt-get install -qq -y --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+missing=$(missing_programs)
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    packages=()
+    for program in $missing; do packages+=("${package_of[$program]}"); done
+    echo "rmq: installing ${packages[*]}" >&2
+    install "${packages[@]}" || echo "rmq: apt-get failed" >&2
+    hash -r
+    missing=$(missing_programs)
+fi
+for program in $missing; do
+    lack "$program is missing (Debian package ${package_of[$program]})" "${purpose_of[$program]}"
+done
+
+if command -v npm >/dev/null; then
+    if [ ! -d "$js/node_modules/mqtt" ] || [ "$js/package-lock.json" -nt "$js/node_modules" ]; then
+        echo "rmq: installing mqtt.js" >&2
+        if (cd "$js" && npm ci --no-audit --no-fund --silent </dev/null >&2); then
+            touch "$js/node_modules"
+        else
+            lack "npm could not install mqtt.js" "${purpose_of[npm]}"
+        fi
+    fi
+fi
+
+if [ "$failed" = 1 ] && [ "${CI:-}" = true ]; then
+    echo "rmq: CI=true: nothing may be left out for a missing package" >&2
+    exit 1
+fi

@@ -1,0 +1,1 @@
+"""The rules the sources keep: layers, hot modules, files and their maps, dependencies, vocabularies."""

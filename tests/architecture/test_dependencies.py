@@ -1,0 +1,40 @@
+"""What is installed with rmq is exactly what its modules import."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from tests.architecture.sources import PACKAGES, imported_names, modules, pyproject
+
+# distribution -> import names, where they differ
+IMPORT_NAMES = {"mypy-extensions": {"mypy_extensions"}, "pydantic": {"pydantic", "pydantic_core"}}
+
+
+def declared() -> list[set[str]]:
+    """The import names of each declared dependency."""
+    names = [re.split(r"[\s\[<>=!~;]", entry, maxsplit=1)[0] for entry in pyproject()["project"]["dependencies"]]
+    return [IMPORT_NAMES.get(name, {name}) for name in names]
+
+
+def imported() -> set[str]:
+    names = {name.partition(".")[0] for path in modules().values() for name in imported_names(path)}
+    return names - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def test_whatever_is_imported_is_declared() -> None:
+    assert imported() <= set().union(*declared())
+
+
+def test_whatever_is_declared_is_imported() -> None:
+    for names in declared():
+        assert imported() & names, names
+
+
+def test_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:
+    project = pyproject()["project"]
+    for entries in (project["dependencies"], *project["optional-dependencies"].values()):
+        for entry in entries:
+            assert ">=" in entry, entry
+            assert "<" not in entry, entry
+            assert "==" not in entry, entry

@@ -1,0 +1,1 @@
+"""Interoperability: the same scenarios run with every client library people use."""

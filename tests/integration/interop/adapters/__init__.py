@@ -1,0 +1,1 @@
+"""One adapter per client library; `base` holds the vocabulary they share."""

@@ -1,0 +1,93 @@
+"""Broker processes for tests: start a node on a free port, wait until it answers, stop it.
+
+RMQ_TEST_PYTHON   the interpreter to run the node with: the virtual environment a wheel was installed into. The checkout
+                  is kept out of its way. Without it, this interpreter runs the checkout.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 10.0
+
+
+class BrokerProcess:
+    """A running node; ``address`` is its TCP listener, ``log`` all it has written."""
+
+    def __init__(self, directory: Path, sets: tuple[str, ...] = ()) -> None:
+        self.directory = directory
+        self.log_path = directory / "node.log"
+        self.address = ("127.0.0.1", free_port())
+        python = os.environ.get("RMQ_TEST_PYTHON")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
+        if python:
+            environment.pop("PYTHONPATH", None)
+        else:
+            python = sys.executable
+            parts = [REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api"]
+            environment["PYTHONPATH"] = os.pathsep.join(str(part) for part in parts)
+        command = [python, "-m", "rmq", "--id", "1", "--data-dir", str(directory / "data")]
+        for item in (f"listener.tcp.external.addr={self.address[0]}:{self.address[1]}", *sets):
+            command += ["--set", item]
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def log(self) -> str:
+        """All the node has written."""
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def stop(self) -> int:
+        """Stop the node as an operator would; the exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        return self._process.wait()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                socket.create_connection(self.address, 1).close()
+                return
+            except OSError:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"the node ended with {self._process.returncode}:\n{self.log}") from None
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the node does not listen after {START_TIMEOUT_S} s:\n{self.log}") from None
+            try:
+                # Wakes up early when the node ends: nothing to wait for any more.
+                self._process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""Unit tests: one package or module at a time, no sockets."""
