@@ -33,7 +33,7 @@ test-interop: test-packages dev ## Run the interoperability tests (paho, aiomqtt
 	$(JS) $(DEV)/python -m pytest tests/integration/interop $(ARGS)
 
 fuzz: dev ## Run the fuzz tests at full length
-	$(DEV)/python -m pytest -m fuzz $(ARGS)
+	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} $(DEV)/python -m pytest -m fuzz $(ARGS)
 
 lint: dev ## Check style, types and layers
 	$(DEV)/ruff check .

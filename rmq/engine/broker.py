@@ -1,6 +1,7 @@
 """The broker of one node: owns the state and the tables, and offers what listeners, plugins and management call."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,7 +13,7 @@ from rmq.flow import inbound
 from rmq.flow.context import FlowContext
 from rmq.flow.ports import FlowPorts
 from rmq.flow.publish import route
-from rmq.hooks.async_runner import AsyncRunner
+
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
@@ -23,6 +24,9 @@ from rmq.routing.router import Router
 from rmq.session.channel import CLOSING, Channel
 from rmq.session.session import Session
 from rmq.storage.state import State
+
+if TYPE_CHECKING:
+    from rmq.hooks.async_runner import AsyncRunner
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +58,7 @@ class Broker:
         options: BrokerOptions,
         chains: HookChains,
         counters: Counters,
-        runner: AsyncRunner,
+        runner: "AsyncRunner",
         clock: Callable[[], float],
         ports: FlowPorts,
     ) -> None:
@@ -128,13 +132,17 @@ class Broker:
         self.timers.advance(self.touch_clock())
         self.flush()
 
+    def session_count(self) -> int:
+        """How many sessions this node has, with and without a connection."""
+        offline = sum(1 for session in self.state.sessions.values() if session.channel is None)
+        return len(self.registry) + offline
+
     def refresh_stats(self) -> Stats:
         """The gauges, with those that are only computed on demand brought up to date."""
         stats = self.stats
         router = self.ctx.router
         stats.connections.set(len(self.registry))
-        offline = sum(1 for session in self.state.sessions.values() if session.channel is None)
-        stats.sessions.set(len(self.registry) + offline)
+        stats.sessions.set(self.session_count())
         stats.subscriptions.set(router.subscription_count)
         stats.subscriptions_shared.set(router.shared_count)
         stats.topics.set(router.topics)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from rmq.engine import disconnect, enhanced_auth, session_end
+from rmq.engine import disconnect, enhanced_auth, session_end, wills
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
 from rmq.hooks import chains
@@ -16,7 +16,7 @@ from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.topic_alias import OutboundAliases
-from rmq.storage.records import EndSession, OpenSession
+from rmq.storage.records import OpenSession
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -216,7 +216,7 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
             will = kept.will if kept.will_due_at else None
             session_end.end_session(broker, kept)
             if will is not None:
-                disconnect.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
+                wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
     session = _open_session(broker, channel, packet, info, epoch, session_present)
     _bind(broker, channel, packet, info, session, session_present)
 

@@ -56,6 +56,8 @@ def close(broker: "Broker", channel: Channel, reason_code: int, text: str) -> No
     """End a connection from this side. What the protocol version allows to be said is sent before the close."""
     if channel.state >= CLOSING:
         return
+    if channel.version == 0:
+        channel.version = channel.decoder.version
     if channel.state == CONNECTED:
         if channel.version == codes.V5:
             farewell = Disconnect(reason_code)

@@ -54,11 +54,11 @@ def may_move(delivery: Delivery) -> bool:
 
 
 def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, live_only: bool) -> bool:
-    group = broker.ctx.router.find_group(delivery.share)
-    if group is None:
-        return False
     message = delivery.message
-    member = group.choose(message, live_only, session)
+    member = None
+    for group in broker.ctx.router.match(message.topic).groups:
+        if f"$share/{group.name}/{group.topic_filter}" == delivery.share:
+            member = group.choose(message, live_only, session)
     if member is None:
         return False
     if deliver_to_member(broker.ctx, member, message):

@@ -29,6 +29,10 @@ def handle_subscribe(broker: "Broker", channel: Channel, packet: Subscribe) -> N
     info = channel.info
     if info is None:
         return
+    if channel.version != codes.V5 and not all(is_valid_topic_filter(r.topic_filter) for r in packet.requests):
+        # MQTT 3 has no reason code for it: a protocol violation [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.8.0-1].
+        disconnect.close(broker, channel, codes.TOPIC_FILTER_INVALID, "topic filter invalid")
+        return
     if packet.subscription_id and not channel.limits.subscription_identifiers_available:
         disconnect.close(
             broker, channel, codes.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "subscription identifiers not supported"
@@ -184,6 +188,9 @@ def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) 
     broker.counters.packets_unsubscribe_received += 1
     info = channel.info
     if info is None:
+        return
+    if channel.version != codes.V5 and not all(is_valid_topic_filter(f) for f in packet.topic_filters):
+        disconnect.close(broker, channel, codes.TOPIC_FILTER_INVALID, "topic filter invalid")
         return
     hooks = broker.chains
     if not hooks.client_unsubscribe.waits:

@@ -55,6 +55,7 @@ class Counters:
         "dropped_publish_invalid",
         "dropped_publish_rate",
         "dropped_queue_full",
+        "dropped_rate",
         "dropped_rejected",
         "dropped_retain_limit",
         "dropped_session_ended",
@@ -65,6 +66,7 @@ class Counters:
         "enhanced_auth_started",
         "handshake_errors",
         "handshake_timeouts",
+        "internal_errors",
         "hook_errors",
         "hook_overruns",
         "hook_queue_full",
@@ -140,6 +142,7 @@ class Counters:
         "session_terminated",
         "session_unsubscribed",
         "takeovers",
+        "unexpected_acks",
     )
 
     def __init__(self) -> None:
@@ -184,6 +187,8 @@ class Counters:
         self.packets_too_large_received = 0
         self.protocol_errors = 0
         self.takeovers = 0
+        self.unexpected_acks = 0
+        self.internal_errors = 0
         # ACL verdicts found in the cache of a session, or asked for.
         self.acl_cache_hits = 0
         self.acl_cache_misses = 0
@@ -205,6 +210,7 @@ class Counters:
         self.dropped_publish_invalid = 0
         self.dropped_publish_rate = 0
         self.dropped_queue_full = 0
+        self.dropped_rate = 0
         self.dropped_rejected = 0
         self.dropped_retain_limit = 0
         self.dropped_session_ended = 0

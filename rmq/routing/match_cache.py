@@ -21,21 +21,18 @@ class MatchCache:
     useful while thousands of clients a second subscribe to filters of their own.
     """
 
-    __slots__ = ("_half", "_missed", "_missed_mask", "_old", "_old_index", "_young_count", "_young_index", "young")
+    __slots__ = ("_half", "_missed", "_old", "_old_index", "_young_count", "_young_index", "young")
 
     def __init__(self, size: int) -> None:
         self._half: int = size // 2
-        slots = 64
-        while slots < size:
-            slots *= 2
-        self._missed: list[str] = [""] * slots
-        self._missed_mask: int = slots - 1
+        # Names missed once lately.
+        self._missed: set[str] = set()
         # Read directly by the router: the hit path.
         self.young: dict[str, Targets] = {}
         self._old: dict[str, Targets] = {}
         self._young_index: TopicIndex = TopicIndex()
         self._old_index: TopicIndex = TopicIndex()
-        # Names put in since the generation began, also those dropped again: bounds the index too.
+        # Distinct names put in since the generation began, also those dropped again: bounds the index too.
         self._young_count: int = 0
 
     def __len__(self) -> int:
@@ -52,11 +49,13 @@ class MatchCache:
         """Takes the targets just matched for a name, if it is worth keeping them."""
         if len(topic) > _LONGEST_TOPIC or self._half == 0:
             return
-        slot = hash(topic) & self._missed_mask
-        if self._missed[slot] == topic:
+        missed = self._missed
+        if topic in missed:
             self._put(topic, targets)
-        else:
-            self._missed[slot] = topic
+            return
+        if len(missed) >= self._half:
+            missed.clear()
+        missed.add(topic)
 
     def filter_changed(self, topic_filter: str) -> None:
         """Forgets every name this filter matches."""
@@ -85,8 +84,8 @@ class MatchCache:
             self._young_index = TopicIndex()
             self._young_count = 0
         self.young[topic] = targets
-        self._young_index.add(topic)
-        self._young_count += 1
+        if self._young_index.add(topic):
+            self._young_count += 1
 
 
 def _drop_matching(cached: dict[str, Targets], index: TopicIndex, topic_filter: str) -> bool:

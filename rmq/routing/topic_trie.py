@@ -162,7 +162,6 @@ class TopicTrie:
         levels = topic_filter.split("/")
         count = len(levels)
         branch = self._dollar_root if topic_filter.startswith("$") else self._root
-        split_leaf: str = ""
         leaf_levels: list[str] = []
         depth = 0
         while True:
@@ -187,9 +186,8 @@ class TopicTrie:
                 return self._replaced_alone(leaf, subscription)
             # Two filters meet in one leaf: a branch takes its place, the old one moves one level down. Split once
             # for all levels they share, and no further than the new filter goes (linear, however long they are).
-            if split_leaf != leaf_filter:
+            if not leaf_levels:
                 leaf_levels = leaf_filter.split("/", count + 1)
-                split_leaf = leaf_filter
             depth += 1
             branch_between = Branch()
             at_end = len(leaf_levels) == depth

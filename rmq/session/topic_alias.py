@@ -2,15 +2,14 @@
 
 from typing import Final
 
-USES_BEFORE_ALIAS: Final = 2
 MAX_CANDIDATES: Final = 256
 
 
 class OutboundAliases:
     """Aliases 1..``maximum`` of one connection; they end with it [MQTT-3.3.2-7].
 
-    A topic gets an alias with its second use. When all are given away, a topic that is used more often than the
-    least used one takes its alias over, as the protocol lets a sender reassign at any time.
+    A topic gets an alias with its first use while there are any. When all are given away, a topic that is used more
+    often than the least used one takes its alias over, as the protocol lets a sender reassign at any time.
     """
 
     __slots__ = ("alias_of", "candidates", "maximum", "topics", "uses")
@@ -32,9 +31,6 @@ class OutboundAliases:
     def assign(self, topic: str) -> int:
         """The alias that is to be sent along with the topic from now on, or 0 when it isn't used enough."""
         uses = self.candidates.get(topic, 0) + 1
-        if uses < USES_BEFORE_ALIAS:
-            self._remember(topic, uses)
-            return 0
         if len(self.topics) < self.maximum:
             self.topics.append(topic)
             self.uses.append(uses)

@@ -5,7 +5,7 @@ from mypy_extensions import mypyc_attr
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
-    """The net layer's side of a channel."""
+    """The net layer's side of a channel; this base is a connection to nowhere."""
 
     def flush(self) -> None:
         """Hand the out-buffer to the socket now."""
@@ -13,5 +13,12 @@ class Transport:
     def resume_reading(self) -> None:
         """The channel is no longer paused."""
 
+    def accepted(self) -> None:
+        """The CONNECT was accepted: the handshake is over."""
+
     def abort(self) -> None:
         """Close at once; what is in the out-buffer is lost."""
+
+    def addresses(self) -> tuple[str, int, int]:
+        """The peer's host and port, and the local port."""
+        return "", 0, 0

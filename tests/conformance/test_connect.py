@@ -167,6 +167,24 @@ def test_mqtt_4_12_0_1_unknown_authentication_method_is_refused(clients: Clients
     client.expect_closed()
 
 
+def test_mqtt_3_1_4_6_packets_behind_a_refused_connect_are_not_processed(clients: Clients, topic: str) -> None:
+    watcher = clients()
+    watcher.connect()
+    watcher.subscribe(topic)
+    refused = clients()
+    refused.send(
+        wire.connect(refused.client_id, properties=[(wire.AUTH_METHOD, "rot13")])
+        + wire.publish(topic, b"refused", 1, 1)
+        + wire.subscribe(2, [(topic, 0)])
+    )
+    assert refused.expect(Connack).code == 0x8C
+    refused.expect_closed()
+    marker = clients()
+    marker.connect()
+    marker.publish(topic, b"marker")
+    watcher.receive_publish(b"marker")
+
+
 def test_mqtt_3_2_2_7_refused_connect_is_closed(clients: Clients) -> None:
     client = clients("", V311)
     client.connect(clean=False, code=2)

@@ -115,6 +115,26 @@ def test_mqtt_4_1_0_1_subscriptions_and_messages_are_kept(
     second.expect_nothing()
 
 
+def test_mqtt_4_4_0_1_what_was_in_flight_comes_before_what_waited(clients: Clients, topic: str) -> None:
+    first = clients()
+    first.connect(properties=[(wire.RECEIVE_MAXIMUM, 2), *_KEEP])
+    first.subscribe((topic, 1))
+    publisher = clients()
+    publisher.connect()
+    for number in range(6):
+        publisher.publish(topic, b"%d" % number)
+    assert payloads(first.drain()) == [b"0", b"1"]
+    first.abort()
+    for number in range(6, 8):
+        publisher.publish(topic, b"%d" % number)
+    second = clients(first.client_id)
+    assert second.connect(clean=False, properties=_KEEP).session_present
+    received = second.receive_publishes(8)
+    assert [int(packet.payload) for packet in received] == list(range(8))
+    assert [packet.dup for packet in received] == [True] * 2 + [False] * 6
+    second.expect_nothing()
+
+
 def test_mqtt_4_1_unsubscribed_filters_stay_unsubscribed(level: int, clients: Clients, topic: str) -> None:
     first = clients(level=level)
     first.connect(clean=False, properties=_KEEP)

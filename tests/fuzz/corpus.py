@@ -146,7 +146,8 @@ def _session_frames(level: int, base: str) -> tuple[Frame, ...]:
         _unsubscribe(level, 4, [f"{base}/a", f"{base}/#"]),
         _unsubscribe(level, 5, [f"$share/group/{base}/+"]),
         Frame(0xC0, b""),
-        Frame(0xE0, b"\x00", ((wire.SESSION_EXPIRY, 0), (wire.REASON_STRING, "bye"), USER)) if level == V5
+        Frame(0xE0, b"\x00", ((wire.SESSION_EXPIRY, 0), (wire.REASON_STRING, "bye"), USER))
+        if level == V5
         else Frame(0xE0, b""),
     )
 

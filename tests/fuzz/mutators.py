@@ -215,6 +215,8 @@ class Mutator:
             padded = length[:-1] + bytes([length[-1] | 0x80]) + b"\x00"
             return bytes([frame.first_byte]) + padded + body
         if kind == 3:
-            length = self.random.choice((b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x01", b"\xff"))
+            length = self.random.choice(
+                (b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x01", b"\xff")
+            )
             return bytes([frame.first_byte]) + length + body
         return self.random.randbytes(self.random.randint(1, 40))

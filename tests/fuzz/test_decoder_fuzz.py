@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -64,9 +65,9 @@ def _check(stream: bytes, chunks: list[bytes]) -> tuple[int, bool]:
 
 
 @pytest.mark.fuzz
-def test_mutated_sessions() -> None:
+def test_mutated_sessions(report: Callable[[str], None]) -> None:
     settings = from_environment()
-    print(f"RMQ_FUZZ_SEED={settings.seed}")
+    report(f"RMQ_FUZZ_SEED={settings.seed}")
     corpus = sessions("client")
     mutator = Mutator(settings.seed, [*{frame for session in corpus for frame in session.frames}, AUTH])
     choose = mutator.random
@@ -89,7 +90,7 @@ def test_mutated_sessions() -> None:
         reached += decoded - spare_the_connect + refused
         errors += refused
         streams += 1
-    print(f"{reached} mutated packets decoded in {streams} streams, {errors} of them refused")
+    report(f"{reached} mutated packets decoded in {streams} streams, {errors} of them refused")
     assert reached >= settings.packets, f"only {reached} packets in {settings.seconds} s"
     # A mutator that only makes valid packets, or only rubbish, tests nothing.
     assert 0.2 < errors / streams < 1.0

@@ -150,6 +150,12 @@ class Client:
         assert isinstance(packet, kind), f"{kind.__name__} expected, {packet} came"
         return packet
 
+    def next_publish(self, wait: bool) -> Publish | None:
+        """The next packet, a PUBLISH, left unacknowledged; None if it has not come yet and ``wait`` is False."""
+        if not self._packets and not wait:
+            return None
+        return self.expect(Publish)
+
     def receive_publish(self, payload: bytes | None = None, timeout_s: float | None = None) -> Publish:
         """The next packet, a PUBLISH, whose exchange is carried to its end; packets between wait for their turn."""
         publish = self.expect(Publish, timeout_s)

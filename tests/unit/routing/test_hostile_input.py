@@ -57,7 +57,7 @@ def test_the_deepest_retained_topics() -> None:
     assert trie.match("+/" * 30000) == []
     for name in (SLASHES, SLASHES[1:], "a" + SLASHES[1:]):
         assert trie.remove(name) is True
-    assert trie._index._root.children is None
+    assert trie._index.is_empty
 
 
 def test_filters_that_creep_along_a_long_one() -> None:
@@ -89,4 +89,4 @@ def test_many_filters_share_a_leaf_s_whole_length() -> None:
     assert len(trie.match("+/" * 2000 + "7")) == 1
     for i in range(200):
         trie.remove(stem + str(i))
-    assert trie._index._root.children is None
+    assert trie._index.is_empty

@@ -135,10 +135,7 @@ class SearchMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for topic in list(self.model):
             assert self.trie.remove(topic)
-        index = self.trie._index
-        # Every branch went with its last topic.
-        assert (index._root.children, index._root.topic) == (None, None)
-        assert (index._dollar_root.children, index._dollar_root.topic) == (None, None)
+        assert self.trie._index.is_empty, "every branch goes with its last topic"
 
 
 SearchMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
@@ -164,3 +161,42 @@ def test_the_index_says_what_is_new() -> None:
         True,
         False,
     ]
+
+
+def test_a_level_with_very_many_topics() -> None:
+    """Beyond 16,384 children a branch keeps them in buckets; a search goes on across that change."""
+    names = [f"dev/{i}" for i in range(16_384)]
+    trie = trie_of(names)
+    chunk, cursor = trie.match_chunk("dev/+", None, 100)
+    found = [one.topic for one in chunk]
+    more = [f"dev/{i}" for i in range(16_384, 20_000)]
+    for name in more:
+        assert trie.set(message(name)) is True
+        assert trie.set(message(name)) is False
+    while cursor is not None:
+        chunk, cursor = trie.match_chunk("dev/+", cursor, 1000)
+        found += [one.topic for one in chunk]
+    assert len(found) == len(set(found))
+    assert set(names) <= set(found)
+
+    # A search through the buckets while every other topic goes and comes back below another level.
+    found, cursor = [], None
+    for i in range(0, 20_000, 2):
+        chunk, cursor = trie.match_chunk("#", cursor, 1)
+        assert cursor is not None
+        assert len(chunk) <= 1
+        found += [one.topic for one in chunk]
+        assert trie.remove(f"dev/{i}") is True
+        assert trie.set(message(f"dev/{i}/again")) is True
+    while cursor is not None:
+        chunk, cursor = trie.match_chunk("#", cursor, 1000)
+        found += [one.topic for one in chunk]
+    assert len(found) == len(set(found))
+    assert {f"dev/{i}" for i in range(1, 20_000, 2)} <= set(found)
+    assert [one.topic for one in trie.match("dev/8/+")] == ["dev/8/again"]
+    assert len(trie.match("dev/+")) == 10_000
+
+    for i in range(20_000):
+        assert trie.remove(f"dev/{i}/again" if i % 2 == 0 else f"dev/{i}") is True
+    assert trie.count == 0
+    assert trie._index.is_empty

@@ -35,7 +35,7 @@ def chosen(group: ShareGroup, topic: str = "t", publisher: str = "p") -> str | N
 
 
 def test_an_unknown_strategy_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'fair'.*round_robin_per_group"):
+    with pytest.raises(ValueError, match=r"'fair'.*round_robin_per_group"):
         strategy_code("fair")
 
 

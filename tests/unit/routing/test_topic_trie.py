@@ -19,8 +19,7 @@ def matched(trie: TopicTrie, topic: str) -> list[tuple[str, str, str]]:
         if isinstance(leaf, Subscription):
             found.append((leaf.session.client_id, "", leaf.topic_filter))
             continue
-        for plain in (leaf.plain or {}).values():
-            found.append((plain.session.client_id, "", leaf.topic_filter))
+        found.extend((client_id, "", leaf.topic_filter) for client_id in leaf.plain or {})
         for group in (leaf.groups or {}).values():
             found.extend((member.session.client_id, group.name, leaf.topic_filter) for member in group.members)
     return sorted(found)

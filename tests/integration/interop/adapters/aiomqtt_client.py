@@ -70,7 +70,7 @@ class AiomqttClient(InteropClient):
         else:
             granted = await self._client.subscribe(subscription.topic_filter, subscription.qos)
         first = granted[0]
-        return cast("int", first.value if isinstance(first, ReasonCode) else first)
+        return first.value if isinstance(first, ReasonCode) else first
 
     async def unsubscribe(self, topic_filter: str) -> None:
         await self._client.unsubscribe(topic_filter)
@@ -100,7 +100,7 @@ class AiomqttClient(InteropClient):
             self.inbox.put(
                 Message(
                     str(received.topic),
-                    cast("bytes", received.payload),
+                    received.payload,
                     received.qos,
                     received.retain,
                     received_properties(properties),

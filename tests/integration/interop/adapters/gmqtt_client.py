@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import gmqtt  # type: ignore[import-untyped]
-from gmqtt.mqtt.handler import MQTTConnectError  # type: ignore[import-untyped]
-from gmqtt.storage import PersistentStorage  # type: ignore[import-untyped]
+import gmqtt
+from gmqtt.mqtt.handler import MQTTConnectError
+from gmqtt.storage import PersistentStorage
 
 from .base import STEP_TIMEOUT_S, V5, Connect, ConnectRefused, InteropClient, Message, PublishProperties, Subscribe
 
@@ -98,7 +98,8 @@ class GmqttClient(InteropClient):
     async def _answer(self, packet_id: int) -> list[int]:
         future = self._answers[packet_id] = asyncio.get_running_loop().create_future()
         async with asyncio.timeout(STEP_TIMEOUT_S):
-            return await future
+            codes: list[int] = await future
+        return codes
 
     def _on_connect(self, client: object, flags: int, reason_code: int, properties: object) -> None:
         self._session_present = bool(flags & 1)

@@ -71,7 +71,8 @@ class NodeProcess:
         command = {"action": action, "request": request, "client": client_key, **arguments}
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         async with asyncio.timeout(STEP_TIMEOUT_S):
-            return await future
+            answer: Json = await future
+        return answer
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

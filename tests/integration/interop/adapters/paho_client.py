@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -121,7 +120,7 @@ class PahoClient(InteropClient):
         reason_code: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        outcome = (bool(flags.session_present), cast("int", reason_code.value))
+        outcome = (bool(flags.session_present), reason_code.value)
         self._loop.call_soon_threadsafe(self._connected.set_result, outcome)
 
     def _on_answer(
@@ -132,7 +131,7 @@ class PahoClient(InteropClient):
         reason_codes: list[ReasonCode],
         properties: Properties | None,
     ) -> None:
-        codes = [cast("int", code.value) for code in reason_codes]
+        codes = [code.value for code in reason_codes]
         self._loop.call_soon_threadsafe(self._resolve, packet_id, codes)
 
     def _resolve(self, packet_id: int, codes: list[int]) -> None:
@@ -141,6 +140,6 @@ class PahoClient(InteropClient):
     def _on_message(self, client: paho.Client, userdata: object, received: paho.MQTTMessage) -> None:
         properties = received.properties if self.options.version == V5 else None
         message = Message(
-            received.topic, received.payload, received.qos, received.retain, received_properties(properties)
+            received.topic, bytes(received.payload), received.qos, received.retain, received_properties(properties)
         )
         self._loop.call_soon_threadsafe(self.inbox.put, message)

@@ -12,19 +12,19 @@ from .base import NO_PROPERTIES, Connect, PublishProperties, Subscribe, Will
 
 
 def connect_properties(options: Connect) -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = options.session_expiry_s
     return properties
 
 
 def will_properties(will: Will) -> Properties:
-    properties = Properties(PacketTypes.WILLMESSAGE)
+    properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
     properties.WillDelayInterval = will.delay_s
     return properties
 
 
 def publish_properties(source: PublishProperties) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if source.payload_format is not None:
         properties.PayloadFormatIndicator = source.payload_format
     if source.message_expiry_s is not None:
@@ -66,6 +66,6 @@ def subscribe_options(subscription: Subscribe) -> SubscribeOptions:
 def subscribe_properties(subscription: Subscribe) -> Properties | None:
     if subscription.identifier is None:
         return None
-    properties = Properties(PacketTypes.SUBSCRIBE)
+    properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
     properties.SubscriptionIdentifier = subscription.identifier
     return properties

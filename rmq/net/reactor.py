@@ -1,0 +1,159 @@
+"""The reactor: one trio task that waits for all sockets at once and takes turns.
+
+A turn reads every socket that is ready (within limits), has the bytes handled, and then sends what that wrote, once a
+destination. Work that must wait runs in tasks elsewhere; its connection is paused meanwhile.
+"""
+
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from rmq.mqtt.topic_cache import TopicCache
+from rmq.net.connection import Connection
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+    from rmq.net.listener import Listener
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENTS: Final = 512
+# Sockets written to before other tasks get their chance: a large fan-out stalls nobody.
+FLUSHES_PER_SLICE: Final = 512
+# How long turns may follow one another before other tasks get their chance.
+SLICE_S: Final = 0.004
+READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+
+class Reactor:
+    """Owns the epoll and the connections by descriptor."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self.broker = broker
+        self.ctx = broker.ctx
+        self.counters = broker.counters
+        self.topics = TopicCache()
+        self._epoll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._listeners: dict[int, Listener] = {}
+        self._wake_receive, self._wake_send = socket.socketpair()
+        self._wake_receive.setblocking(False)
+        self._wake_send.setblocking(False)
+        self._epoll.register(self._wake_receive.fileno(), select.EPOLLIN)
+        broker.flush = self.flush_some
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def add(self, connection: Connection) -> None:
+        """Take a new connection in."""
+        self._connections[connection.fd] = connection
+        self._epoll.register(connection.fd, select.EPOLLIN)
+
+    def watch(self, connection: Connection) -> None:
+        """What the connection waits for has changed."""
+        events = (select.EPOLLIN if connection.wants_read else 0) | (
+            select.EPOLLOUT if connection.wants_write else 0
+        )
+        if connection.fd >= 0:
+            self._epoll.modify(connection.fd, events)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is about to be closed."""
+        if self._connections.pop(connection.fd, None) is not None:
+            self._epoll.unregister(connection.fd)
+
+    def watch_listener(self, fd: int, listener: "Listener") -> None:
+        """Accept through this descriptor."""
+        self._listeners[fd] = listener
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def forget_listener(self, fd: int) -> None:
+        """Accept no more."""
+        if self._listeners.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    async def run(self) -> None:
+        """Take turns for ever; a cancelled scope ends it."""
+        fd = self._epoll.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            deadline = time.monotonic() + SLICE_S
+            while self.turn():
+                while self.ctx.dirty:  # more than one slice had to be flushed
+                    await trio.lowlevel.checkpoint()
+                    self.flush_some()
+                if time.monotonic() >= deadline:
+                    await trio.lowlevel.checkpoint()
+                    deadline = time.monotonic() + SLICE_S
+
+    def turn(self) -> bool:
+        """Handle every socket that is ready, then flush. False when none was."""
+        ready = self._epoll.poll(0, MAX_EVENTS)
+        if not ready:
+            if self.ctx.dirty:
+                self.flush_some()
+            return False
+        self.broker.touch_clock()
+        connections = self._connections
+        for fd, events in ready:
+            connection = connections.get(fd)
+            if connection is None:
+                self._other(fd)
+                continue
+            try:
+                if events & READ:
+                    connection.on_readable()
+                if events & select.EPOLLOUT and connection.fd == fd:
+                    connection.on_writable()
+            except Exception:
+                self._bug(connection, "in a packet")
+        self.flush_some()
+        return True
+
+    def _other(self, fd: int) -> None:
+        listener = self._listeners.get(fd)
+        if listener is not None:
+            listener.on_readable()
+        elif fd == self._wake_receive.fileno():
+            self._wake_receive.recv(4096)
+
+    def flush_some(self) -> None:
+        """Send what was written, to at most ``FLUSHES_PER_SLICE`` connections; the rest follows in the next turn."""
+        ctx = self.ctx
+        dirty = ctx.dirty
+        if len(dirty) > FLUSHES_PER_SLICE:
+            ctx.dirty = dirty[FLUSHES_PER_SLICE:]
+            del dirty[FLUSHES_PER_SLICE:]
+            self.wake()
+        else:
+            ctx.dirty = []
+        for channel in dirty:
+            try:
+                channel.transport.flush()
+            except Exception:
+                self._bug(channel.transport, "in a flush")
+
+    def wake(self) -> None:
+        """Have the next turn come soon."""
+        try:
+            self._wake_send.send(b"\0")
+        except BlockingIOError:
+            pass  # it is awake already
+
+    def _bug(self, transport: object, where: str) -> None:
+        connection = transport if isinstance(transport, Connection) else None
+        channel = None if connection is None else connection.channel
+        self.broker.report_bug(channel, where)
+
+    def close(self) -> None:
+        """Close every connection and the epoll itself."""
+        for connection in list(self._connections.values()):
+            connection.lose("node stopped")
+        self._epoll.close()
+        self._wake_receive.close()
+        self._wake_send.close()
