@@ -16,6 +16,9 @@ def receive(ctx: FlowContext, channel: Channel, data: bytes) -> None:
     ctx.counters.bytes_received += len(data)
     packets = channel.decoder.feed(data)
     if packets:
+        if channel.paused:
+            _hold_back(channel, packets)
+            return
         _dispatch(ctx, channel, packets)
     if channel.decoder.error is not None and not channel.paused:
         _report_error(ctx, channel)
@@ -32,14 +35,15 @@ def resume(ctx: FlowContext, channel: Channel) -> None:
         _report_error(ctx, channel)
 
 
+def _hold_back(channel: Channel, packets: list[Packet]) -> None:
+    backlog = channel.backlog
+    if backlog is None:
+        channel.backlog = packets
+    else:
+        backlog.extend(packets)
+
+
 def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None:
-    if channel.paused:
-        backlog = channel.backlog
-        if backlog is None:
-            channel.backlog = packets
-        else:
-            backlog.extend(packets)
-        return
     position = 0
     for packet in packets:
         if channel.state >= CLOSING:

@@ -14,7 +14,7 @@ HASHES = ["hash_clientid", "hash_topic"]
 
 def live(client_id: str, persistent: bool = False) -> Session:
     owner = session(client_id, persistent)
-    owner.channel = object.__new__(Channel)
+    owner.channel = Channel.__new__(Channel)
     return owner
 
 
