@@ -149,7 +149,8 @@ def _close_session(broker: "Broker", session: Session, reason_code: int, expiry:
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
-    broker.cluster.propose(CloseSession(session.client_id, session.epoch, expiry, due_at, now))
+    inflight = 0 if session.outbound is None else session.outbound.inflight
+    broker.cluster.propose(CloseSession(session.client_id, session.epoch, expiry, inflight, due_at, now))
     if due_at:
         timer = WillDelay(broker, session.client_id, session.epoch)
         broker.will_timers[session.client_id] = timer

@@ -49,10 +49,10 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         ctx.ports.close(channel, codes.RETAIN_NOT_SUPPORTED, "retain not supported")
         return
     if limits.max_topic_levels and level_count(packet.topic) > limits.max_topic_levels:
-        _refuse(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
+        _refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
         return
     if limits.check_payload_format and payload_format(packet.properties) == 1 and not is_utf8(packet.payload):
-        _refuse(ctx, channel, packet, codes.PAYLOAD_FORMAT_INVALID)
+        _refuse_content(ctx, channel, packet, codes.PAYLOAD_FORMAT_INVALID)
         return
     if ctx.chains.message_publish_check_acl.handlers:
         verdict = _check_acl(ctx, channel, packet)
@@ -264,6 +264,17 @@ def _deny(ctx: FlowContext, channel: Channel, packet: Publish, verdict: int) -> 
         ctx.ports.close(channel, codes.NOT_AUTHORIZED, "not authorized to publish")
         return
     _refuse(ctx, channel, packet, codes.NOT_AUTHORIZED)
+
+
+def _refuse_content(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
+    if channel.version == V5 and packet.qos:
+        _refuse(ctx, channel, packet, reason_code)
+        return
+    # Nothing else tells the publisher of a QoS 0 message, or an MQTT 3 client, that it is not delivered.
+    ctx.counters.client_publish_error += 1
+    ctx.counters.messages_dropped += 1
+    ctx.counters.dropped_publish_invalid += 1
+    ctx.ports.close(channel, reason_code, codes.REASON_NAMES[reason_code])
 
 
 def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:

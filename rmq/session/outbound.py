@@ -19,14 +19,19 @@ MAX_CAPACITY: Final = 65_000  # leaves packet identifiers free, so that one is f
 
 
 class Outbound:
-    """``window`` is how many deliveries may be unacknowledged, ``limit`` how many may wait beside them."""
+    """``window`` is how many deliveries may be unacknowledged, ``limit`` how many may wait beside them.
 
-    __slots__ = ("capacity", "deliveries", "drop_newest", "head", "inflight", "last_packet_id", "limit", "waiting", "window")
+    ``reserved`` is the part of the table that may be in flight and is never dropped: the window while there is a
+    connection, what was in flight when it ended while there is none. It is the same on every replica.
+    """
 
-    def __init__(self, window: int, limit: int, drop_newest: bool) -> None:
+    __slots__ = ("capacity", "deliveries", "drop_newest", "head", "inflight", "last_packet_id", "limit", "reserved", "waiting", "window")
+
+    def __init__(self, window: int, reserved: int, limit: int, drop_newest: bool) -> None:
         self.window = window
         self.limit = limit
-        self.capacity = min(window + limit, MAX_CAPACITY)
+        self.reserved = reserved
+        self.capacity = min(reserved + limit, MAX_CAPACITY)
         self.drop_newest = drop_newest
         self.deliveries: dict[int, Delivery] = {}
         self.waiting: list[Delivery] = []
@@ -104,13 +109,13 @@ class Outbound:
             self.waiting.insert(0, delivery)
 
     def evict_oldest(self) -> Delivery | None:
-        """Drop the oldest delivery that can't be in flight yet: the first one behind a whole window.
+        """Drop the oldest delivery that can't be in flight yet: the first one behind the reserved part.
 
         The rule looks at nothing that only the node with the connection knows, so every replica drops the same.
         """
         position = 0
         for delivery in self.deliveries.values():
-            if position >= self.window and delivery.state == QUEUED:
+            if position >= self.reserved and delivery.state == QUEUED:
                 del self.deliveries[delivery.packet_id]
                 return delivery
             position += 1
@@ -131,9 +136,14 @@ class Outbound:
             delivery.state = RELEASED
 
     def set_window(self, window: int) -> None:
-        """Change how many deliveries may be unacknowledged; the capacity follows."""
+        """A connection takes the session: so many deliveries may be unacknowledged."""
         self.window = window
-        self.capacity = min(window + self.limit, MAX_CAPACITY)
+        self.reserve(window)
+
+    def reserve(self, count: int) -> None:
+        """So many deliveries may be in flight from now on."""
+        self.reserved = count
+        self.capacity = min(count + self.limit, MAX_CAPACITY)
 
     def resume(self) -> list[int]:
         """Start over on a new connection; returns the packet identifiers whose PUBREL is to be sent again.

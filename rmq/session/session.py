@@ -65,7 +65,8 @@ class Session:
         """The outbound tables, made when the first delivery comes."""
         outbound = self.outbound
         if outbound is None:
-            outbound = Outbound(self.max_window, self.max_queue, self.drop_newest)
+            reserved = 0 if self.disconnected_at else self.max_window
+            outbound = Outbound(self.max_window, reserved, self.max_queue, self.drop_newest)
             self.outbound = outbound
         return outbound
 

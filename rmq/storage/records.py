@@ -59,12 +59,16 @@ class OpenSession:
 class CloseSession:
     """The connection of a persistent session ended; the session is kept for ``expiry_interval`` seconds.
 
-    ``will_due_at`` is when its will is to be published, 0.0 when there is none any more.
+    ``will_due_at`` is when its will is to be published, 0.0 when there is none any more; ``inflight`` is how many of
+    its deliveries, the oldest ones, were sent and not complete.
     """
 
-    __slots__ = ("at", "client_id", "epoch", "expiry_interval", "will_due_at")
+    __slots__ = ("at", "client_id", "epoch", "expiry_interval", "inflight", "will_due_at")
 
-    def __init__(self, client_id: str, epoch: int, expiry_interval: int, will_due_at: float, at: float) -> None:
+    def __init__(
+        self, client_id: str, epoch: int, expiry_interval: int, inflight: int, will_due_at: float, at: float
+    ) -> None:
+        self.inflight = inflight
         self.client_id = client_id
         self.epoch = epoch
         self.expiry_interval = expiry_interval

@@ -197,6 +197,8 @@ class State:
         session.disconnected_at = operation.at
         session.expiry_interval = operation.expiry_interval
         session.will_due_at = operation.will_due_at
+        if session.outbound is not None:
+            session.outbound.reserve(operation.inflight)
         if operation.will_due_at == 0.0:
             session.will = None
 

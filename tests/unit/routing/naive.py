@@ -2,9 +2,14 @@
 
 from hypothesis import strategies as st
 
+from rmq.mqtt.framing import Decoder
 from rmq.mqtt.message import Message
+from rmq.mqtt.topic_cache import TopicCache
+from rmq.session.channel import Channel
+from rmq.session.limits import Limits
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.session.transport import Transport
 
 LEVELS = ["a", "b", "cc", "", "$x"]
 
@@ -29,6 +34,13 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 def session(client_id: str, persistent: bool = False) -> Session:
     return Session(client_id, persistent)
+
+
+def live(client_id: str, persistent: bool = False) -> Session:
+    """A session with a connection (to nowhere)."""
+    owner = session(client_id, persistent)
+    owner.channel = Channel(Decoder(0, TopicCache()), Limits("test"), Transport(), 0.0)
+    return owner
 
 
 def subscription(

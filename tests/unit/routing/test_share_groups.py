@@ -5,17 +5,10 @@ from collections import Counter
 import pytest
 
 from rmq.routing.share_groups import STRATEGY_NAMES, ShareGroup, ShareStrategy, strategy_code
-from rmq.session.channel import Channel
 from rmq.session.session import Session
-from tests.unit.routing.naive import message, session, subscription
+from tests.unit.routing.naive import live, message, session, subscription
 
 HASHES = ["hash_clientid", "hash_topic"]
-
-
-def live(client_id: str, persistent: bool = False) -> Session:
-    owner = session(client_id, persistent)
-    owner.channel = Channel.__new__(Channel)
-    return owner
 
 
 def group_of(
