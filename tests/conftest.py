@@ -58,4 +58,6 @@ def start_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         yield start
     finally:
         for process in running.values():
-            process.stop()
+            process.ask_to_stop()
+        exit_codes = {" ".join(sets): process.stop() for sets, process in running.items()}
+    assert not any(exit_codes.values()), exit_codes

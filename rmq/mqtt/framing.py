@@ -65,7 +65,8 @@ class Decoder:
                 start = self._feed_tail(data, packets)
             self._decode(data, start, packets)
         except MqttError as error:
-            self.error = error
+            # Without its traceback: the frames in it hold this decoder, and a cycle lives until a rare full collection.
+            self.error = error.with_traceback(None)
             self._drop_tail()
         return packets
 

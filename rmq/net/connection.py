@@ -1,59 +1,92 @@
-"""One connection: a non-blocking socket, its byte layers, and the channel it carries."""
+"""One connection: a non-blocking socket, its byte layers, and the channel it carries.
 
-import socket
+Hot: it moves every byte, so it is compiled; the socket is made elsewhere and only used here.
+"""
+
 from typing import TYPE_CHECKING, Final
 
-import structlog
+from mypy_extensions import mypyc_attr
 
-from rmq.engine.connection_timers import CloseTimeout, HandshakeTimeout
-from rmq.engine.disconnect import connection_lost
-from rmq.engine.timers import Timer
+from rmq.flow.context import FlowContext
 from rmq.flow.deliver import pump
 from rmq.flow.inbound import receive
-from rmq.mqtt.framing import Decoder
 from rmq.net.layers import ByteLayer, LayerError
 from rmq.session.channel import CLOSED, CLOSING, Channel
 from rmq.session.transport import Transport
 
 if TYPE_CHECKING:
-    from rmq.net.listener import Listener
-    from rmq.net.reactor import Reactor
-
-log = structlog.get_logger(__name__)
+    from socket import socket
 
 READ_SIZE: Final = 65_536
-# How long the peer may take the last bytes, and read them, before the connection is cut.
-LINGER_S: Final = 2.0
+SHUT_WR: Final = 1
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ConnectionOwner:
+    """What a connection asks of the reactor that drives it and the listener that accepted it."""
+
+    def watch(self, connection: "Connection") -> None:
+        """What the connection waits for has changed."""
+
+    def forget(self, connection: "Connection") -> None:
+        """The connection's socket is about to be closed."""
+
+    def lost(self, connection: "Connection", text: str) -> None:
+        """The network connection ended without a DISCONNECT."""
+
+    def limit_close(self, connection: "Connection") -> None:
+        """The connection waits for its peer to take the last bytes: not for ever."""
+
+    def handshake_over(self, connection: "Connection") -> None:
+        """The CONNECT was accepted, or never will be."""
+
+    def addresses(self, connection: "Connection") -> tuple[str, int, int]:
+        """The peer's host and port, and the local port."""
+        return "", 0, 0
+
+    def report_bug(self, connection: "Connection", where: str) -> None:
+        """An exception came out of the handling of this connection; it is being handled."""
 
 
 class Connection(Transport):
     """Carries bytes between a socket and a channel; made by a listener, driven by the reactor."""
 
-    __slots__ = ("_handshake_timer", "_lingering", "_reading", "_unsent", "channel", "fd", "layers", "listener", "reactor", "sock")
+    __slots__ = (
+        "_ctx",
+        "_handshaking",
+        "_lingering",
+        "_owner",
+        "_unsent",
+        "channel",
+        "fd",
+        "layers",
+        "sock",
+        "wants_read",
+    )
 
     def __init__(
-        self, reactor: "Reactor", listener: "Listener", sock: socket.socket, layers: list[ByteLayer] | None
+        self, ctx: FlowContext, owner: ConnectionOwner, sock: "socket", fd: int, layers: list[ByteLayer] | None
     ) -> None:
-        broker = reactor.broker
-        limits = listener.limits
-        self.reactor = reactor
-        self.listener = listener
+        self._ctx = ctx
+        self._owner = owner
         self.sock = sock
-        self.fd = sock.fileno()
+        self.fd = fd
         self.layers = layers
-        self.channel = Channel(
-            Decoder(limits.max_packet_size, reactor.topics), limits, self, broker.ctx.now
-        )
-        self._unsent: memoryview | None = None
-        self._reading = True
+        self.channel: Channel | None = None
+        self._unsent: bytes = b""
+        self.wants_read = True
         self._lingering = False
-        self._handshake_timer: Timer | None = HandshakeTimeout(broker, self.channel)
-        broker.timers.enter(self._handshake_timer, broker.ctx.now + limits.handshake_timeout_s)
+        self._handshaking = True
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether bytes wait for the socket to take them."""
+        return len(self._unsent) > 0
 
     def on_readable(self) -> None:
         """Read once, at most ``READ_SIZE`` bytes, and have them handled."""
         try:
-            data = self.sock.recv(READ_SIZE)
+            data: bytes = self.sock.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -63,75 +96,62 @@ class Connection(Transport):
             self.lose("connection closed by the client")
             return
         channel = self.channel
-        if channel.state >= CLOSING:
+        if channel is None or channel.state >= CLOSING:
             return  # lingering: read and forget, so that the peer can read our last bytes
         if self.layers is not None:
             data = self._through_layers(data)
             if not data:
                 return
-        receive(self.reactor.ctx, channel, data)
+        receive(self._ctx, channel, data)
         if channel.paused:
-            self._set_reading(reading=False)
+            self._set_reading(False)
 
     def _through_layers(self, data: bytes) -> bytes:
+        layers = self.layers
+        if layers is None:
+            return data
         try:
-            for layer in self.layers or ():
+            for layer in layers:
                 data = layer.receive(data)
                 pending = layer.take_pending()
                 if pending:
-                    self._send_raw(pending)
+                    self._send(pending)
         except LayerError as error:
             self.lose(str(error))
             return b""
         return data
 
-    def _send_raw(self, data: bytes) -> None:
-        channel = self.channel
-        channel.out.append(data)
-        channel.out_size += len(data)
-        self.flush()
-
     def on_writable(self) -> None:
         """The socket takes bytes again."""
         unsent = self._unsent
-        if unsent is not None:
-            channel = self.channel
-            sent = self._send(unsent)
+        channel = self.channel
+        if unsent and channel is not None:
+            sent = self._try_send(unsent)
             if sent < 0:
                 return
+            channel.out_size -= sent
             if sent < len(unsent):
                 self._unsent = unsent[sent:]
-                channel.out_size -= sent
                 return
-            self._unsent = None
-            channel.out_size -= sent
+            self._unsent = b""
             channel.congested = False
-            self.reactor.watch(self)
+            self._owner.watch(self)
         self.flush()
 
     def flush(self) -> None:
         """Send what the channel has collected; close the connection when it is closing and all is sent."""
         channel = self.channel
-        channel.dirty = False
-        if self._unsent is not None:
+        if channel is None:
             return
-        out = channel.out
-        if out:
+        channel.dirty = False
+        if self._unsent:
+            return
+        if channel.out:
             data = channel.take_output()
             if self.layers is not None:
                 for layer in reversed(self.layers):
                     data = layer.send(data)
-            sent = self._send(data)
-            if sent < 0:
-                return
-            if sent < len(data):
-                self._unsent = memoryview(data)[sent:]
-                channel.out_size = len(data) - sent
-                channel.congested = True
-                self.reactor.watch(self)
-                if channel.state >= CLOSING and not self._lingering:
-                    self._lingering = True
-                    self._limit_close()
+            if not self._send(data):
                 return
             if channel.state >= CLOSING:
                 self._linger()
@@ -143,17 +163,37 @@ class Connection(Transport):
                 self.close()
             return
         if channel.blocked:
-            pump(self.reactor.ctx, channel)
+            pump(self._ctx, channel)
 
-    def _send(self, data: "bytes | memoryview") -> int:
+    def _send(self, data: bytes) -> bool:
+        """Send; False when not all of it went, which then waits until the socket takes more."""
+        if self._unsent:
+            self._unsent += data
+            return False
+        sent = self._try_send(data)
+        if sent == len(data):
+            return True
+        channel = self.channel
+        if sent < 0 or channel is None:
+            return False
+        self._unsent = data[sent:]
+        channel.out_size += len(data) - sent
+        channel.congested = True
+        self._owner.watch(self)
+        if channel.state >= CLOSING and not self._lingering:
+            self._lingering = True
+            self._owner.limit_close(self)
+        return False
+
+    def _try_send(self, data: bytes) -> int:
         try:
-            sent = self.sock.send(data)
+            sent: int = self.sock.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
             self.lose(error.strerror or "connection lost")
             return -1
-        self.reactor.counters.bytes_sent += sent
+        self._ctx.counters.bytes_sent += sent
         return sent
 
     def _linger(self) -> None:
@@ -163,50 +203,34 @@ class Connection(Transport):
         the DISCONNECT or CONNACK that tells it why.
         """
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.shutdown(SHUT_WR)
         except OSError:
             self.close()
             return
-        self._set_reading(reading=True)
+        self._set_reading(True)
         if not self._lingering:
             self._lingering = True
-            self._limit_close()
+            self._owner.limit_close(self)
 
-    def _limit_close(self) -> None:
-        broker = self.reactor.broker
-        broker.timers.enter(CloseTimeout(self.channel), broker.ctx.now + LINGER_S)
-
-    def _set_reading(self, *, reading: bool) -> None:
-        if reading != self._reading:
-            self._reading = reading
-            self.reactor.watch(self)
-
-    @property
-    def wants_read(self) -> bool:
-        """Whether the reactor is to wait for bytes."""
-        return self._reading
-
-    @property
-    def wants_write(self) -> bool:
-        """Whether the reactor is to wait for room."""
-        return self._unsent is not None
+    def _set_reading(self, reading: bool) -> None:
+        if reading != self.wants_read:
+            self.wants_read = reading
+            self._owner.watch(self)
 
     def resume_reading(self) -> None:
         """The channel is no longer paused."""
-        if self.channel.state < CLOSED:
-            self._set_reading(reading=True)
+        if self.fd >= 0:
+            self._set_reading(True)
 
     def accepted(self) -> None:
         """The handshake is over."""
-        timer = self._handshake_timer
-        if timer is not None:
-            self._handshake_timer = None
-            self.reactor.broker.timers.cancel(timer)
-            self.listener.handshake_over()
+        if self._handshaking:
+            self._handshaking = False
+            self._owner.handshake_over(self)
 
     def lose(self, text: str) -> None:
         """The network connection is gone or broken."""
-        connection_lost(self.reactor.broker, self.channel, text)
+        self._owner.lost(self, text)
         self.close()
 
     def abort(self) -> None:
@@ -217,24 +241,50 @@ class Connection(Transport):
         """Close the socket and forget the connection. The channel has been ended before."""
         if self.fd < 0:
             return
-        self.reactor.forget(self)
+        self.accepted()
+        self._owner.forget(self)
         self.fd = -1
         self.sock.close()
+        self._unsent = b""
         channel = self.channel
-        channel.state = CLOSED
-        channel.out.clear()
-        self._unsent = None
-        timer = self._handshake_timer
-        if timer is not None:
-            self._handshake_timer = None
-            self.reactor.broker.timers.cancel(timer)
-            self.listener.handshake_over()
-        self.listener.connection_closed()
+        if channel is not None:
+            channel.state = CLOSED
+            channel.out.clear()
+            # The channel keeps its transport: without this the pair is a cycle, and only a full garbage collection,
+            # which is rare on purpose, would ever free a closed connection.
+            self.channel = None
 
     def addresses(self) -> tuple[str, int, int]:
         """The peer's host and port, and the local port."""
+        return self._owner.addresses(self)
+
+
+def handle_ready(
+    connections: dict[int, Connection], ready: list[tuple[int, int]], readable: int, writable: int, owner: ConnectionOwner
+) -> list[int]:
+    """Serve the connections among the descriptors that are ready; returns the descriptors that are something else."""
+    others: list[int] = []
+    for fd, events in ready:
+        connection = connections.get(fd)
+        if connection is None:
+            others.append(fd)
+            continue
         try:
-            peer = self.sock.getpeername()
-        except OSError:
-            return "", 0, self.listener.port
-        return str(peer[0]), int(peer[1]), self.listener.port
+            if events & readable:
+                connection.on_readable()
+            if events & writable and connection.fd == fd:
+                connection.on_writable()
+        except Exception:
+            owner.report_bug(connection, "in a packet")
+    return others
+
+
+def flush_channels(channels: list[Channel], owner: ConnectionOwner) -> None:
+    """Send what these channels have collected."""
+    for channel in channels:
+        transport = channel.transport
+        try:
+            transport.flush()
+        except Exception:
+            if isinstance(transport, Connection):
+                owner.report_bug(transport, "in a flush")

@@ -1,12 +1,16 @@
-"""A listener: accepts connections up to its caps and hands them to the reactor."""
+"""A listener: accepts connections up to its caps, hands them to the reactor, and knows how they begin and end."""
 
 import socket
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from rmq.engine.connection_timers import CloseTimeout, HandshakeTimeout
+from rmq.engine.disconnect import connection_lost
 from rmq.engine.timers import Timer
-from rmq.net.connection import Connection
+from rmq.mqtt.framing import Decoder
+from rmq.net.connection import Connection, ConnectionOwner
+from rmq.session.channel import Channel
 from rmq.session.limits import Limits
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ log = structlog.get_logger(__name__)
 ACCEPTS_PER_TURN: Final = 64
 # Out of descriptors: how long no more are accepted.
 ACCEPT_PAUSE_S: Final = 0.2
+# How long a peer may take the last bytes, and read them, before the connection is cut.
+LINGER_S: Final = 2.0
 
 
 class ListenerOptions:
@@ -48,7 +54,7 @@ class ListenerOptions:
         self.tcp_keepalive = True
 
 
-class Listener:
+class Listener(ConnectionOwner):
     """One listening socket. ``open`` raises ``OSError`` when the address can't be had."""
 
     def __init__(self, options: ListenerOptions, limits: Limits) -> None:
@@ -56,8 +62,10 @@ class Listener:
         self.limits = limits
         self.host = options.host
         self.port = options.port
+        super().__init__()
         self.connections = 0
         self.handshakes = 0
+        self._handshake_timers: dict[Connection, HandshakeTimeout] = {}
         self._sock: socket.socket | None = None
         self._reactor: Reactor | None = None
 
@@ -135,18 +143,62 @@ class Listener:
         counters.connections_accepted += 1
         self.connections += 1
         self.handshakes += 1
-        reactor.broker.stats.handshakes.inc()
-        reactor.add(Connection(reactor, self, sock, None))
+        broker = reactor.broker
+        broker.stats.handshakes.inc()
+        connection = Connection(reactor.ctx, self, sock, sock.fileno(), None)
+        channel = Channel(
+            Decoder(self.limits.max_packet_size, reactor.topics), self.limits, connection, broker.ctx.now
+        )
+        connection.channel = channel
+        timer = HandshakeTimeout(broker, channel)
+        self._handshake_timers[connection] = timer
+        broker.timers.enter(timer, broker.ctx.now + self.limits.handshake_timeout_s)
+        reactor.add(connection)
 
-    def handshake_over(self) -> None:
+    def handshake_over(self, connection: Connection) -> None:
         """A connection is accepted, or gone before it was."""
+        timer = self._handshake_timers.pop(connection, None)
+        reactor = self._reactor
+        if timer is None or reactor is None:
+            return
         self.handshakes -= 1
-        if self._reactor is not None:
-            self._reactor.broker.stats.handshakes.dec()
+        reactor.broker.timers.cancel(timer)
+        reactor.broker.stats.handshakes.dec()
 
-    def connection_closed(self) -> None:
-        """A connection of this listener is gone."""
+    def watch(self, connection: Connection) -> None:
+        """What the connection waits for has changed."""
+        if self._reactor is not None:
+            self._reactor.watch(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection of this listener is about to be closed."""
         self.connections -= 1
+        if self._reactor is not None:
+            self._reactor.forget(connection)
+
+    def lost(self, connection: Connection, text: str) -> None:
+        """The network connection ended without a DISCONNECT."""
+        if self._reactor is not None and connection.channel is not None:
+            connection_lost(self._reactor.broker, connection.channel, text)
+
+    def limit_close(self, connection: Connection) -> None:
+        """The peer may take ``LINGER_S`` for the last bytes."""
+        if self._reactor is not None and connection.channel is not None:
+            broker = self._reactor.broker
+            broker.timers.enter(CloseTimeout(connection.channel), broker.ctx.now + LINGER_S)
+
+    def addresses(self, connection: Connection) -> tuple[str, int, int]:
+        """The peer's host and port, and the local port."""
+        try:
+            peer = connection.sock.getpeername()
+        except OSError:
+            return "", 0, self.port
+        return str(peer[0]), int(peer[1]), self.port
+
+    def report_bug(self, connection: Connection, where: str) -> None:
+        """Give up the one connection that an exception came from."""
+        if self._reactor is not None:
+            self._reactor.broker.report_bug(connection.channel, where)
 
     def _pause(self, reactor: "Reactor") -> None:
         if self._sock is not None:

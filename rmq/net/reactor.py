@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from rmq.mqtt.topic_cache import TopicCache
-from rmq.net.connection import Connection
+from rmq.net.connection import Connection, ConnectionOwner, flush_channels, handle_ready
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -29,6 +29,15 @@ SLICE_S: Final = 0.004
 READ: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 
+class _BugReporter(ConnectionOwner):
+    def __init__(self, broker: "Broker") -> None:
+        super().__init__()
+        self._broker = broker
+
+    def report_bug(self, connection: Connection, where: str) -> None:
+        self._broker.report_bug(connection.channel, where)
+
+
 class Reactor:
     """Owns the epoll and the connections by descriptor."""
 
@@ -40,6 +49,7 @@ class Reactor:
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._listeners: dict[int, Listener] = {}
+        self._owner = _BugReporter(broker)
         self._wake_receive, self._wake_send = socket.socketpair()
         self._wake_receive.setblocking(False)
         self._wake_send.setblocking(False)
@@ -99,28 +109,14 @@ class Reactor:
                 self.flush_some()
             return False
         self.broker.touch_clock()
-        connections = self._connections
-        for fd, events in ready:
-            connection = connections.get(fd)
-            if connection is None:
-                self._other(fd)
-                continue
-            try:
-                if events & READ:
-                    connection.on_readable()
-                if events & select.EPOLLOUT and connection.fd == fd:
-                    connection.on_writable()
-            except Exception:
-                self._bug(connection, "in a packet")
+        for fd in handle_ready(self._connections, ready, READ, select.EPOLLOUT, self._owner):
+            listener = self._listeners.get(fd)
+            if listener is not None:
+                listener.on_readable()
+            elif fd == self._wake_receive.fileno():
+                self._wake_receive.recv(4096)
         self.flush_some()
         return True
-
-    def _other(self, fd: int) -> None:
-        listener = self._listeners.get(fd)
-        if listener is not None:
-            listener.on_readable()
-        elif fd == self._wake_receive.fileno():
-            self._wake_receive.recv(4096)
 
     def flush_some(self) -> None:
         """Send what was written, to at most ``FLUSHES_PER_SLICE`` connections; the rest follows in the next turn."""
@@ -132,11 +128,7 @@ class Reactor:
             self.wake()
         else:
             ctx.dirty = []
-        for channel in dirty:
-            try:
-                channel.transport.flush()
-            except Exception:
-                self._bug(channel.transport, "in a flush")
+        flush_channels(dirty, self._owner)
 
     def wake(self) -> None:
         """Have the next turn come soon."""
@@ -144,11 +136,6 @@ class Reactor:
             self._wake_send.send(b"\0")
         except BlockingIOError:
             pass  # it is awake already
-
-    def _bug(self, transport: object, where: str) -> None:
-        connection = transport if isinstance(transport, Connection) else None
-        channel = None if connection is None else connection.channel
-        self.broker.report_bug(channel, where)
 
     def close(self) -> None:
         """Close every connection and the epoll itself."""

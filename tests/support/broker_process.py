@@ -25,6 +25,7 @@ class BrokerProcess:
     def __init__(self, directory: Path, sets: tuple[str, ...] = ()) -> None:
         self.directory = directory
         self.log_path = directory / "node.log"
+        self._asked_to_stop = False
         self.address = ("127.0.0.1", free_port())
         python = os.environ.get("RMQ_TEST_PYTHON")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
@@ -57,10 +58,16 @@ class BrokerProcess:
         """Process id."""
         return self._process.pid
 
+    def ask_to_stop(self) -> None:
+        """Tell the node to stop, once, and don't wait for it."""
+        if not self._asked_to_stop and self._process.poll() is None:
+            self._asked_to_stop = True
+            self._process.terminate()
+
     def stop(self) -> int:
         """Stop the node as an operator would; the exit code."""
+        self.ask_to_stop()
         if self._process.poll() is None:
-            self._process.terminate()
             try:
                 self._process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
