@@ -69,7 +69,9 @@ class Broker:
         self.runner = runner
         self.clock = clock
         self.stats = Stats()
-        router = Router(options.allow_multiple_matches, strategy=options.shared_subscription_strategy)
+        router = Router(
+            options.allow_multiple_matches, strategy=options.shared_subscription_strategy, seed=options.node_id
+        )
         self.ctx = FlowContext(router, RetainedTrie(), counters, chains, ports)
         self.ctx.now = clock()
         self.state = State(self.ctx, options.max_retained, options.max_retained_payload)

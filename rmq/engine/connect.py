@@ -344,7 +344,10 @@ def _connack(
     if not limits.shared_subscription_available:
         connack.shared_subscription_available = 0
     if packet.request_response_information:
-        connack.response_information = RESPONSE_TOPIC_PREFIX + info.client_id
+        response_topic = RESPONSE_TOPIC_PREFIX + info.client_id
+        # The server need not answer [MQTT 5.0, 3.1.2.11.6]; behind the longest client ids there is no room to.
+        if len(response_topic.encode()) <= 65_535:
+            connack.response_information = response_topic
     if channel.auth_method is not None:
         connack.auth_method = channel.auth_method
         connack.auth_data = packet.auth_data

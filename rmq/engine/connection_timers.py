@@ -49,7 +49,6 @@ class HandshakeTimeout(Timer):
         channel = self._channel
         if channel.state < CONNECTED:
             self._broker.counters.client_handshaking_timeout += 1
-            self._broker.counters.handshake_timeouts += 1
             disconnect.close(self._broker, channel, codes.SERVER_BUSY, "handshake took too long")
         return 0.0
 

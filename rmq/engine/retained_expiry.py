@@ -29,6 +29,6 @@ class RetainedExpiry(Timer):
             return 0.0
         if now < self._expires_at:
             return self._expires_at
-        self._broker.counters.messages_expired += 1
+        self._broker.counters.retained_expired += 1
         self._broker.cluster.propose(DeleteRetained(self._topic, self._created_at))
         return 0.0

@@ -31,6 +31,10 @@ class FlowContext:
         """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""
         channel.out.append(data)
         channel.out_size += len(data)
+        self.mark_dirty(channel)
+
+    def mark_dirty(self, channel: Channel) -> None:
+        """Have ``net`` look at the channel at the end of the turn."""
         if not channel.dirty:
             channel.dirty = True
             self.dirty.append(channel)

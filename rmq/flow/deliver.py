@@ -13,6 +13,7 @@ from rmq.session.outbound import Outbound
 from rmq.session.session import Session
 
 RETAINED_CHUNK: Final = 256
+RETAINED_CHUNKS_PER_TURN: Final = 4
 
 
 def deliver_qos0(
@@ -119,6 +120,7 @@ def pump(ctx: FlowContext, channel: Channel) -> None:
 def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> None:
     replays = channel.retained
     limit = channel.limits.out_buffer_limit
+    chunks = 0
     while replays:
         replay = replays[0]
         while replay.waiting:
@@ -147,7 +149,12 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> None
                 _send_delivery(ctx, channel, outbound, delivery)
         if replay.done:
             replays.pop(0)
+        elif chunks == RETAINED_CHUNKS_PER_TURN:
+            channel.blocked = True  # a search may find nothing for long: others get their turn
+            ctx.mark_dirty(channel)
+            return
         else:
+            chunks += 1
             messages, cursor = ctx.retained.match_chunk(replay.topic_filter, replay.cursor, RETAINED_CHUNK)
             messages.reverse()
             replay.waiting = messages
@@ -175,6 +182,8 @@ def note_dropped(ctx: FlowContext, session: Session | None, message: Message, re
 
 def _send_delivery(ctx: FlowContext, channel: Channel, outbound: Outbound, delivery: Delivery) -> None:
     dup = delivery.state == RESEND
+    if dup:
+        ctx.counters.messages_redelivered += 1
     delivery.state = SENT
     outbound.inflight += 1
     if not _send_publish(
@@ -264,8 +273,9 @@ def _encode_for_one(
 ) -> bytes:
     expiry = -1
     if message.expires_at != 0.0:
-        # The received value less the time the message has waited here [MQTT-3.3.2-6]; whole seconds, rounded up.
-        expiry = -int(-(message.expires_at - ctx.now) // 1)
+        # The received value less the time the message has waited here [MQTT-3.3.2-6]; whole seconds, rounded up, but
+        # not for the last digits of a float: never more than was received, which may be all that four bytes hold.
+        expiry = -int(-(message.expires_at - ctx.now - 0.001) // 1)
         if expiry < 0:
             expiry = 0
     aliases = channel.aliases_out

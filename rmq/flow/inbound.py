@@ -86,6 +86,8 @@ def _report_error(ctx: FlowContext, channel: Channel) -> None:
         return
     if error.reason_code == codes.MALFORMED_PACKET:
         ctx.counters.malformed_packets += 1
+    elif error.reason_code == codes.PACKET_TOO_LARGE:
+        ctx.counters.packets_too_large += 1
     else:
         ctx.counters.protocol_errors += 1
     ctx.ports.close(channel, error.reason_code, error.text)

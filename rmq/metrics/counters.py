@@ -1,7 +1,6 @@
 """Counters of one node: one int attribute a counter, so that counting costs one ``+= 1``; they only ever grow.
 
-``keys`` says what each is called outside. ``messages_dropped`` is counted beside its reason: whoever drops adds one to
-both, and the keys table checks that no reason is forgotten.
+``keys`` says what each is called outside. Whoever drops a message adds one to ``messages_dropped`` and to the reason.
 """
 
 
@@ -9,9 +8,6 @@ class Counters:
     """All counters of a node, from zero at its start."""
 
     __slots__ = (
-        "acl_cache_hits",
-        "acl_cache_misses",
-        "acl_denied",
         "bytes_received",
         "bytes_sent",
         "client_auth_anonymous",
@@ -36,40 +32,27 @@ class Counters:
         "client_unsubscribe",
         "connections_accepted",
         "connections_closed_by_client",
-        "connections_discarded",
-        "connections_idle_closed",
-        "connections_kicked",
         "connections_lost",
         "connections_refused_limit",
-        "connections_refused_rate",
-        "connections_slow_closed",
-        "dropped_alias_invalid",
-        "dropped_delayed_limit",
         "dropped_expired",
-        "dropped_forward",
         "dropped_hook",
         "dropped_no_share_member",
         "dropped_offline_qos0",
         "dropped_out_buffer_full",
         "dropped_publish_denied",
         "dropped_publish_invalid",
-        "dropped_publish_rate",
         "dropped_queue_full",
         "dropped_rate",
         "dropped_rejected",
-        "dropped_retain_limit",
         "dropped_session_ended",
-        "dropped_store_failed",
         "dropped_too_large",
         "enhanced_auth_completed",
         "enhanced_auth_failed",
         "enhanced_auth_started",
-        "handshake_errors",
-        "handshake_timeouts",
-        "internal_errors",
         "hook_errors",
         "hook_overruns",
         "hook_queue_full",
+        "internal_errors",
         "keepalive_timeouts",
         "malformed_packets",
         "messages_acked",
@@ -87,8 +70,6 @@ class Counters:
         "messages_delivered_retain",
         "messages_delivered_system",
         "messages_dropped",
-        "messages_expired",
-        "messages_forwarded",
         "messages_nonsubscribed",
         "messages_nonsubscribed_admin",
         "messages_nonsubscribed_bridge",
@@ -110,7 +91,6 @@ class Counters:
         "messages_queued",
         "messages_redelivered",
         "messages_retained",
-        "messages_will_cancelled",
         "packets_auth_received",
         "packets_auth_sent",
         "packets_connack_sent",
@@ -131,10 +111,12 @@ class Counters:
         "packets_pubrel_sent",
         "packets_suback_sent",
         "packets_subscribe_received",
-        "packets_too_large_received",
+        "packets_too_large",
         "packets_unsuback_sent",
         "packets_unsubscribe_received",
         "protocol_errors",
+        "retained_expired",
+        "retained_refused",
         "session_created",
         "session_expired",
         "session_resumed",
@@ -146,153 +128,132 @@ class Counters:
     )
 
     def __init__(self) -> None:
-        # Bytes on the wire, both ways.
+        # Bytes on the wire.
         self.bytes_received = 0
         self.bytes_sent = 0
-        # Connections and clients.
+        # Clients: connecting, authenticating, ending.
+        self.client_authenticate = 0
         self.client_auth_anonymous = 0
         self.client_auth_anonymous_error = 0
-        self.client_authenticate = 0
+        self.client_handshaking_timeout = 0
+        self.client_connect = 0
         self.client_connack = 0
         self.client_connack_auth_error = 0
-        self.client_connack_error = 0
         self.client_connack_unavailable_error = 0
-        self.client_connect = 0
+        self.client_connack_error = 0
         self.client_connected = 0
         self.client_disconnected = 0
-        self.client_handshaking_timeout = 0
-        self.client_publish_auth_error = 0
-        self.client_publish_check_acl = 0
-        self.client_publish_duplicate = 0
-        self.client_publish_error = 0
-        self.client_subscribe = 0
-        self.client_subscribe_auth_error = 0
         self.client_subscribe_check_acl = 0
-        self.client_subscribe_error = 0
+        self.client_publish_check_acl = 0
+        self.client_subscribe = 0
         self.client_unsubscribe = 0
-        # Why connections ended or were refused.
-        self.connections_accepted = 0
-        self.connections_closed_by_client = 0
-        self.connections_discarded = 0
-        self.connections_idle_closed = 0
-        self.connections_kicked = 0
-        self.connections_lost = 0
-        self.connections_refused_limit = 0
-        self.connections_refused_rate = 0
-        self.connections_slow_closed = 0
-        self.handshake_errors = 0
-        self.handshake_timeouts = 0
-        self.keepalive_timeouts = 0
-        self.malformed_packets = 0
-        self.packets_too_large_received = 0
-        self.protocol_errors = 0
+        self.client_subscribe_error = 0
+        self.client_subscribe_auth_error = 0
+        self.client_publish_auth_error = 0
+        self.client_publish_error = 0
+        self.client_publish_duplicate = 0
+        # Sessions.
+        self.session_subscribed = 0
+        self.session_unsubscribed = 0
+        self.session_created = 0
+        self.session_resumed = 0
+        self.session_terminated = 0
+        self.session_expired = 0
         self.takeovers = 0
-        self.unexpected_acks = 0
-        self.internal_errors = 0
-        # ACL verdicts found in the cache of a session, or asked for.
-        self.acl_cache_hits = 0
-        self.acl_cache_misses = 0
-        self.acl_denied = 0
-        # Enhanced authentication.
-        self.enhanced_auth_completed = 0
-        self.enhanced_auth_failed = 0
-        self.enhanced_auth_started = 0
-        # Messages dropped, by reason; messages_dropped is their sum.
-        self.dropped_alias_invalid = 0
-        self.dropped_delayed_limit = 0
-        self.dropped_expired = 0
-        self.dropped_forward = 0
-        self.dropped_hook = 0
-        self.dropped_no_share_member = 0
-        self.dropped_offline_qos0 = 0
-        self.dropped_out_buffer_full = 0
-        self.dropped_publish_denied = 0
-        self.dropped_publish_invalid = 0
-        self.dropped_publish_rate = 0
-        self.dropped_queue_full = 0
-        self.dropped_rate = 0
-        self.dropped_rejected = 0
-        self.dropped_retain_limit = 0
-        self.dropped_session_ended = 0
-        self.dropped_store_failed = 0
-        self.dropped_too_large = 0
-        self.messages_dropped = 0
-        # Hooks.
-        self.hook_errors = 0
-        self.hook_overruns = 0
-        self.hook_queue_full = 0
-        # Messages acknowledged by a subscriber, by origin.
-        self.messages_acked = 0
-        self.messages_acked_admin = 0
-        self.messages_acked_bridge = 0
-        self.messages_acked_custom = 0
-        self.messages_acked_lastwill = 0
-        self.messages_acked_retain = 0
-        self.messages_acked_system = 0
-        # Messages delivered to a subscriber, by origin.
+        # Messages published, by where they come from.
+        self.messages_publish = 0
+        self.messages_publish_custom = 0
+        self.messages_publish_admin = 0
+        self.messages_publish_lastwill = 0
+        self.messages_publish_system = 0
+        self.messages_publish_bridge = 0
+        # Messages delivered: put into a subscriber's out-buffer.
         self.messages_delivered = 0
-        self.messages_delivered_admin = 0
-        self.messages_delivered_bridge = 0
         self.messages_delivered_custom = 0
+        self.messages_delivered_admin = 0
         self.messages_delivered_lastwill = 0
         self.messages_delivered_retain = 0
         self.messages_delivered_system = 0
-        # Messages that no subscription matched, by origin.
+        self.messages_delivered_bridge = 0
+        self.messages_redelivered = 0
+        # Messages acknowledged by a subscriber: PUBACK and PUBREC.
+        self.messages_acked = 0
+        self.messages_acked_custom = 0
+        self.messages_acked_admin = 0
+        self.messages_acked_lastwill = 0
+        self.messages_acked_retain = 0
+        self.messages_acked_system = 0
+        self.messages_acked_bridge = 0
+        # Messages that no subscription matched.
         self.messages_nonsubscribed = 0
-        self.messages_nonsubscribed_admin = 0
-        self.messages_nonsubscribed_bridge = 0
         self.messages_nonsubscribed_custom = 0
+        self.messages_nonsubscribed_admin = 0
         self.messages_nonsubscribed_lastwill = 0
         self.messages_nonsubscribed_system = 0
-        # Messages published, by origin.
-        self.messages_publish = 0
-        self.messages_publish_admin = 0
-        self.messages_publish_bridge = 0
-        self.messages_publish_custom = 0
-        self.messages_publish_lastwill = 0
-        self.messages_publish_system = 0
-        # PUBLISH by QoS, both ways.
+        self.messages_nonsubscribed_bridge = 0
+        # Messages dropped; messages.dropped is the sum of the reasons.
+        self.messages_dropped = 0
+        self.dropped_queue_full = 0
+        self.dropped_expired = 0
+        self.dropped_too_large = 0
+        self.dropped_out_buffer_full = 0
+        self.dropped_rate = 0
+        self.dropped_offline_qos0 = 0
+        self.dropped_no_share_member = 0
+        self.dropped_rejected = 0
+        self.dropped_session_ended = 0
+        self.dropped_hook = 0
+        self.dropped_publish_denied = 0
+        self.dropped_publish_invalid = 0
+        # Messages by QoS, and what else became of them.
         self.messages_qos0_received = 0
         self.messages_qos0_sent = 0
         self.messages_qos1_received = 0
         self.messages_qos1_sent = 0
         self.messages_qos2_received = 0
         self.messages_qos2_sent = 0
-        # What happened to messages on the way.
-        self.messages_expired = 0
-        self.messages_forwarded = 0
         self.messages_queued = 0
-        self.messages_redelivered = 0
         self.messages_retained = 0
-        self.messages_will_cancelled = 0
-        # Packets received, by type.
-        self.packets_auth_received = 0
+        self.retained_refused = 0
+        self.retained_expired = 0
+        # Packets received and sent, by type.
         self.packets_connect_received = 0
-        self.packets_disconnect_received = 0
-        self.packets_pingreq_received = 0
-        self.packets_puback_received = 0
-        self.packets_pubcomp_received = 0
         self.packets_publish_received = 0
+        self.packets_puback_received = 0
         self.packets_pubrec_received = 0
         self.packets_pubrel_received = 0
+        self.packets_pubcomp_received = 0
         self.packets_subscribe_received = 0
         self.packets_unsubscribe_received = 0
-        # Packets sent, by type.
-        self.packets_auth_sent = 0
+        self.packets_pingreq_received = 0
+        self.packets_disconnect_received = 0
+        self.packets_auth_received = 0
         self.packets_connack_sent = 0
-        self.packets_disconnect_sent = 0
-        self.packets_pingresp_sent = 0
-        self.packets_puback_sent = 0
-        self.packets_pubcomp_sent = 0
         self.packets_publish_sent = 0
+        self.packets_puback_sent = 0
         self.packets_pubrec_sent = 0
         self.packets_pubrel_sent = 0
+        self.packets_pubcomp_sent = 0
         self.packets_suback_sent = 0
         self.packets_unsuback_sent = 0
-        # Sessions.
-        self.session_created = 0
-        self.session_expired = 0
-        self.session_resumed = 0
-        self.session_subscribed = 0
-        self.session_terminated = 0
-        self.session_unsubscribed = 0
+        self.packets_pingresp_sent = 0
+        self.packets_disconnect_sent = 0
+        self.packets_auth_sent = 0
+        self.unexpected_acks = 0
+        # Why connections were refused or closed.
+        self.connections_accepted = 0
+        self.connections_refused_limit = 0
+        self.connections_closed_by_client = 0
+        self.connections_lost = 0
+        self.keepalive_timeouts = 0
+        self.malformed_packets = 0
+        self.packets_too_large = 0
+        self.protocol_errors = 0
+        # Enhanced authentication, hooks, and bugs.
+        self.enhanced_auth_started = 0
+        self.enhanced_auth_completed = 0
+        self.enhanced_auth_failed = 0
+        self.hook_errors = 0
+        self.hook_overruns = 0
+        self.hook_queue_full = 0
+        self.internal_errors = 0

@@ -15,7 +15,7 @@ from rmq.session.channel import CLOSED, CLOSING, Channel
 from rmq.session.transport import Transport
 
 if TYPE_CHECKING:
-    from socket import socket
+    from rmq.net.byte_socket import ByteSocket
 
 READ_SIZE: Final = 65_536
 SHUT_WR: Final = 1
@@ -65,7 +65,7 @@ class Connection(Transport):
     )
 
     def __init__(
-        self, ctx: FlowContext, owner: ConnectionOwner, sock: "socket", fd: int, layers: list[ByteLayer] | None
+        self, ctx: FlowContext, owner: ConnectionOwner, sock: "ByteSocket", fd: int, layers: list[ByteLayer] | None
     ) -> None:
         self._ctx = ctx
         self._owner = owner

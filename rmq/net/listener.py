@@ -193,7 +193,7 @@ class Listener(ConnectionOwner):
             peer = connection.sock.getpeername()
         except OSError:
             return "", 0, self.port
-        return str(peer[0]), int(peer[1]), self.port
+        return str(peer[0]), int(str(peer[1])), self.port
 
     def report_bug(self, connection: Connection, where: str) -> None:
         """Give up the one connection that an exception came from."""

@@ -94,19 +94,14 @@ class Reactor:
             await trio.lowlevel.wait_readable(fd)
             deadline = time.monotonic() + SLICE_S
             while self.turn():
-                while self.ctx.dirty:  # more than one slice had to be flushed
-                    await trio.lowlevel.checkpoint()
-                    self.flush_some()
-                if time.monotonic() >= deadline:
+                if self.ctx.dirty or time.monotonic() >= deadline:
                     await trio.lowlevel.checkpoint()
                     deadline = time.monotonic() + SLICE_S
 
     def turn(self) -> bool:
-        """Handle every socket that is ready, then flush. False when none was."""
+        """Handle every socket that is ready, then flush. False when there was nothing to do."""
         ready = self._epoll.poll(0, MAX_EVENTS)
-        if not ready:
-            if self.ctx.dirty:
-                self.flush_some()
+        if not ready and not self.ctx.dirty:
             return False
         self.broker.touch_clock()
         for fd in handle_ready(self._connections, ready, READ, select.EPOLLOUT, self._owner):
@@ -125,10 +120,11 @@ class Reactor:
         if len(dirty) > FLUSHES_PER_SLICE:
             ctx.dirty = dirty[FLUSHES_PER_SLICE:]
             del dirty[FLUSHES_PER_SLICE:]
-            self.wake()
         else:
             ctx.dirty = []
         flush_channels(dirty, self._owner)
+        if ctx.dirty:
+            self.wake()
 
     def wake(self) -> None:
         """Have the next turn come soon."""

@@ -147,15 +147,16 @@ class State:
             self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return
         if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
-            self.ctx.counters.dropped_retain_limit += 1
+            self.ctx.counters.retained_refused += 1
             return
         if (
             self.max_retained
             and self.retained.count >= self.max_retained
             and self.retained.get(message.topic) is None
         ):
-            self.ctx.counters.dropped_retain_limit += 1
+            self.ctx.counters.retained_refused += 1
             return
+        self.ctx.counters.messages_retained += 1
         self.retained.set(message)
 
     def _delete_retained(self, operation: DeleteRetained) -> None:
