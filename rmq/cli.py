@@ -28,7 +28,10 @@ def _run_node(settings: "Settings") -> int:
 
 
 def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
-    return None
+    from rmq.node import PLUGINS
+    from rmq.plugin_host.catalog import Catalog
+
+    return Catalog(PLUGINS).models()
 
 
 @dataclass(frozen=True)

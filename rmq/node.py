@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -25,9 +26,14 @@ from rmq.hooks.chains import HookChains
 from rmq.hooks.registry import HookRegistry
 from rmq.log import setup_logging
 from rmq.metrics.counters import Counters
+from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes
 from rmq.net.listener import Listener, ListenerOptions
 from rmq.net.reactor import Reactor
+from rmq.plugin_api import Message, NodeServices
+from rmq.plugin_host.catalog import Catalog
+from rmq.plugin_host.manager import PluginManager, PluginStartError
+from rmq.plugin_host.selection import choose_plugins
 from rmq.session.limits import Limits
 
 log = structlog.get_logger(__name__)
@@ -36,6 +42,11 @@ log = structlog.get_logger(__name__)
 GC_THRESHOLDS: Final = (100_000, 50, 1000)
 # How long clients may take to read their DISCONNECT when the node stops.
 STOP_GRACE_S: Final = 1.0
+# The plugins that a configuration can name. The engine knows them by dotted path and from here alone.
+PLUGINS: Final[dict[str, str]] = {
+    "rmq-acl": "rmq_plugins.acl:AclPlugin",
+    "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
+}
 
 
 class Clock:
@@ -122,6 +133,35 @@ class Node:
         gate.broker = self.broker
         self.listeners = [make_listener(name, listener) for name, listener in settings.listeners.items()]
         self.reactor = Reactor(self.broker)
+        self.plugins = PluginManager(self._services(), choose_plugins(settings, Catalog(PLUGINS)))
+
+    def _services(self) -> NodeServices:
+        broker = self.broker
+
+        def publish(message: Message) -> int:
+            broker.touch_clock()
+            matched = broker.publish(message)
+            broker.flush()
+            return matched
+
+        def count_error() -> None:
+            broker.counters.internal_errors += 1
+
+        def has_subscribers(topic: str) -> bool:
+            targets = broker.ctx.router.match(topic)
+            return bool(targets.plain or targets.groups)
+
+        return NodeServices(
+            broker.node_id,
+            str(broker.node_id),
+            self.hooks,
+            broker.clock,
+            publish,
+            has_subscribers,
+            lambda: stats_snapshot(broker.refresh_stats()),
+            lambda: metrics_snapshot(broker.counters),
+            count_error,
+        )
 
     def open(self) -> None:
         """Take all addresses; raises ``ConfigError`` naming the ones that can't be had."""
@@ -147,6 +187,9 @@ class Node:
                 nursery.start_soon(work)
 
             self.broker.spawn = spawn
+            self.hooks.start(spawn)
+            await self._start_plugins(nursery)
+            await self.broker.runner.run_before_startup()
             for listener in self.listeners:
                 listener.start(self.reactor)
             nursery.start_soon(self.reactor.run)
@@ -157,7 +200,16 @@ class Node:
             finally:
                 with trio.move_on_after(STOP_GRACE_S, shield=True):
                     await self._say_goodbye()
+                await self.plugins.stop()
                 self.close()
+
+    async def _start_plugins(self, nursery: trio.Nursery) -> None:
+        try:
+            await self.plugins.start(nursery)
+        except PluginStartError as error:
+            await self.plugins.stop()
+            self.close()
+            raise ConfigError([Problem("", f"plugins.{error.plugin}", error.reason)]) from None
 
     async def _turn_timers(self) -> None:
         while True:
@@ -189,8 +241,21 @@ def run(settings: Settings) -> int:
         setup_logging(settings.log.to, settings.log.level, settings.log.format, settings.log_path)
     except OSError as error:
         raise ConfigError([Problem("", "log.file", f"{settings.log_path}: {error.strerror}")]) from None
-    trio.run(_serve, settings)
+    try:
+        trio.run(_serve, settings)
+    except BaseExceptionGroup as group:
+        wrong = group.subgroup(ConfigError)
+        if wrong is None:
+            raise
+        raise ConfigError(_problems(wrong)) from None
     return 0
+
+
+def _problems(group: BaseExceptionGroup[ConfigError]) -> list[Problem]:
+    problems: list[Problem] = []
+    for error in group.exceptions:
+        problems.extend(error.problems if isinstance(error, ConfigError) else _problems(error))
+    return problems
 
 
 def _prepare_data(settings: Settings) -> None:

@@ -1,73 +1,149 @@
-"""The one list of hook points: what each is called, what kind it is, whether its handlers may wait.
-
-The signatures are in ``chains``. Kinds: *notify* handlers are told, *filter* handlers pass a value on (None ends it),
-*decide* handlers are asked until one has an opinion.
-"""
+"""The one list of hook points: what each tells or asks a handler, and whether the handler may wait."""
 
 from typing import Final
 
+from rmq.hooks.verdicts import AuthResult
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import SubscriptionRequest
 
-class Point:
-    """One hook point. ``answers_int``: its handlers answer a verdict; ``guards_access``: an error is a denial."""
+# Kinds of points.
+NOTIFY: Final = "notify"  # every handler is told; what it returns is ignored
+FILTER: Final = "filter"  # the last argument goes from handler to handler; None ends it
+DECIDE: Final = "decide"  # the first handler that has an opinion decides
+
+
+class HookPoint:
+    """One hook point.
+
+    ``arguments`` are what a handler is called with. ``answer`` is the type of what it returns (None for notify; an
+    int is a verdict). ``may_wait``: an ``async def`` is welcome. ``denies_on_error``: a handler that fails denies,
+    unless it was registered with ``deny_on_error=False``.
+    """
+
+    __slots__ = ("answer", "arguments", "denies_on_error", "description", "kind", "may_wait", "name")
 
     def __init__(
         self,
         name: str,
         kind: str,
-        help_text: str,
-        *,
-        may_wait: bool = False,
-        answers_int: bool = False,
-        guards_access: bool = False,
+        arguments: tuple[str, ...],
+        answer: type | None,
+        description: str,
+        may_wait: bool = True,
+        denies_on_error: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
-        self.help_text = help_text
+        self.arguments = arguments
+        self.answer = answer
+        self.description = description
         self.may_wait = may_wait
-        self.answers_int = answers_int
-        self.guards_access = guards_access
+        self.denies_on_error = denies_on_error
 
 
-_ALL: Final = [
-    Point("before_startup", "notify", "The node is built; listeners don't accept yet.", may_wait=True),
-    Point("session_created", "notify", "A session was created.", may_wait=True),
-    Point("session_terminated", "notify", "A session ended for good.", may_wait=True),
-    Point("session_subscribed", "notify", "A subscription is in force.", may_wait=True),
-    Point("session_unsubscribed", "notify", "A subscription was removed.", may_wait=True),
-    Point("client_connect", "decide", "A CONNECT came and is well-formed; it may be refused.", may_wait=True),
-    Point("client_connack", "notify", "A CONNACK is on its way.", may_wait=True),
-    Point("client_authenticate", "decide", "Who is this client?", may_wait=True, guards_access=True),
-    Point("client_enhanced_auth", "decide", "One step of an AUTH exchange.", may_wait=True, guards_access=True),
-    Point("client_connected", "notify", "A client is connected and its session bound.", may_wait=True),
-    Point("client_disconnected", "notify", "A connected client's connection ended.", may_wait=True),
-    Point("client_subscribe", "filter", "A topic filter of a SUBSCRIBE, before it is checked.", may_wait=True),
-    Point("client_unsubscribe", "filter", "A topic filter of an UNSUBSCRIBE.", may_wait=True),
-    Point(
+_ALL: Final = (
+    HookPoint("before_startup", NOTIFY, (), None, "The node is about to open its listeners; it waits for this."),
+    HookPoint("session_created", NOTIFY, ("client",), None, "A new session exists (none was resumed)."),
+    HookPoint("session_terminated", NOTIFY, ("client_id", "reason_code"), None, "A session ended for good."),
+    HookPoint("session_subscribed", NOTIFY, ("client", "subscription"), None, "A subscription is in force."),
+    HookPoint("session_unsubscribed", NOTIFY, ("client", "subscription"), None, "A subscription was removed."),
+    HookPoint(
+        "client_connect",
+        DECIDE,
+        ("client", "connect"),
+        AuthResult,
+        "A valid CONNECT came. A denial refuses the connection before anybody is asked who the client is.",
+    ),
+    HookPoint("client_connack", NOTIFY, ("client", "reason_code"), None, "CONNACK is on its way, good or bad."),
+    HookPoint(
+        "client_authenticate",
+        DECIDE,
+        ("request",),
+        AuthResult,
+        "Is the client who it says? Without an opinion the listener's allow_anonymous decides.",
+        denies_on_error=True,
+    ),
+    HookPoint(
+        "client_enhanced_auth",
+        DECIDE,
+        ("request",),
+        AuthResult,
+        "One step of an AUTH exchange (MQTT 5, 4.12); LATER with auth_data asks the client for another step.",
+        denies_on_error=True,
+    ),
+    HookPoint("client_connected", NOTIFY, ("client",), None, "A client is connected and its session bound."),
+    HookPoint(
+        "client_disconnected", NOTIFY, ("client", "reason_code", "text"), None, "The connection of a client ended."
+    ),
+    HookPoint(
+        "client_subscribe",
+        FILTER,
+        ("client", "request"),
+        SubscriptionRequest,
+        "One topic filter of a SUBSCRIBE, before its access check; None refuses it.",
+    ),
+    HookPoint(
+        "client_unsubscribe",
+        FILTER,
+        ("client", "topic_filter"),
+        str,
+        "One topic filter of an UNSUBSCRIBE; None refuses it.",
+    ),
+    HookPoint(
         "client_subscribe_check_acl",
-        "decide",
-        "May this client subscribe with this topic filter?",
-        may_wait=True,
-        answers_int=True,
-        guards_access=True,
+        DECIDE,
+        ("client", "topic_filter", "qos"),
+        int,
+        "May the client subscribe with this filter (with its $share/… prefix)? Not asked for superusers.",
+        denies_on_error=True,
     ),
-    Point("client_keepalive", "notify", "A PINGREQ came."),
-    Point(
+    HookPoint("client_keepalive", NOTIFY, ("client",), None, "A PINGREQ came."),
+    HookPoint(
         "message_publish_check_acl",
-        "decide",
-        "May this client publish to this topic? The answer is cached for the connection.",
-        may_wait=True,
-        answers_int=True,
-        guards_access=True,
+        DECIDE,
+        ("client", "topic", "qos", "retain"),
+        int,
+        "May the client publish this? The answer is kept for the connection. Not asked for superusers.",
+        denies_on_error=True,
     ),
-    Point("message_publish", "filter", "A message that passed all checks, before it is routed.", may_wait=True),
-    Point("message_delivered", "notify", "A message was put into a client's out-buffer."),
-    Point("message_acked", "notify", "A subscriber acknowledged a message."),
-    Point("message_dropped", "notify", "A message was dropped, for one client or for all, and why."),
-    Point("message_expiry_check", "decide", "Has this queued message expired?", answers_int=True),
-    Point("message_nonsubscribed", "notify", "A message matched no subscription."),
-    Point("offline_message", "notify", "A message was queued for a session without a connection."),
-    Point("offline_inflight_messages", "notify", "A connection ended with messages sent but not acknowledged."),
-    Point("cluster_message_received", "notify", "A plugin's message came from another node.", may_wait=True),
-]
+    HookPoint(
+        "message_publish",
+        FILTER,
+        ("client", "message"),
+        Message,
+        "A message before it is routed (client is None for wills, the API and the node); None drops it.",
+    ),
+    HookPoint("message_delivered", NOTIFY, ("client", "message"), None, "A message went to a subscriber."),
+    HookPoint("message_acked", NOTIFY, ("client", "message"), None, "A subscriber acknowledged a message."),
+    HookPoint(
+        "message_dropped",
+        NOTIFY,
+        ("client", "message", "reason"),
+        None,
+        "A message was dropped, for one client or for all (None).",
+    ),
+    HookPoint(
+        "message_expiry_check",
+        DECIDE,
+        ("client", "message"),
+        int,
+        "Has the message expired? ALLOW delivers it, DENY drops it, UNDECIDED leaves it to its expiry interval.",
+        may_wait=False,
+    ),
+    HookPoint("message_nonsubscribed", NOTIFY, ("message",), None, "A message matched no subscription."),
+    HookPoint(
+        "offline_message", NOTIFY, ("client_id", "message"), None, "A message was queued for a client that is away."
+    ),
+    HookPoint(
+        "offline_inflight_messages",
+        NOTIFY,
+        ("client_id", "messages"),
+        None,
+        "A connection ended with these messages sent and not acknowledged.",
+    ),
+    HookPoint(
+        "cluster_message_received", NOTIFY, ("node_id", "kind", "body"), None, "A plugin's message from another node."
+    ),
+)
 
-POINTS: Final[dict[str, Point]] = {point.name: point for point in _ALL}
+POINTS: Final[dict[str, HookPoint]] = {point.name: point for point in _ALL}

@@ -1,46 +1,45 @@
-"""Puts handlers into the chains: by point and priority, each behind a guard."""
+"""Puts plugins' handlers into the chains, ordered by priority, each behind its guard."""
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
-import structlog
-
+from rmq.hooks.background import BackgroundQueue, Spawn
 from rmq.hooks.chains import Chain, HookChains
-from rmq.hooks.points import POINTS, Point
-from rmq.hooks.verdicts import DENY, UNDECIDED, AuthResult
+from rmq.hooks.guards import Guard, Handler, Watch
+from rmq.hooks.points import NOTIFY, POINTS, HookPoint
 from rmq.metrics.counters import Counters
 
-log = structlog.get_logger(__name__)
-
-MAX_BACKGROUND_HANDLERS: Final = 1000
-OVERRUN_LOG_INTERVAL_S: Final = 10.0
-
-# A handler's signature depends on its point; ``points`` and ``chains`` have the types that callers and plugins see.
-AnyHandler = Callable[..., Any]
+# How long an asynchronous handler may take; a client that connects waits no longer than this for each.
+ASYNC_TIME_BUDGET_S: Final = 5.0
 
 
 class Handle:
-    """One registration; what ``unregister`` takes."""
+    """One registration; what ``unregister`` wants back."""
+
+    __slots__ = ("background", "guard", "is_async", "plugin", "point", "priority")
 
     def __init__(
-        self, point: Point, plugin: str, priority: int, handler: AnyHandler, guarded: AnyHandler, error_answer: object
+        self,
+        point: HookPoint,
+        plugin: str,
+        priority: int,
+        is_async: bool,
+        guard: Guard,
+        background: BackgroundQueue | None,
     ) -> None:
-        self.error_answer = error_answer
         self.point = point
         self.plugin = plugin
         self.priority = priority
-        self.handler = handler
-        self.guarded = guarded
+        self.is_async = is_async
+        self.guard = guard
+        self.background = background
 
 
 class HookRegistry:
-    """All registrations of a node.
-
-    A handler that raises, or takes longer than ``time_budget_s``, is logged with its plugin and point and counted. An
-    error counts as no opinion; at the points that guard access it is a denial unless ``deny_on_error`` is False.
-    """
+    """Who handles what. A chain's list is replaced when it changes, so that one being run through stays as it is."""
 
     def __init__(
         self,
@@ -48,121 +47,97 @@ class HookRegistry:
         counters: Counters,
         time_budget_s: float,
         now: Callable[[], float] = time.perf_counter,
+        async_time_budget_s: float = ASYNC_TIME_BUDGET_S,
     ) -> None:
         self._chains = chains
-        self._counters = counters
-        self.time_budget_s = time_budget_s
-        self._now = now
-        self._handles: list[Handle] = []
-        self._next_overrun_log = 0.0
-        self._background = 0
-        self.spawn: Callable[[Callable[[], Awaitable[None]]], None] | None = None
+        self._watch = Watch(counters, time_budget_s, async_time_budget_s, now)
+        self._handles: dict[str, list[Handle]] = {name: [] for name in POINTS}
+        self._spawn: Spawn | None = None
+
+    def start(self, spawn: Spawn) -> None:
+        """There is a nursery now: asynchronous notify handlers are told what happened so far, and from now on."""
+        self._spawn = spawn
+        for handles in self._handles.values():
+            for handle in handles:
+                if handle.background is not None:
+                    handle.background.start(spawn)
 
     def register(
-        self, point_name: str, handler: AnyHandler, plugin: str, priority: int = 0, *, deny_on_error: bool = True
+        self, point_name: str, handler: Handler, plugin: str, priority: int = 0, deny_on_error: bool = True
     ) -> Handle:
-        """Add a handler; higher priorities come first, equal ones in the order they were registered."""
+        """Have ``handler`` called at a point; those of higher priority come first, then those registered earlier."""
         point = POINTS.get(point_name)
         if point is None:
             raise ValueError(f"{plugin}: there is no hook point {point_name!r}")
-        waits = inspect.iscoroutinefunction(handler)
-        if waits and not point.may_wait:
-            raise ValueError(f"{plugin}: a handler of {point_name} can't be async")
-        error_answer = on_error(point, deny_on_error=deny_on_error)
-        if waits and point.kind == "notify" and point_name != "before_startup":
-            guarded = self._in_background(point, plugin, handler)
-        elif waits:
-            guarded = handler
-        else:
-            guarded = self._guard(point, plugin, handler, error_answer)
-        handle = Handle(point, plugin, priority, handler, guarded, error_answer)
-        self._handles.append(handle)
-        self._rebuild(point)
+        if not callable(handler):
+            raise ValueError(f"{plugin}: the handler of {point_name} can't be called: {handler!r}")
+        is_async = _is_async(handler)
+        if is_async and not point.may_wait:
+            raise ValueError(f"{plugin}: the handler of {point_name} must not be asynchronous")
+        _check_arguments(point, handler, plugin)
+        guard = Guard(point, plugin, handler, deny_on_error, self._watch)
+        in_background = is_async and point.kind == NOTIFY and point_name != "before_startup"
+        background = BackgroundQueue(guard, self._spawn) if in_background else None
+        handle = Handle(point, plugin, priority, is_async, guard, background)
+        self._replace(point_name, sorted([*self._handles[point_name], handle], key=_by_priority))
         return handle
 
-    def unregister(self, handle: Handle) -> None:
-        """Take one handler out."""
-        self._handles.remove(handle)
-        self._rebuild(handle.point)
+    def unregister(self, handle: Handle) -> bool:
+        """Take one handler out; False when it wasn't there any more."""
+        name = handle.point.name
+        kept = [other for other in self._handles[name] if other is not handle]
+        if len(kept) == len(self._handles[name]):
+            return False
+        self._forget(handle)
+        self._replace(name, kept)
+        return True
 
-    def unregister_plugin(self, plugin: str) -> None:
-        """Take all handlers of a plugin out."""
-        gone = [handle for handle in self._handles if handle.plugin == plugin]
-        self._handles = [handle for handle in self._handles if handle.plugin != plugin]
-        for handle in gone:
-            self._rebuild(handle.point)
+    def unregister_plugin(self, plugin: str) -> int:
+        """Take out everything that a plugin registered; returns how much it was."""
+        gone = 0
+        for name, handles in self._handles.items():
+            kept = [handle for handle in handles if handle.plugin != plugin]
+            if len(kept) != len(handles):
+                for handle in handles:
+                    if handle.plugin == plugin:
+                        gone += 1
+                        self._forget(handle)
+                self._replace(name, kept)
+        return gone
 
-    def handles(self, point_name: str) -> list[Handle]:
-        """The registrations of a point in the order they run."""
-        return sorted((h for h in self._handles if h.point.name == point_name), key=lambda h: -h.priority)
+    def handles(self, point_name: str) -> Sequence[Handle]:
+        """The registrations of a point in the order in which they are called; never changed, only replaced."""
+        return self._handles[point_name]
 
-    def _rebuild(self, point: Point) -> None:
-        chain: Chain[AnyHandler] = getattr(self._chains, point.name)
-        handles = self.handles(point.name)
-        chain.handlers = [handle.guarded for handle in handles]
-        chain.waits = point.kind != "notify" and any(inspect.iscoroutinefunction(h.handler) for h in handles)
+    def _forget(self, handle: Handle) -> None:
+        if handle.background is not None:
+            handle.background.clear()
 
-    def _guard(self, point: Point, plugin: str, handler: AnyHandler, error_answer: object) -> AnyHandler:
-        now = self._now
-        passes_through = point.kind == "filter"
-
-        def guarded(*args: object) -> object:
-            started = now()
-            try:
-                answer = handler(*args)
-            except Exception:
-                self.report_error(point.name, plugin)
-                return args[-1] if passes_through else error_answer
-            if now() - started > self.time_budget_s:
-                self.report_overrun(point.name, plugin, now() - started)
-            if answer is None and point.answers_int:
-                return UNDECIDED
-            return answer
-
-        return guarded
-
-    def _in_background(self, point: Point, plugin: str, handler: AnyHandler) -> AnyHandler:
-        def start(*args: object) -> None:
-            if self.spawn is None or self._background >= MAX_BACKGROUND_HANDLERS:
-                self._counters.hook_queue_full += 1
-                return
-            self._background += 1
-
-            async def work() -> None:
-                try:
-                    await handler(*args)
-                except Exception:
-                    self.report_error(point.name, plugin)
-                finally:
-                    self._background -= 1
-
-            self.spawn(work)
-
-        return start
-
-    def report_error(self, point_name: str, plugin: str) -> None:
-        """Log and count the exception that is being handled."""
-        self._counters.hook_errors += 1
-        log.exception("hook failed", point=point_name, plugin=plugin)
-
-    def report_overrun(self, point_name: str, plugin: str, took_s: float) -> None:
-        """Count a handler that took too long; not every one is logged."""
-        self._counters.hook_overruns += 1
-        if self._now() >= self._next_overrun_log:
-            self._next_overrun_log = self._now() + OVERRUN_LOG_INTERVAL_S
-            log.warning(
-                "hook over its time budget",
-                point=point_name,
-                plugin=plugin,
-                took_ms=round(took_s * 1000, 1),
-                budget_ms=round(self.time_budget_s * 1000, 1),
-            )
+    def _replace(self, point_name: str, handles: list[Handle]) -> None:
+        self._handles[point_name] = handles
+        chain: Chain[Handler] = getattr(self._chains, point_name)
+        chain.waits = any(handle.is_async and handle.background is None for handle in handles)
+        chain.handlers = [handle.background or handle.guard for handle in handles]
 
 
-def on_error(point: Point, *, deny_on_error: bool) -> object:
-    """What a failing handler's answer is taken for."""
-    if point.answers_int:
-        return DENY if point.guards_access and deny_on_error else UNDECIDED
-    if point.guards_access and deny_on_error:
-        return AuthResult(DENY)
-    return None
+def _by_priority(handle: Handle) -> int:
+    return -handle.priority
+
+
+def _is_async(handler: Handler) -> bool:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))
+
+
+def _check_arguments(point: HookPoint, handler: Handler, plugin: str) -> None:
+    """A handler with the wrong number of parameters is found here, not at the first message."""
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        return  # a builtin that doesn't tell
+    try:
+        signature.bind(*point.arguments)
+    except TypeError as error:
+        wanted = ", ".join(point.arguments)
+        raise ValueError(f"{plugin}: the handler of {point.name} must take ({wanted}): {error}") from None

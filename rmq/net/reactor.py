@@ -54,7 +54,8 @@ class Reactor:
         self._wake_receive.setblocking(False)
         self._wake_send.setblocking(False)
         self._epoll.register(self._wake_receive.fileno(), select.EPOLLIN)
-        broker.flush = self.flush_some
+        self._busy = False
+        broker.flush = self.flush_now
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -103,6 +104,7 @@ class Reactor:
         ready = self._epoll.poll(0, MAX_EVENTS)
         if not ready and not self.ctx.dirty:
             return False
+        self._busy = True
         self.broker.touch_clock()
         for fd in handle_ready(self._connections, ready, READ, select.EPOLLOUT, self._owner):
             listener = self._listeners.get(fd)
@@ -110,11 +112,21 @@ class Reactor:
                 listener.on_readable()
             elif fd == self._wake_receive.fileno():
                 self._wake_receive.recv(4096)
-        self.flush_some()
+        self._flush_slice()
+        self._busy = False
         return True
 
-    def flush_some(self) -> None:
-        """Send what was written, to at most ``FLUSHES_PER_SLICE`` connections; the rest follows in the next turn."""
+    def flush_now(self) -> None:
+        """Send what was written outside of a turn; within one this does nothing, the turn ends with it anyway."""
+        if not self._busy:
+            self._busy = True
+            self._flush_slice()
+            self._busy = False
+            if self.ctx.dirty:
+                self.wake()
+
+    def _flush_slice(self) -> None:
+        # At most FLUSHES_PER_SLICE connections; the rest follows in the next turn.
         ctx = self.ctx
         dirty = ctx.dirty
         if len(dirty) > FLUSHES_PER_SLICE:
@@ -123,8 +135,6 @@ class Reactor:
         else:
             ctx.dirty = []
         flush_channels(dirty, self._owner)
-        if ctx.dirty:
-            self.wake()
 
     def wake(self) -> None:
         """Have the next turn come soon."""

@@ -1,8 +1,8 @@
 """Floods a live broker with broken packets over many short connections, and checks every answer.
 
-A round opens a batch of connections, sends each its stream piece by piece, closes the sending side and reads to the
-end. Behind every mutated packet goes a PINGREQ: the PINGRESPs that come back tell how many packets the broker really
-dealt with, because it must look at none behind a bad one.
+A round opens a batch of connections, sends each its stream piece by piece and closes the sending side; a round later
+the answers are read to the end. Behind every mutated packet goes a PINGREQ: the PINGRESPs that come back tell how many
+packets the broker really dealt with, because it must look at none behind a bad one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class Plan:
     chunks: list[bytes]
     mutated: int
     connect_is_valid: bool
-    ends_with_disconnect: bool
     reset: bool
 
 
@@ -69,21 +68,36 @@ class Flood:
         self._corpus = sessions("fuzz-")
         self._mutator = Mutator(seed, [*{frame for session in self._corpus for frame in session.frames}, AUTH])
         self._sources = itertools.cycle(SOURCE_ADDRESSES)
+        self._unread: list[tuple[Plan, socket.socket]] = []
 
     def round(self) -> None:
-        """One batch of connections from start to end."""
-        plans = [self._plan() for _ in range(BATCH)]
-        sockets = [self._open() for _ in plans]
+        """Send a batch of connections all it gets, then read what the batch before was answered.
+
+        So the broker has work while answers are checked here, and the reader never waits for it.
+        """
+        batch = [(self._plan(), self._open()) for _ in range(BATCH)]
         try:
-            self._send(plans, sockets)
-            for plan, connection in zip(plans, sockets, strict=True):
+            self._send(batch)
+            self.read_answers()
+        finally:
+            self._unread = batch
+
+    def read_answers(self) -> None:
+        """Read and check what is still unread, to the end of each connection."""
+        try:
+            for plan, connection in self._unread:
                 if plan.reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_OFF_CLOSE)
                 else:
                     self._read(plan, connection)
         finally:
-            for connection in sockets:
-                connection.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the connections that are still open."""
+        for _, connection in self._unread:
+            connection.close()
+        self._unread = []
 
     def _open(self) -> socket.socket:
         connection = socket.create_connection(self._address, ANSWER_TIMEOUT_S, (next(self._sources), 0))
@@ -97,7 +111,6 @@ class Flood:
         parts = [session.connect.encode() if connect_is_valid else self._mutator.mutate(session.connect)]
         mutated = 0 if connect_is_valid else 1
         parts.append(wire.pingreq())
-        ends_with_disconnect = False
         for frame in self._frames(session):
             if choose.random() < 0.3 and frame.first_byte != 0xE0:
                 parts.append(frame.encode())
@@ -107,9 +120,8 @@ class Flood:
             mutated += 1
         if choose.random() < 0.2:
             parts.append(wire.disconnect())
-            ends_with_disconnect = True
         chunks = self._mutator.chunks(b"".join(parts))
-        return Plan(session.level, chunks, mutated, connect_is_valid, ends_with_disconnect, choose.random() < 0.05)
+        return Plan(session.level, chunks, mutated, connect_is_valid, choose.random() < 0.05)
 
     def _frames(self, session: Session) -> list[Frame]:
         """Some packets of the session, mostly in their order, sometimes an AUTH among them."""
@@ -120,22 +132,26 @@ class Flood:
             frames.insert(0, AUTH)
         return frames
 
-    def _send(self, plans: list[Plan], sockets: list[socket.socket]) -> None:
+    def _send(self, batch: list[tuple[Plan, socket.socket]]) -> None:
         """Piece by piece over all connections, so that the broker really sees packets in pieces."""
-        broken: set[int] = set()
-        for turn in range(max(len(plan.chunks) for plan in plans)):
-            for index, plan in enumerate(plans):
-                if index in broken or turn >= len(plan.chunks):
-                    continue
+        unsent = batch
+        turn = 0
+        while unsent:
+            still: list[tuple[Plan, socket.socket]] = []
+            for plan, connection in unsent:
                 try:
-                    sockets[index].sendall(plan.chunks[turn])
-                    if turn == len(plan.chunks) - 1 and not plan.reset:
-                        sockets[index].shutdown(socket.SHUT_WR)
+                    connection.sendall(plan.chunks[turn])
+                    if turn + 1 < len(plan.chunks):
+                        still.append((plan, connection))
+                    elif not plan.reset:
+                        connection.shutdown(socket.SHUT_WR)
                 except OSError:
                     # Closed by the broker at an earlier bad packet; what it said before is still to be read.
-                    broken.add(index)
-        self.tally.connections += len(plans)
-        self.tally.sent += sum(plan.mutated for plan in plans)
+                    continue
+            unsent = still
+            turn += 1
+        self.tally.connections += len(batch)
+        self.tally.sent += sum(plan.mutated for plan, _ in batch)
 
     def _read(self, plan: Plan, connection: socket.socket) -> None:
         data = bytearray()

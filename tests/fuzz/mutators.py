@@ -68,6 +68,22 @@ ALL_PROPERTIES: tuple[wire.Property, ...] = (
 )
 
 
+# Topic names any client may use: to collide with others, to grow the tries deep and wide.
+ODD_TOPICS = (
+    "fuzz/0/a",
+    "fuzz/0/a/b",
+    "fuzz/1/kept",
+    "/",
+    "a//b",
+    "fuzz/7/" + "deep/" * 60,
+    "Ω≈ç√",
+    "$fuzz/x",
+    " ",
+    "é" * 300,
+)
+ACK_REASONS = bytes([0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x92, 0x97, 0x99])
+
+
 class Mutator:
     """The same seed gives the same packets."""
 
@@ -96,28 +112,68 @@ class Mutator:
 
     def mutate(self, frame: Frame) -> bytes:
         """One broken packet; now and then it is by chance still a valid one."""
-        kind = self.random.randrange(10)
-        if kind < 4:
+        kind = self.random.randrange(16)
+        if kind < 6:
+            return self._stay_well_formed(frame)
+        if kind < 10:
             return self.random.choice(self._of_frame)(frame)
-        if kind < 8:
+        if kind < 14:
             # The length stays right, so that the decoder gets to the broken place.
             body = frame.body()
             for _ in range(self.random.choice((1, 1, 1, 2, 4))):
                 body = self.random.choice(self._of_body)(body)
             return wire.raw(frame.first_byte, body)
-        if kind == 8:
+        if kind == 14:
             return self.random.choice(self._of_body)(frame.encode())
         return self._fixed_header(frame)
 
     def chunks(self, data: bytes) -> list[bytes]:
         """`data` cut as a network may cut it: whole, in a few pieces or (short ones) byte by byte."""
-        how = self.random.randrange(4)
-        if how == 0 or len(data) < 2:
+        how = self.random.randrange(16)
+        if how < 6 or len(data) < 2:
             return [data]
-        if how == 1 and len(data) < 200:
+        if how == 6 and len(data) < 200:
             return [data[i : i + 1] for i in range(len(data))]
         cuts = sorted(self.random.randrange(1, len(data)) for _ in range(self.random.randint(1, 5)))
         return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if b > a]
+
+    # Mutations a decoder lets through, so that they reach what lies behind it
+
+    def _stay_well_formed(self, frame: Frame) -> bytes:
+        packet_type = frame.first_byte >> 4
+        if packet_type == 3:
+            return self._another_publish(frame)
+        if 4 <= packet_type <= 7:
+            changed = self._packet_id() + frame.before[2:]
+            if len(changed) == 3:
+                changed = changed[:2] + bytes([self.random.choice(ACK_REASONS)])
+            return replace(frame, before=changed).encode()
+        if packet_type in (8, 10):
+            return replace(frame, before=self._packet_id(), properties=self._more_user_properties(frame)).encode()
+        return frame.encode()
+
+    def _another_publish(self, frame: Frame) -> bytes:
+        """Another topic, packet identifier, payload or other flags; PUBLISH stays PUBLISH of the same QoS."""
+        length = 2 + int.from_bytes(frame.before[:2], "big")
+        topic, packet_id = frame.before[:length], frame.before[length:]
+        flags = self.random.choice((0, 1, 8, 9) if packet_id else (0, 1))
+        how = self.random.randrange(4)
+        if how == 0:
+            topic = wire.string(self.random.choice(ODD_TOPICS))
+        elif how == 1 and packet_id:
+            packet_id = self._packet_id()
+        after = self.random.randbytes(self.random.choice((0, 1, 100, 5000))) if how == 2 else frame.after
+        properties = self._more_user_properties(frame) if how == 3 else frame.properties
+        return Frame((frame.first_byte & 0xF6) | flags, topic + packet_id, properties, after).encode()
+
+    def _more_user_properties(self, frame: Frame) -> tuple[wire.Property, ...] | None:
+        if frame.properties is None:
+            return None
+        return frame.properties + ((wire.USER_PROPERTY, ("again", "")),) * self.random.choice((0, 1, 50))
+
+    def _packet_id(self) -> bytes:
+        """Few, so that they meet others that are in use."""
+        return self.random.choice((1, 2, 3, 4, 10, 11, 12, 13, 14, 65535)).to_bytes(2, "big")
 
     # Mutations that know the packet
 

@@ -1,0 +1,64 @@
+"""The door between a node and its plugins: everything a plugin may import of the engine.
+
+plugin  the base class of plugins and of their configuration
+host    the node as a plugin sees it
+
+What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
+"""
+
+from rmq.config.units import ByteSize, Duration, ListenAddress, WholeSeconds
+from rmq.hooks.points import POINTS
+from rmq.hooks.verdicts import (
+    ALLOW,
+    DENY,
+    DENY_AND_DISCONNECT,
+    LATER,
+    UNDECIDED,
+    AuthRequest,
+    AuthResult,
+    EnhancedAuthRequest,
+)
+from rmq.mqtt.errors import MqttError
+from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
+from rmq.mqtt.packets import Connect, SubscriptionRequest
+from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
+from rmq.mqtt.topics import matches as topic_matches
+from rmq.plugin_api.host import HookHandler, NodeServices, PluginHost
+from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
+from rmq.session.client_info import ClientInfo
+from rmq.session.subscription import Subscription
+
+__all__ = [
+    "ALLOW",
+    "DENY",
+    "DENY_AND_DISCONNECT",
+    "FROM_BRIDGE",
+    "FROM_CLIENT",
+    "FROM_SYSTEM",
+    "LATER",
+    "POINTS",
+    "UNDECIDED",
+    "AuthRequest",
+    "AuthResult",
+    "ByteSize",
+    "ClientInfo",
+    "Connect",
+    "Duration",
+    "EnhancedAuthRequest",
+    "HookHandler",
+    "ListenAddress",
+    "Message",
+    "MqttError",
+    "NodeServices",
+    "Plugin",
+    "PluginConfig",
+    "PluginError",
+    "PluginHost",
+    "Subscription",
+    "SubscriptionRequest",
+    "WholeSeconds",
+    "is_valid_topic_filter",
+    "is_valid_topic_name",
+    "split_shared",
+    "topic_matches",
+]

@@ -1,0 +1,111 @@
+"""The node as a plugin sees it: hooks, publishing, figures and tasks."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+import trio
+
+from rmq.hooks.registry import HookRegistry
+from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
+from rmq.mqtt.topics import is_valid_topic_name
+
+# The signature depends on the point; ``rmq.hooks.points`` and ``docs/plugins.md`` have them.
+HookHandler = Callable[..., object]
+
+# What a plugin may give as the origin of a message; the node's metrics count by it.
+ORIGINS: Final = (FROM_SYSTEM, FROM_BRIDGE, FROM_CLIENT)
+
+
+class NodeServices:
+    """What a node offers to all its plugins, as plain values and callables."""
+
+    def __init__(
+        self,
+        node_id: int,
+        node_name: str,
+        registry: HookRegistry,
+        now: Callable[[], float],
+        publish: Callable[[Message], int],
+        has_subscribers: Callable[[str], bool],
+        stats: Callable[[], dict[str, int]],
+        metrics: Callable[[], dict[str, int]],
+        count_error: Callable[[], None],
+    ) -> None:
+        self.node_id = node_id
+        self.node_name = node_name
+        self.registry = registry
+        self.now = now
+        self.publish = publish
+        self.has_subscribers = has_subscribers
+        self.stats = stats
+        self.metrics = metrics
+        self.count_error = count_error
+
+
+class PluginHost:
+    """The node for one plugin. All calls belong to the node's one trio thread."""
+
+    def __init__(self, plugin: str, services: NodeServices, nursery: trio.Nursery) -> None:
+        self._plugin = plugin
+        self._services = services
+        self._nursery = nursery
+        self.node_id = services.node_id
+        self.node_name = services.node_name
+        self.logger: structlog.stdlib.BoundLogger = structlog.get_logger(plugin).bind(plugin=plugin)
+
+    def now(self) -> float:
+        """Seconds since 1970 on a clock that never goes back."""
+        return self._services.now()
+
+    def on(self, point: str, handler: HookHandler, priority: int = 0, deny_on_error: bool = True) -> None:
+        """Register a handler at a hook point (``rmq.hooks.points`` has them all); higher priorities are asked first."""
+        self._services.registry.register(point, handler, self._plugin, priority, deny_on_error=deny_on_error)
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        expiry_s: float = 0,
+        origin: int = FROM_SYSTEM,
+    ) -> int:
+        """Publish a message; returns how many sessions matched, -1 when it is delivered later.
+
+        It passes no access check and no ``message_publish`` hook, so a handler there may publish without end or loop.
+        """
+        if not is_valid_topic_name(topic):
+            raise ValueError(f"{topic!r} isn't a topic name")
+        if qos not in (0, 1, 2):
+            raise ValueError(f"QoS must be 0, 1 or 2, not {qos}")
+        if origin not in ORIGINS:
+            raise ValueError(f"a plugin's messages come from the system, a bridge or a client, not {origin}")
+        now = self.now()
+        expires_at = now + expiry_s if expiry_s else 0.0
+        # Without a client id as the publisher: No Local is about the client's own messages, and no client sent this.
+        message = Message(topic, payload, qos, retain, "", b"", expires_at, now, origin)
+        return self._services.publish(message)
+
+    def has_subscribers(self, topic: str) -> bool:
+        """Whether a message on this topic would reach anybody: a message that wouldn't needn't be made."""
+        return self._services.has_subscribers(topic)
+
+    def stats(self) -> dict[str, int]:
+        """The gauges of this node: ``<name>.count`` now, ``<name>.max`` the highest since the start."""
+        return self._services.stats()
+
+    def metrics(self) -> dict[str, int]:
+        """The counters of this node since its start."""
+        return self._services.metrics()
+
+    def spawn(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Run an async function in a task that ends with the plugin; what it raises is logged and counted."""
+        self._nursery.start_soon(self._run, work)
+
+    async def _run(self, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except Exception:
+            self._services.count_error()
+            self.logger.exception("task of a plugin failed")
