@@ -172,3 +172,22 @@ def test_mqtt_3_1_3_9_reconnect_cancels_the_delayed_will_for_good(clients: Clien
     assert again.connect(clean=False, properties=_KEEP).session_present
     _Alarm(clients, topic, 2).wait()
     watcher.expect_nothing()
+
+
+@pytest.mark.realtime
+def test_what_has_replaced_an_expiring_thing_does_not_expire_with_it(clients: Clients, topic: str) -> None:
+    publisher = _connected(clients)
+    publisher.publish(f"{topic}/retained", b"expires", 1, True, [(wire.MESSAGE_EXPIRY, 1)])
+    publisher.publish(f"{topic}/retained", b"replaced", 1, True)
+    session = _connected(clients, [(wire.SESSION_EXPIRY, 1)])
+    session.disconnect()
+    session_again = clients(session.client_id)
+    assert session_again.connect(clean=False, properties=_KEEP).session_present
+    session_again.disconnect()
+    _Alarm(clients, topic, 2).wait()
+    late = _connected(clients)
+    late.subscribe((f"{topic}/retained", 1))
+    late.receive_publish(b"replaced")
+    publisher.publish(f"{topic}/retained", b"", 1, True)
+    third = clients(session.client_id)
+    assert third.connect(clean=False, properties=_KEEP).session_present

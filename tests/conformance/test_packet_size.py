@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.conftest import Clients
 from tests.conftest import Broker
 from tests.support import wire
-from tests.support.client import Client
+from tests.support.client import Client, ConnectionClosed
 from tests.support.packet_notation import V5
 from tests.support.wire_parser import Disconnect
 
@@ -157,3 +157,28 @@ def test_mqtt_3_1_2_24_retained_messages_too_large_are_left_out(clients: Clients
     subscriber.expect_nothing()
     for name in ("large", "small"):
         publisher.publish(f"{topic}/{name}", b"", 1, True)
+
+
+def test_mqtt_3_14_2_3_reasons_are_left_out_where_they_would_not_fit(clients: Clients, topic: str) -> None:
+    # The client of the tests holds every packet against its maximum.
+    client = clients()
+    client.connect(properties=[(wire.MAXIMUM_PACKET_SIZE, 20)])
+    client.send(
+        wire.publish(topic, b"m", 1, 1), wire.pubrel(77), wire.pubrec(78), wire.unsubscribe(3, ["never/subscribed"]),
+        wire.subscribe(4, [("$share/g", 0), ("a/#/b", 0)]),
+    )
+    packets = client.drain()
+    assert len(packets) == 5
+    client.send(b"\xc1\x00")
+    client.expect_disconnect(0x81)
+
+
+@pytest.mark.parametrize("maximum", [1, 5, 10, 16])
+def test_mqtt_3_1_2_24_connack_keeps_to_the_maximum(maximum: int, clients: Clients) -> None:
+    # Nobody can be told much in so few bytes: a shorter CONNACK, or none and a close.
+    client = clients("")
+    try:
+        connack = client.connect(properties=[(wire.MAXIMUM_PACKET_SIZE, maximum)])
+    except ConnectionClosed:
+        return
+    assert connack.get(wire.ASSIGNED_CLIENT_ID), "accepted without the name the server gave [MQTT-3.2.2-16]"

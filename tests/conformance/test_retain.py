@@ -11,6 +11,7 @@ from tests.support import wire
 from tests.support.client import Client
 from tests.support.packet_notation import V5
 from tests.support.wire import RETAIN_AS_PUBLISHED, RETAIN_NEVER, RETAIN_ONLY_IF_NEW
+from tests.support.wire_parser import Publish, Suback
 
 
 class _Retainer:
@@ -268,3 +269,35 @@ def test_mqtt_3_3_1_retained_outlives_the_session_of_its_publisher(clients: Clie
     assert subscriber.receive_publish(b"kept").retain
     cleaner = _subscriber(clients, level)
     cleaner.publish(topic, b"", 1, True)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_many_retained_messages_arrive_once_each_and_never_after_a_newer_one(
+    qos: int, clients: Clients, topic: str, level: int
+) -> None:
+    count = 3000
+    publisher = _subscriber(clients, level)
+    publisher.send(b"".join(wire.publish(f"{topic}/{number}", b"old", retain=True, level=level)
+                            for number in range(count)))
+    publisher.expect_nothing()
+    reader = _subscriber(clients, level)
+    # The new values come while the old ones are still on their way to the reader.
+    reader.send(wire.subscribe(1, [(f"{topic}/#", qos)], level=level))
+    publisher.send(b"".join(wire.publish(f"{topic}/{number}", b"new", retain=True, level=level)
+                            for number in range(0, count, 100)))
+    publisher.expect_nothing()
+    reader.expect(Suback)
+    last: dict[str, bytes] = {}
+    seen = 0
+    while batch := [packet for packet in reader.drain() if isinstance(packet, Publish)]:
+        for packet in batch:
+            last[packet.topic] = packet.payload
+            seen += 1
+        reader.send(b"".join(wire.puback(packet.packet_id) for packet in batch if packet.qos))
+    assert len(last) == count
+    assert seen <= count + count // 100
+    assert {name for name, payload in last.items() if payload == b"new"} == {
+        f"{topic}/{number}" for number in range(0, count, 100)
+    }
+    publisher.send(b"".join(wire.publish(f"{topic}/{number}", retain=True, level=level) for number in range(count)))
+    publisher.expect_nothing()

@@ -157,6 +157,19 @@ def test_mqtt_3_10_4_3_messages_in_flight_are_completed(level: int, clients: Cli
     assert again.receive_publish(b"in flight").packet_id == publish.packet_id
 
 
+def test_packets_of_one_segment_are_dealt_with_in_order(level: int, clients: Clients, topic: str) -> None:
+    client = clients(level=level)
+    client.connect()
+    client.send(
+        wire.publish(topic, b"before", level=level),
+        wire.subscribe(1, [(topic, 0)], level=level),
+        wire.publish(topic, b"between", level=level),
+        wire.unsubscribe(2, [topic], level=level),
+        wire.publish(topic, b"after", level=level),
+    )
+    assert [packet.payload for packet in client.drain() if isinstance(packet, Publish)] == [b"between"]
+
+
 def test_many_subscriptions_in_one_packet(level: int, clients: Clients, topic: str) -> None:
     client = clients(level=level)
     client.connect()

@@ -15,6 +15,7 @@ from tests.support import wire
 from tests.support.packet_notation import V5
 from tests.support.wire import Properties, Will
 from tests.support.wire_parser import (
+    BadServerPacket,
     Connack,
     Disconnect,
     Packet,
@@ -55,6 +56,7 @@ class Client:
         self._received = bytearray()
         self._packets: deque[Packet] = deque()
         self._last_packet_id = 0
+        self._maximum_packet_size: int | None = None
 
     # Sending
 
@@ -77,7 +79,13 @@ class Client:
         password: bytes | None = None,
         code: int = 0,
     ) -> Connack:
-        """Send CONNECT and expect a CONNACK with ``code``."""
+        """Send CONNECT and expect a CONNACK with ``code``.
+
+        With a Maximum Packet Size among the properties, every packet that comes is held against it [MQTT-3.1.2-24].
+        """
+        for number, value in properties:
+            if number == wire.MAXIMUM_PACKET_SIZE and isinstance(value, int):
+                self._maximum_packet_size = value
         self.send(wire.connect(self.client_id, self.level, clean, keep_alive, properties, will, username, password))
         connack = self.expect(Connack)
         assert connack.code == code, connack
@@ -282,6 +290,8 @@ class Client:
                     break
             if len(buffer) < at + length:
                 return
+            if self._maximum_packet_size is not None and at + length > self._maximum_packet_size:
+                raise BadServerPacket(f"[MQTT-3.1.2-24] a packet of {at + length} bytes: {buffer[: at + length].hex(' ')}")
             self._packets.append(parse(buffer[0], bytes(buffer[at : at + length]), self.level))
             del buffer[: at + length]
 

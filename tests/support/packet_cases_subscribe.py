@@ -91,7 +91,7 @@ _SUBSCRIBE: Final[list[PacketCase]] = [
           wire_v5='82 [ 000a [ ] "a" 00 "b" 01 "c" 02 ]'),
     *both("subscribe-same-filter-twice", '82 [ 000a "a" 00 "a" 01 ]', VALID, "3.8.4-4",
           wire_v5='82 [ 000a [ ] "a" 00 "a" 01 ]'),
-    *both("subscribe-qos3", '82 [ 000a "case/f" 03 ]', MALFORMED, "3.8.3-5", _BROKEN,
+    *both("subscribe-qos3", '82 [ 000a "case/f" 03 ]', PROTOCOL_ERROR, "3.8.3-4, 3.8.3.1", (MALFORMED,),
           wire_v5='82 [ 000a [ ] "case/f" 03 ]'),
     *both("subscribe-reserved-option-bits", '82 [ 000a "case/f" 81 ]', MALFORMED, "3.8.3-5", (),
           wire_v5='82 [ 000a [ ] "case/f" 81 ]'),

@@ -105,6 +105,6 @@ class AclConfig(PluginConfig):
     @field_validator("rules", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        if not isinstance(value, list):
+        if not isinstance(value, (list, tuple)):
             raise ValueError("rules are a list of rules")
         return tuple(rule if isinstance(rule, RuleConfig) else parse_rule(rule) for rule in value)
