@@ -5,6 +5,8 @@ High to low, each importing only what stands below it (pyproject.toml has the ru
 cli         rmq-node: flags and configuration, then a node
 node        the composition root: builds all parts, starts and stops them, minds signals
 net         sockets: the reactor, listeners, connections and byte layers (the last two are hot)
+plugin_host finds, starts and stops plugins
+plugin_api  what a plugin may touch: its door to the engine
 engine      clients and their sessions: connect, subscribe, disconnect, timers, limits, and the ports to others
 storage     operations on what is kept, and the state they change (records and state are hot)
 flow        hot: packets in, messages routed, deliveries out

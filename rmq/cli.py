@@ -29,9 +29,13 @@ def _run_node(settings: "Settings") -> int:
 
 def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
     from rmq.node import PLUGINS
-    from rmq.plugin_host.catalog import Catalog
+    from rmq.config import ConfigError, Problem
+    from rmq.plugin_host.catalog import Catalog, CatalogError
 
-    return Catalog(PLUGINS).models()
+    try:
+        return Catalog(PLUGINS).models()
+    except CatalogError as error:
+        raise ConfigError([Problem("", "plugins", str(error))]) from error
 
 
 @dataclass(frozen=True)

@@ -188,14 +188,14 @@ class Node:
 
             self.broker.spawn = spawn
             self.hooks.start(spawn)
-            await self._start_plugins(nursery)
-            await self.broker.runner.run_before_startup()
-            for listener in self.listeners:
-                listener.start(self.reactor)
-            nursery.start_soon(self.reactor.run)
-            nursery.start_soon(self._turn_timers)
-            started()
             try:
+                await self._start_plugins(nursery)
+                await self.broker.runner.run_before_startup()
+                for listener in self.listeners:
+                    listener.start(self.reactor)
+                nursery.start_soon(self.reactor.run)
+                nursery.start_soon(self._turn_timers)
+                started()
                 await trio.sleep_forever()
             finally:
                 with trio.move_on_after(STOP_GRACE_S, shield=True):
@@ -207,8 +207,6 @@ class Node:
         try:
             await self.plugins.start(nursery)
         except PluginStartError as error:
-            await self.plugins.stop()
-            self.close()
             raise ConfigError([Problem("", f"plugins.{error.plugin}", error.reason)]) from None
 
     async def _turn_timers(self) -> None:

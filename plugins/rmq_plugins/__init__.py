@@ -1,4 +1,7 @@
-"""The plugins that ship with rmq, one folder each; they see rmq.plugin_api and nothing else of the engine.
+"""The plugins that ship with rmq, one folder each; of the engine they see rmq.plugin_api and nothing else.
 
-Nothing is here yet. Later releases bring access control, authentication, bridges and the other plugins.
+acl        who may connect, publish and subscribe, by ordered rules
+sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
+
+Later releases bring authentication, bridges and the other plugins.
 """

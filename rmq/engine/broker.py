@@ -13,15 +13,15 @@ from rmq.flow import inbound
 from rmq.flow.context import FlowContext
 from rmq.flow.ports import FlowPorts
 from rmq.flow.publish import route
-
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
+from rmq.metrics.rates import Rate
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
-from rmq.session.channel import CLOSING, Channel
+from rmq.session.channel import CLOSING, CONNECTING, Channel
 from rmq.session.session import Session
 from rmq.storage.state import State
 
@@ -69,6 +69,7 @@ class Broker:
         self.runner = runner
         self.clock = clock
         self.stats = Stats()
+        self._connect_rate = Rate()
         router = Router(
             options.allow_multiple_matches, strategy=options.shared_subscription_strategy, seed=options.node_id
         )
@@ -77,7 +78,7 @@ class Broker:
         self.state = State(self.ctx, options.max_retained, options.max_retained_payload)
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
-        self.timers = TimerWheel(self.ctx.now)
+        self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
         self.keepalive_timers: dict[Channel, Timer] = {}
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, Timer] = {}
@@ -99,13 +100,19 @@ class Broker:
     def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:
         """Pause a channel while ``work`` runs in a task; then do what it returned, and go on with what is behind."""
         channel.paused = True
+        handshakes = self.stats.handshakes_active if channel.state == CONNECTING else None
 
         async def run() -> None:
             then: Callable[[], None] | None = None
+            if handshakes is not None:
+                handshakes.inc()
             try:
                 then = await work()
             except Exception:
                 self.report_bug(channel, "while a packet waited for a hook")
+            finally:
+                if handshakes is not None:
+                    handshakes.dec()
             self.touch_clock()
             channel.paused = False
             try:
@@ -131,8 +138,23 @@ class Broker:
 
     def advance_timers(self) -> None:
         """Fire what is due, and send what that wrote."""
-        self.timers.advance(self.touch_clock())
+        now = self.touch_clock()
+        self.timers.advance(now)
         self.flush()
+        self._sample_gauges()
+        if self._connect_rate.sample(now, self.counters.client_connect):
+            self.stats.handshakes_rate.set(round(self._connect_rate.per_second()))
+
+    def _sample_gauges(self) -> None:
+        """The gauges that cost nothing to read; often, because their ``max`` must not miss a peak."""
+        stats = self.stats
+        router = self.ctx.router
+        stats.connections.set(len(self.registry))
+        stats.subscriptions.set(router.subscription_count)
+        stats.subscriptions_shared.set(router.shared_count)
+        stats.topics.set(router.topics)
+        stats.routes.set(router.topics)
+        stats.retained.set(self.ctx.retained.count)
 
     def session_count(self) -> int:
         """How many sessions this node has, with and without a connection."""
@@ -141,15 +163,9 @@ class Broker:
 
     def refresh_stats(self) -> Stats:
         """The gauges, with those that are only computed on demand brought up to date."""
+        self._sample_gauges()
         stats = self.stats
-        router = self.ctx.router
-        stats.connections.set(len(self.registry))
         stats.sessions.set(self.session_count())
-        stats.subscriptions.set(router.subscription_count)
-        stats.subscriptions_shared.set(router.shared_count)
-        stats.topics.set(router.topics)
-        stats.routes.set(router.topics)
-        stats.retained.set(self.ctx.retained.count)
         queued = inflight = inbound_qos2 = 0
         for session in self._sessions():
             outbound = session.outbound

@@ -1,5 +1,6 @@
 """The timer wheel: keep alive, session expiry, will delay, retained expiry and rate waits in one place."""
 
+from collections.abc import Callable
 from typing import Final
 
 TICKS_PER_SECOND: Final = 10
@@ -23,10 +24,12 @@ class Timer:
 class TimerWheel:
     """Timers by the tick they are due in; entering and cancelling take constant time.
 
-    A timer fires within a tick (100 ms) after its time, never before it.
+    A timer fires within a tick (100 ms) after its time, never before it. ``report_bug`` is called while an exception
+    that came out of a timer is being handled; the other timers go on.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, report_bug: Callable[[], None]) -> None:
+        self._report_bug = report_bug
         self._buckets: dict[int, set[Timer]] = {}
         self._tick = int(now * TICKS_PER_SECOND)
 
@@ -63,10 +66,14 @@ class TimerWheel:
             due = [tick for tick in range(self._tick + 1, target + 1) if tick in self._buckets]
         self._tick = max(self._tick, target)
         for tick in due:
-            for timer in self._buckets.pop(tick):
+            for timer in self._buckets.pop(tick, ()):  # gone when one that fired before it emptied it
                 if timer.tick != tick:
                     continue  # cancelled or moved by one that fired before it
                 timer.tick = -1
-                again = timer.fire(now)
+                try:
+                    again = timer.fire(now)
+                except Exception:
+                    self._report_bug()
+                    continue
                 if again:
                     self.enter(timer, again)

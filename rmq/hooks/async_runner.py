@@ -23,9 +23,7 @@ class AsyncRunner:
         self, point: Literal["client_connect"], client: ClientInfo, connect: Connect, /
     ) -> AuthResult | None: ...
     @overload
-    async def run_decide(
-        self, point: Literal["client_authenticate"], request: AuthRequest, /
-    ) -> AuthResult | None: ...
+    async def run_decide(self, point: Literal["client_authenticate"], request: AuthRequest, /) -> AuthResult | None: ...
     @overload
     async def run_decide(
         self, point: Literal["client_enhanced_auth"], request: EnhancedAuthRequest, /

@@ -1,4 +1,4 @@
-"""The queue of an asynchronous notify handler: events in order, one at a time, in a task that lives while there are any."""
+"""The queue of an asynchronous notify handler: its events in order, one at a time, in a task while there are any."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable

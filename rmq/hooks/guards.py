@@ -1,6 +1,6 @@
 """The guard around one handler: the border behind which the engine never sees a plugin's error or wrong answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, cast
 
 import structlog
@@ -86,6 +86,10 @@ class Guard:
     def _checked(self, answer: object, args: tuple[object, ...]) -> object:
         point = self.point
         expected = point.answer
+        if isinstance(answer, Coroutine):
+            answer.close()
+            self._failed(TypeError(f"the handler of {point.name} isn't an async def, yet wants to be awaited"))
+            return self._fallback(args)
         if expected is None:
             return None
         if expected is int:

@@ -127,7 +127,7 @@ def _by_priority(handle: Handle) -> int:
 def _is_async(handler: Handler) -> bool:
     while isinstance(handler, partial):
         handler = handler.func
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
 def _check_arguments(point: HookPoint, handler: Handler, plugin: str) -> None:

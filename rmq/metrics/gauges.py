@@ -36,6 +36,7 @@ class Stats:
         "forwards",
         "handshakes",
         "handshakes_active",
+        "handshakes_rate",
         "in_inflights",
         "message_queues",
         "message_storages",
@@ -54,6 +55,7 @@ class Stats:
         self.forwards = Gauge()
         self.handshakes = Gauge()
         self.handshakes_active = Gauge()
+        self.handshakes_rate = Gauge()
         self.in_inflights = Gauge()
         self.message_queues = Gauge()
         self.message_storages = Gauge()

@@ -253,13 +253,14 @@ METRICS: Final[list[Metric]] = [
     Metric("enhanced_auth.failed", "enhanced_auth_failed", "AUTH exchanges that failed"),
     Metric("hooks.errors", "hook_errors", "Hook handlers that raised"),
     Metric("hooks.overruns", "hook_overruns", "Hook handlers over their time budget"),
-    Metric("hooks.queue_full", "hook_queue_full", "Background hook calls dropped: too many run already"),
+    Metric("hooks.queue_full", "hook_queue_full", "Events lost to an asynchronous hook handler: too many wait for it"),
     Metric("internal.errors", "internal_errors", "Bugs: exceptions that ended one connection"),
 ]
 
 STATS: Final[list[Stat]] = [
     Stat("handshakings", "handshakes", SUM, "Connections whose CONNECT isn't decided yet"),
     Stat("handshakings_active", "handshakes_active", SUM, "CONNECTs that wait for a hook"),
+    Stat("handshakings_rate", "handshakes_rate", SUM, "CONNECTs a second, over the last seconds"),
     Stat("connections", "connections", SUM, "Connected clients"),
     Stat("sessions", "sessions", SUM, "Sessions, with and without a connection"),
     Stat("subscriptions", "subscriptions", SUM, "Subscriptions, shared ones too"),

@@ -73,7 +73,7 @@ class PluginHost:
     ) -> int:
         """Publish a message; returns how many sessions matched, -1 when it is delivered later.
 
-        It passes no access check and no ``message_publish`` hook, so a handler there may publish without end or loop.
+        No access is checked and no ``message_publish`` handler called: one that publishes doesn't call itself.
         """
         if not is_valid_topic_name(topic):
             raise ValueError(f"{topic!r} isn't a topic name")

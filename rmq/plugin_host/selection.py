@@ -16,15 +16,17 @@ class ChosenPlugin:
 
 def choose_plugins(settings: Settings, catalog: Catalog) -> list[ChosenPlugin]:
     """The plugins of ``plugins.default_startups`` in their order; ``ConfigError`` names everything that is wrong."""
-    chosen: dict[str, ChosenPlugin] = {}
+    chosen: list[ChosenPlugin] = []
+    listed_as: dict[str, str] = {}
     problems: list[Problem] = []
     origin = settings.origin("plugins", "default_startups")
     for listed in settings.plugins.default_startups:
         name = catalog.canonical(listed)
-        if name in chosen:
-            where = origin.name if origin else ""
-            problems.append(Problem(where, "plugins.default_startups", f"{name} and {listed} are one plugin"))
+        if name in listed_as:
+            text = f"{listed_as[name]} and {listed} are one plugin"
+            problems.append(Problem(origin.name if origin else "", "plugins.default_startups", text))
             continue
+        listed_as[name] = listed
         try:
             plugin_class = catalog.load(name)
             configured_as = _configured_as(settings, catalog, name)
@@ -34,10 +36,10 @@ def choose_plugins(settings: Settings, catalog: Catalog) -> list[ChosenPlugin]:
         except ConfigError as error:
             problems.extend(error.problems)
         else:
-            chosen[name] = ChosenPlugin(plugin_class, config)
+            chosen.append(ChosenPlugin(plugin_class, config))
     if problems:
         raise ConfigError(problems)
-    return list(chosen.values())
+    return chosen
 
 
 def _configured_as(settings: Settings, catalog: Catalog, name: str) -> str:

@@ -45,28 +45,15 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imported_in(module: ast.Module) -> set[str]:
+def imported_names(path: Path) -> set[str]:
+    """The absolute dotted names that a module imports, wherever in it the import stands."""
     names: set[str] = set()
-    for node in ast.walk(module):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module or "")
     return names
-
-
-def imported_names(path: Path) -> set[str]:
-    """The absolute dotted names that a module imports, wherever in it the import stands."""
-    return imported_in(tree(path))
-
-
-def names_imported_at_run_time(path: Path) -> set[str]:
-    """As imported_names, without what stands under `if TYPE_CHECKING:`."""
-    typing_only: set[str] = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            typing_only |= imported_in(ast.Module(node.body, []))
-    return imported_names(path) - typing_only
 
 
 def docstring(path: Path) -> str:

@@ -112,8 +112,12 @@ def test_mqtt_3_2_2_3_what_the_connack_offers_is_consistent(clients: Clients) ->
     assert connack.get(wire.RECEIVE_MAXIMUM) != 0
     assert connack.get(wire.MAXIMUM_PACKET_SIZE) != 0
     assert connack.get(wire.MAXIMUM_QOS) in (None, 0, 1), "2 is not a value of Maximum QoS (3.2.2.3.4)"
-    for number in (wire.RETAIN_AVAILABLE, wire.WILDCARD_AVAILABLE, wire.SUBSCRIPTION_ID_AVAILABLE,
-                   wire.SHARED_AVAILABLE):
+    for number in (
+        wire.RETAIN_AVAILABLE,
+        wire.WILDCARD_AVAILABLE,
+        wire.SUBSCRIPTION_ID_AVAILABLE,
+        wire.SHARED_AVAILABLE,
+    ):
         assert connack.get(number) in (None, 1), f"{number:#x}: this broker offers everything"
     assert connack.get(wire.SERVER_KEEP_ALIVE) in (None, 60)
 

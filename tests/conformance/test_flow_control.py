@@ -24,9 +24,7 @@ def _publishes(client: Client) -> list[Publish]:
 
 
 @pytest.mark.parametrize("receive_maximum", [1, 2, 5])
-def test_mqtt_3_3_4_9_server_keeps_to_the_receive_maximum(
-    receive_maximum: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_3_4_9_server_keeps_to_the_receive_maximum(receive_maximum: int, clients: Clients, topic: str) -> None:
     subscriber, publisher = _pair(clients, receive_maximum)
     subscriber.subscribe((topic, 1))
     for number in range(12):

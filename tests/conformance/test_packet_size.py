@@ -164,7 +164,10 @@ def test_mqtt_3_14_2_3_reasons_are_left_out_where_they_would_not_fit(clients: Cl
     client = clients()
     client.connect(properties=[(wire.MAXIMUM_PACKET_SIZE, 20)])
     client.send(
-        wire.publish(topic, b"m", 1, 1), wire.pubrel(77), wire.pubrec(78), wire.unsubscribe(3, ["never/subscribed"]),
+        wire.publish(topic, b"m", 1, 1),
+        wire.pubrel(77),
+        wire.pubrec(78),
+        wire.unsubscribe(3, ["never/subscribed"]),
         wire.subscribe(4, [("$share/g", 0), ("a/#/b", 0)]),
     )
     packets = client.drain()

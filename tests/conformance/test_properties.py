@@ -46,9 +46,7 @@ def test_mqtt_3_3_2_all_properties_are_passed_on_unaltered(qos: int, clients: Cl
 
 
 @pytest.mark.parametrize(("number", "value"), [pair for pair in _ALL if pair[0] != wire.MESSAGE_EXPIRY])
-def test_mqtt_3_3_2_each_property_alone(
-    number: int, value: wire.PropertyValue, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_3_2_each_property_alone(number: int, value: wire.PropertyValue, clients: Clients, topic: str) -> None:
     subscriber, publisher = _pair(clients, topic)
     publisher.publish(topic, b"text", 1, False, [(number, value)])
     assert subscriber.receive_publish(b"text").properties == [(number, value)]

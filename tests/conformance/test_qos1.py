@@ -190,8 +190,9 @@ def test_mqtt_4_6_0_5_messages_of_one_topic_stay_in_order(qos: int, level: int, 
     count = 100
     for start in range(0, count, 10):
         ids = range(start + 1, start + 11)
-        publisher.send(b"".join(wire.publish(topic, b"%d" % number, qos, number if qos else 0, level=level)
-                                for number in ids))
+        publisher.send(
+            b"".join(wire.publish(topic, b"%d" % number, qos, number if qos else 0, level=level) for number in ids)
+        )
         if qos == 2:
             publisher.drain()
             publisher.send(b"".join(wire.pubrel(number) for number in ids))

@@ -66,17 +66,19 @@ def test_mqtt_4_3_3_whole_exchanges_in_one_segment(level: int, clients: Clients,
     publisher = clients(level=level)
     publisher.connect()
     publisher.send(
-        wire.publish(topic, b"1", 2, 9, level=level), wire.publish(topic, b"1", 2, 9, dup=True, level=level),
-        wire.pubrel(9), wire.publish(topic, b"2", 2, 9, level=level), wire.pubrel(9), wire.pubrel(9),
+        wire.publish(topic, b"1", 2, 9, level=level),
+        wire.publish(topic, b"1", 2, 9, dup=True, level=level),
+        wire.pubrel(9),
+        wire.publish(topic, b"2", 2, 9, level=level),
+        wire.pubrel(9),
+        wire.pubrel(9),
     )
     kinds = [type(publisher.receive()).__name__ for _ in range(6)]
     assert kinds == ["Pubrec", "Pubrec", "Pubcomp", "Pubrec", "Pubcomp", "Pubcomp"]
     assert payloads(watcher.drain()) == [b"1", b"2"]
 
 
-def test_mqtt_4_3_3_publish_repeated_on_resume_is_not_delivered_twice(
-    level: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_4_3_3_publish_repeated_on_resume_is_not_delivered_twice(level: int, clients: Clients, topic: str) -> None:
     watcher = _watcher(clients, topic, level)
     first = clients(level=level)
     first.connect(clean=False, properties=_KEEP)

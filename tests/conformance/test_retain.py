@@ -226,9 +226,7 @@ def test_mqtt_3_3_1_12_retain_as_published(retainer5: _Retainer, clients: Client
     assert late.receive_publish(b"set").retain, "to a new subscription always with the flag"
 
 
-def test_mqtt_3_3_1_retain_as_published_survives_the_queue(
-    retainer5: _Retainer, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_3_1_retain_as_published_survives_the_queue(retainer5: _Retainer, clients: Clients, topic: str) -> None:
     keep = [(wire.SESSION_EXPIRY, 100)]
     first = clients()
     first.connect(properties=keep)
@@ -242,12 +240,14 @@ def test_mqtt_3_3_1_retain_as_published_survives_the_queue(
     assert got == {f"{topic}/flag": True, f"{topic}/plain": False}
 
 
-def test_mqtt_3_3_2_retained_message_keeps_its_properties(
-    retainer5: _Retainer, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_3_2_retained_message_keeps_its_properties(retainer5: _Retainer, clients: Clients, topic: str) -> None:
     properties: wire.Properties = [
-        (wire.PAYLOAD_FORMAT, 1), (wire.CONTENT_TYPE, "text/plain"), (wire.RESPONSE_TOPIC, "r"),
-        (wire.CORRELATION_DATA, b"\0\xff"), (wire.USER_PROPERTY, ("b", "1")), (wire.USER_PROPERTY, ("a", "2")),
+        (wire.PAYLOAD_FORMAT, 1),
+        (wire.CONTENT_TYPE, "text/plain"),
+        (wire.RESPONSE_TOPIC, "r"),
+        (wire.CORRELATION_DATA, b"\0\xff"),
+        (wire.USER_PROPERTY, ("b", "1")),
+        (wire.USER_PROPERTY, ("a", "2")),
         (wire.USER_PROPERTY, ("b", "1")),
     ]
     retainer5.retain(topic, b"kept", 1, properties)
@@ -277,14 +277,16 @@ def test_many_retained_messages_arrive_once_each_and_never_after_a_newer_one(
 ) -> None:
     count = 3000
     publisher = _subscriber(clients, level)
-    publisher.send(b"".join(wire.publish(f"{topic}/{number}", b"old", retain=True, level=level)
-                            for number in range(count)))
+    publisher.send(
+        b"".join(wire.publish(f"{topic}/{number}", b"old", retain=True, level=level) for number in range(count))
+    )
     publisher.expect_nothing()
     reader = _subscriber(clients, level)
     # The new values come while the old ones are still on their way to the reader.
     reader.send(wire.subscribe(1, [(f"{topic}/#", qos)], level=level))
-    publisher.send(b"".join(wire.publish(f"{topic}/{number}", b"new", retain=True, level=level)
-                            for number in range(0, count, 100)))
+    publisher.send(
+        b"".join(wire.publish(f"{topic}/{number}", b"new", retain=True, level=level) for number in range(0, count, 100))
+    )
     publisher.expect_nothing()
     reader.expect(Suback)
     last: dict[str, bytes] = {}

@@ -46,8 +46,12 @@ def test_mqtt_2_2_1_packet_ids_go_round_without_meeting_one_in_flight(clients: C
     stuck = subscriber.expect(Publish)
     count, batch = 66_000, 500
     for start in range(0, count, batch):
-        publisher.send(b"".join(wire.publish(topic, b"%d" % number, 1, 1 + number % 65_535, level=4)
-                                for number in range(start, start + batch)))
+        publisher.send(
+            b"".join(
+                wire.publish(topic, b"%d" % number, 1, 1 + number % 65_535, level=4)
+                for number in range(start, start + batch)
+            )
+        )
         number = start
         while number < start + batch:
             acknowledgements = b""

@@ -89,9 +89,7 @@ def test_mqtt_3_1_2_4_clean_start_discards(level: int, clients: Clients, topic: 
 
 
 @pytest.mark.parametrize("lost", [True, False], ids=["lost", "disconnected"])
-def test_mqtt_4_1_0_1_subscriptions_and_messages_are_kept(
-    lost: bool, level: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_4_1_0_1_subscriptions_and_messages_are_kept(lost: bool, level: int, clients: Clients, topic: str) -> None:
     first = clients(level=level)
     first.connect(clean=False, properties=_KEEP)
     first.subscribe((f"{topic}/1", 1), (f"{topic}/2", 2))

@@ -103,9 +103,7 @@ def test_mqtt_4_8_2_members_of_both_versions(clients: Clients, topic: str) -> No
 
 
 @pytest.mark.parametrize("how", ["unsubscribe", "disconnect", "lost"])
-def test_mqtt_4_8_2_a_member_that_leaves_gets_nothing_more(
-    how: str, level: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_4_8_2_a_member_that_leaves_gets_nothing_more(how: str, level: int, clients: Clients, topic: str) -> None:
     members = [_member(clients, f"$share/g/{topic}", 1, level) for _ in range(2)]
     watcher = clients(level=level)
     watcher.connect()

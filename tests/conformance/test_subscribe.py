@@ -188,9 +188,7 @@ def test_subscribe_and_unsubscribe_may_carry_user_properties(clients: Clients, t
 
 
 @pytest.mark.parametrize("wrong", ["a#", "#/a", "a/#/b", "+a", "a+/b", "$share/g/a#"])
-def test_mqtt_3_9_3_a_wrong_filter_does_not_spoil_its_neighbours(
-    wrong: str, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_9_3_a_wrong_filter_does_not_spoil_its_neighbours(wrong: str, clients: Clients, topic: str) -> None:
     # Either the connection ends (malformed), or the code of just this filter says so and the others count.
     client = clients()
     client.connect()

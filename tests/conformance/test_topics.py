@@ -162,8 +162,17 @@ def test_mqtt_4_7_2_dollar_topics_of_clients_are_carried(level: int, clients: Cl
 
 
 def test_mqtt_4_7_many_filters_one_message_each_client(level: int, clients: Clients, topic: str) -> None:
-    filters = [f"{topic}/a/b", f"{topic}/a/+", f"{topic}/+/b", f"{topic}/+/+", f"{topic}/#", f"{topic}/a/#",
-               f"{topic}/a/b/#", f"+/{topic.split('/')[1]}/a/b", "#"]
+    filters = [
+        f"{topic}/a/b",
+        f"{topic}/a/+",
+        f"{topic}/+/b",
+        f"{topic}/+/+",
+        f"{topic}/#",
+        f"{topic}/a/#",
+        f"{topic}/a/b/#",
+        f"+/{topic.split('/')[1]}/a/b",
+        "#",
+    ]
     subscribers = []
     for topic_filter in filters:
         subscriber = clients(level=level)

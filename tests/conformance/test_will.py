@@ -70,12 +70,14 @@ def test_mqtt_3_14_4_3_normal_reason_with_properties_drops_the_will(clients: Cli
 
 
 @pytest.mark.parametrize(
-    "wrong", [pytest.param(b"\xc1\x00", id="malformed"), pytest.param(b"\xd0\x00", id="protocol-error"),
-              pytest.param(b"\x36\x05\x00\x01t\x00\x01", id="qos-3")]
+    "wrong",
+    [
+        pytest.param(b"\xc1\x00", id="malformed"),
+        pytest.param(b"\xd0\x00", id="protocol-error"),
+        pytest.param(b"\x36\x05\x00\x01t\x00\x01", id="qos-3"),
+    ],
 )
-def test_mqtt_4_13_1_protocol_error_publishes_the_will(
-    wrong: bytes, level: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_4_13_1_protocol_error_publishes_the_will(wrong: bytes, level: int, clients: Clients, topic: str) -> None:
     watcher = _watcher(clients, topic, level)
     client = clients(level=level)
     client.connect(will=Will(topic, b"error"))
@@ -133,9 +135,14 @@ def test_mqtt_3_1_3_3_empty_will(level: int, clients: Clients, topic: str) -> No
 def test_mqtt_3_1_3_2_will_properties_are_passed_on(clients: Clients, topic: str) -> None:
     watcher = _watcher(clients, topic)
     properties: wire.Properties = [
-        (wire.PAYLOAD_FORMAT, 1), (wire.CONTENT_TYPE, "text/plain"), (wire.RESPONSE_TOPIC, "answers"),
-        (wire.CORRELATION_DATA, b"\0\1"), (wire.MESSAGE_EXPIRY, 1000),
-        (wire.USER_PROPERTY, ("b", "1")), (wire.USER_PROPERTY, ("a", "2")), (wire.USER_PROPERTY, ("b", "3")),
+        (wire.PAYLOAD_FORMAT, 1),
+        (wire.CONTENT_TYPE, "text/plain"),
+        (wire.RESPONSE_TOPIC, "answers"),
+        (wire.CORRELATION_DATA, b"\0\1"),
+        (wire.MESSAGE_EXPIRY, 1000),
+        (wire.USER_PROPERTY, ("b", "1")),
+        (wire.USER_PROPERTY, ("a", "2")),
+        (wire.USER_PROPERTY, ("b", "3")),
     ]
     client = clients()
     client.connect(will=Will(topic, b"gone", 1, False, [(wire.WILL_DELAY, 0), *properties]))
@@ -149,9 +156,7 @@ def test_mqtt_3_1_3_2_will_properties_are_passed_on(clients: Clients, topic: str
     assert len(publish.properties) == len(properties), "and no Will Delay Interval"
 
 
-def test_mqtt_3_1_2_8_will_reaches_the_queue_of_a_client_that_is_away(
-    level: int, clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_1_2_8_will_reaches_the_queue_of_a_client_that_is_away(level: int, clients: Clients, topic: str) -> None:
     keep = [(wire.SESSION_EXPIRY, 100)]
     away = clients(level=level)
     away.connect(clean=False, properties=keep)
@@ -205,9 +210,7 @@ def test_mqtt_3_1_3_9_takeover_within_the_delay_publishes_nothing(clients: Clien
     _marker(clients, watcher, topic)
 
 
-def test_mqtt_3_1_2_8_clean_start_ends_the_session_and_publishes_a_delayed_will(
-    clients: Clients, topic: str
-) -> None:
+def test_mqtt_3_1_2_8_clean_start_ends_the_session_and_publishes_a_delayed_will(clients: Clients, topic: str) -> None:
     keep = [(wire.SESSION_EXPIRY, 100)]
     watcher = _watcher(clients, topic)
     client = clients()

@@ -38,10 +38,11 @@ def _described(value: object) -> object:
     """A packet as plain values, and so the objects inside it: will, subscription requests."""
     if isinstance(value, (list, tuple)):
         return [_described(item) for item in value]
-    slots: tuple[str, ...] | None = getattr(type(value), "__slots__", None)
-    if slots is None:
+    if not type(value).__module__.startswith("rmq."):
         return value
-    return [type(value).__name__, *(_described(getattr(value, slot)) for slot in slots)]
+    # Compiled classes have no __slots__, but the same attributes.
+    names = [name for name in dir(value) if not name.startswith("_")]
+    return [type(value).__name__, *((name, _described(getattr(value, name))) for name in names)]
 
 
 def _check(stream: bytes, chunks: list[bytes]) -> tuple[int, bool]:

@@ -291,7 +291,7 @@ class Client:
             if len(buffer) < at + length:
                 return
             if self._maximum_packet_size is not None and at + length > self._maximum_packet_size:
-                raise BadServerPacket(f"[MQTT-3.1.2-24] a packet of {at + length} bytes: {buffer[: at + length].hex(' ')}")
+                raise BadServerPacket(f"[MQTT-3.1.2-24] a packet of {at + length} bytes: {buffer.hex(' ')}")
             self._packets.append(parse(buffer[0], bytes(buffer[at : at + length]), self.level))
             del buffer[: at + length]
 

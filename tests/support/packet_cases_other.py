@@ -26,7 +26,7 @@ _FRAMING: Final[list[PacketCase]] = [
     *both("remaining-length-of-5-bytes", "30 ffffffff01", MALFORMED, "2.2.3, 1.5.5"),
     *both("remaining-length-5th-byte-zero", "c0 8080808000", MALFORMED, "2.2.3, 1.5.5"),
     case("remaining-length-not-minimal", V5, "c0 8000", MALFORMED, "1.5.5-1"),
-    case("remaining-length-not-minimal-publish", V5, "30 8900 \"case/t\" 00", MALFORMED, "1.5.5-1"),
+    case("remaining-length-not-minimal-publish", V5, '30 8900 "case/t" 00', MALFORMED, "1.5.5-1"),
     case("type-15", V31, "f0 00", CLOSE, "2.1"),
     case("type-15", V311, "f0 00", CLOSE, "2.2.1"),
     case("type-15-with-body", V311, "f0 [ 00 00 ]", CLOSE, "2.2.1"),
@@ -68,14 +68,28 @@ _DISCONNECT: Final[list[PacketCase]] = [
     _prop("disconnect-reason-string-twice", '1f "a" 1f "a"', PROTOCOL_ERROR, "3.14.2.2.3"),
     _prop("disconnect-reason-string-bad-utf8", "1f ( ff )", MALFORMED, "1.5.4-1"),
     _prop("disconnect-foreign-property", "21 0001", MALFORMED, "2.2.2.2", _BROKEN),
-    case("disconnect-raises-session-expiry-from-0", V5, "e0 [ 00 [ 11 0000000a ] ]", PROTOCOL_ERROR, "3.14.2.2.2", (),
-         FLOW),
+    case(
+        "disconnect-raises-session-expiry-from-0",
+        V5,
+        "e0 [ 00 [ 11 0000000a ] ]",
+        PROTOCOL_ERROR,
+        "3.14.2.2.2",
+        (),
+        FLOW,
+    ),
 ]
 
 _AUTH: Final[list[PacketCase]] = [
     case("auth-without-method-at-connect", V5, 'f0 [ 18 [ 15 "m" ] ]', PROTOCOL_ERROR, "4.12.0-7", (0x8C,), FLOW),
-    case("auth-reauthenticate-without-method-at-connect", V5, 'f0 [ 19 [ 15 "m" 16 ( 01 ) ] ]', PROTOCOL_ERROR,
-         "4.12.0-7", (0x8C,), FLOW),
+    case(
+        "auth-reauthenticate-without-method-at-connect",
+        V5,
+        'f0 [ 19 [ 15 "m" 16 ( 01 ) ] ]',
+        PROTOCOL_ERROR,
+        "4.12.0-7",
+        (0x8C,),
+        FLOW,
+    ),
     case("auth-empty", V5, "f0 00", PROTOCOL_ERROR, "3.15.2.1, 4.12.0-7", (MALFORMED, 0x8C), FLOW),
     case("auth-header-flags", V5, 'f1 [ 18 [ 15 "m" ] ]', MALFORMED, "3.15.1-1"),
     case("auth-unknown-reason", V5, 'f0 [ 55 [ 15 "m" ] ]', MALFORMED, "3.15.2-1", _BROKEN),
@@ -87,10 +101,33 @@ _AUTH: Final[list[PacketCase]] = [
 ]
 
 _PROPERTY_VALUES: Final[dict[int, str]] = {
-    0x01: "01", 0x02: "0000003c", 0x03: '"t"', 0x08: '"t"', 0x09: "( 01 )", 0x0B: "01", 0x11: "00000001", 0x12: '"c"',
-    0x13: "003c", 0x15: '"m"', 0x16: "( 01 )", 0x17: "01", 0x18: "00000001", 0x19: "01", 0x1A: '"r"', 0x1C: '"s"',
-    0x1F: '"why"', 0x21: "000a", 0x22: "000a", 0x23: "0001", 0x24: "01", 0x25: "01", 0x26: '"k" "v"', 0x27: "00010000",
-    0x28: "01", 0x29: "01", 0x2A: "01",
+    0x01: "01",
+    0x02: "0000003c",
+    0x03: '"t"',
+    0x08: '"t"',
+    0x09: "( 01 )",
+    0x0B: "01",
+    0x11: "00000001",
+    0x12: '"c"',
+    0x13: "003c",
+    0x15: '"m"',
+    0x16: "( 01 )",
+    0x17: "01",
+    0x18: "00000001",
+    0x19: "01",
+    0x1A: '"r"',
+    0x1C: '"s"',
+    0x1F: '"why"',
+    0x21: "000a",
+    0x22: "000a",
+    0x23: "0001",
+    0x24: "01",
+    0x25: "01",
+    0x26: '"k" "v"',
+    0x27: "00010000",
+    0x28: "01",
+    0x29: "01",
+    0x2A: "01",
 }
 """A right value of every property of version 5."""
 
@@ -106,7 +143,8 @@ _MAY_CARRY: Final[dict[str, tuple[str, frozenset[int]]]] = {
     ),
     # 0x0B in a PUBLISH is a protocol error of its own, see publish-with-subscription-id.
     "publish": (
-        "30 [ \"case/t\" [ PROPERTIES ] 'x' ]", frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26}),
+        "30 [ \"case/t\" [ PROPERTIES ] 'x' ]",
+        frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26}),
     ),
     "puback": ("40 [ 1234 00 [ PROPERTIES ] ]", frozenset({0x1F, 0x26})),
     "pubrec": ("50 [ 1234 00 [ PROPERTIES ] ]", frozenset({0x1F, 0x26})),
@@ -123,8 +161,14 @@ _MAY_CARRY: Final[dict[str, tuple[str, frozenset[int]]]] = {
 def _misplaced_properties() -> list[PacketCase]:
     """Every property in every packet that must not carry it."""
     return [
-        case(f"{packet}-carries-property-{number:#04x}", V5, wire.replace("PROPERTIES", f"{number:02x} {value}"),
-             MALFORMED, "2.2.2.2", _BROKEN)
+        case(
+            f"{packet}-carries-property-{number:#04x}",
+            V5,
+            wire.replace("PROPERTIES", f"{number:02x} {value}"),
+            MALFORMED,
+            "2.2.2.2",
+            _BROKEN,
+        )
         for packet, (wire, carried) in _MAY_CARRY.items()
         for number, value in _PROPERTY_VALUES.items()
         if number not in carried

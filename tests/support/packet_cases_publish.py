@@ -25,14 +25,21 @@ _BROKEN: Final = (PROTOCOL_ERROR,)
 _BAD_TOPIC: Final = (MALFORMED, PROTOCOL_ERROR)
 
 
-def _topic(name: str, topic: str, clause: str, expect: int = TOPIC_NAME_INVALID, found_by: str = EITHER,
-           also: tuple[int, ...] = _BAD_TOPIC) -> list[PacketCase]:
+def _topic(
+    name: str,
+    topic: str,
+    clause: str,
+    expect: int = TOPIC_NAME_INVALID,
+    found_by: str = EITHER,
+    also: tuple[int, ...] = _BAD_TOPIC,
+) -> list[PacketCase]:
     """A QoS 0 PUBLISH to ``topic``, which is written in the notation."""
     return both(name, f"30 [ {topic} 'x' ]", expect, clause, also, found_by, "", f"30 [ {topic} [ ] 'x' ]")
 
 
-def _prop(name: str, properties: str, expect: int, clause: str, also: tuple[int, ...] = (),
-          found_by: str = DECODER) -> PacketCase:
+def _prop(
+    name: str, properties: str, expect: int, clause: str, also: tuple[int, ...] = (), found_by: str = DECODER
+) -> PacketCase:
     """A version 5 QoS 0 PUBLISH that is right but for its properties."""
     return case(name, V5, f"30 [ \"case/t\" [ {properties} ] 'x' ]", expect, clause, also, found_by)
 
@@ -62,19 +69,28 @@ _PUBLISH: Final[list[PacketCase]] = [
     *_topic("publish-beyond-unicode-topic", "( f4 90 80 80 )", "1.5.4-1", MALFORMED, DECODER, ()),
     *both("publish-qos1", "32 [ \"case/t\" 0001 'x' ]", VALID, "3.3.4-1", wire_v5="32 [ \"case/t\" 0001 [ ] 'x' ]"),
     *both("publish-qos2", "34 [ \"case/t\" 0001 'x' ]", VALID, "3.3.4-1", wire_v5="34 [ \"case/t\" 0001 [ ] 'x' ]"),
-    *both("publish-highest-id", "32 [ \"case/t\" ffff ]", VALID, "2.2.1", wire_v5='32 [ "case/t" ffff [ ] ]'),
+    *both("publish-highest-id", '32 [ "case/t" ffff ]', VALID, "2.2.1", wire_v5='32 [ "case/t" ffff [ ] ]'),
     *both("publish-dup-qos1", "3a [ \"case/t\" 0001 'x' ]", VALID, "3.3.1-1", wire_v5='3a [ "case/t" 0001 [ ] ]'),
     *both("publish-empty-payload", '30 [ "case/t" ]', VALID, "3.3.3", wire_v5='30 [ "case/t" [ ] ]'),
     *both("publish-retain-empty-payload", '31 [ "case/t" ]', VALID, "3.3.1-6", wire_v5='31 [ "case/t" [ ] ]'),
     *both("publish-qos3", "36 [ \"case/t\" 0001 'x' ]", MALFORMED, "3.3.1-4", wire_v5='36 [ "case/t" 0001 [ ] ]'),
     *both("publish-qos3-dup-retain", '3f [ "case/t" 0001 ]', MALFORMED, "3.3.1-4", wire_v5='3f [ "case/t" 0001 [ ] ]'),
     *both("publish-dup-qos0", "38 [ \"case/t\" 'x' ]", MALFORMED, "3.3.1-2", _BROKEN, wire_v5='38 [ "case/t" [ ] ]'),
-    *both("publish-qos1-id-0", '32 [ "case/t" 0000 ]', MALFORMED, "2.2.1-3", _BROKEN,
-          wire_v5='32 [ "case/t" 0000 [ ] ]'),
-    *both("publish-qos2-id-0", '34 [ "case/t" 0000 ]', MALFORMED, "2.2.1-3", _BROKEN,
-          wire_v5='34 [ "case/t" 0000 [ ] ]'),
-    *both("publish-empty-topic", '30 [ "" ]', PROTOCOL_ERROR, "4.7.3-1", (MALFORMED, TOPIC_NAME_INVALID), EITHER,
-          wire_v5='30 [ "" [ ] ]'),
+    *both(
+        "publish-qos1-id-0", '32 [ "case/t" 0000 ]', MALFORMED, "2.2.1-3", _BROKEN, wire_v5='32 [ "case/t" 0000 [ ] ]'
+    ),
+    *both(
+        "publish-qos2-id-0", '34 [ "case/t" 0000 ]', MALFORMED, "2.2.1-3", _BROKEN, wire_v5='34 [ "case/t" 0000 [ ] ]'
+    ),
+    *both(
+        "publish-empty-topic",
+        '30 [ "" ]',
+        PROTOCOL_ERROR,
+        "4.7.3-1",
+        (MALFORMED, TOPIC_NAME_INVALID),
+        EITHER,
+        wire_v5='30 [ "" [ ] ]',
+    ),
     *both("publish-empty-body", "30 00", MALFORMED, "3.3.2"),
     *both("publish-topic-cut", "30 [ 0009 'abc' ]", MALFORMED, "3.3.2"),
     *both("publish-topic-length-cut", "30 [ 00 ]", MALFORMED, "3.3.2"),
@@ -85,7 +101,9 @@ _PUBLISH: Final[list[PacketCase]] = [
     case("publish-property-length-not-minimal", V5, '30 [ "case/t" 8000 ]', MALFORMED, "1.5.5-1"),
     _prop(
         "publish-all-properties",
-        '01 01 02 0000003c 03 "text/plain" 08 "reply/to" 09 ( 00 ff ) 26 "k" "v" 26 "k" "v" 26 "" ""', VALID, "3.3.2.3",
+        '01 01 02 0000003c 03 "text/plain" 08 "reply/to" 09 ( 00 ff ) 26 "k" "v" 26 "k" "v" 26 "" ""',
+        VALID,
+        "3.3.2.3",
     ),
     _prop("publish-format-0", "01 00", VALID, "3.3.2.3.2"),
     _prop("publish-format-2", "01 02", PROTOCOL_ERROR, "3.3.2.3.2", (MALFORMED,)),
@@ -94,15 +112,28 @@ _PUBLISH: Final[list[PacketCase]] = [
     _prop("publish-content-type-twice", '03 "a" 03 "a"', PROTOCOL_ERROR, "3.3.2.3.9"),
     _prop("publish-content-type-bad-utf8", "03 ( ff )", MALFORMED, "3.3.2-19"),
     _prop("publish-response-topic-twice", '08 "a" 08 "a"', PROTOCOL_ERROR, "3.3.2.3.5"),
-    _prop("publish-response-topic-wildcard", '08 "a/#"', PROTOCOL_ERROR, "3.3.2-14", (MALFORMED, TOPIC_NAME_INVALID),
-          EITHER),
+    _prop(
+        "publish-response-topic-wildcard",
+        '08 "a/#"',
+        PROTOCOL_ERROR,
+        "3.3.2-14",
+        (MALFORMED, TOPIC_NAME_INVALID),
+        EITHER,
+    ),
     _prop("publish-response-topic-bad-utf8", "08 ( c0 80 )", MALFORMED, "3.3.2-13"),
     _prop("publish-correlation-twice", "09 ( 01 ) 09 ( 01 )", PROTOCOL_ERROR, "3.3.2.3.6"),
     _prop("publish-topic-alias-0", "23 0000", TOPIC_ALIAS_INVALID, "3.3.2-8", (PROTOCOL_ERROR, MALFORMED), EITHER),
     _prop("publish-topic-alias-twice", "23 0001 23 0001", PROTOCOL_ERROR, "3.3.2.3.4"),
     _prop("publish-topic-alias-too-high", "23 ffff", TOPIC_ALIAS_INVALID, "3.3.2-9", (), FLOW),
-    case("publish-topic-alias-unknown", V5, '30 [ "" [ 23 0001 ] ]', PROTOCOL_ERROR, "3.3.2.3.4",
-         (TOPIC_ALIAS_INVALID,), FLOW),
+    case(
+        "publish-topic-alias-unknown",
+        V5,
+        '30 [ "" [ 23 0001 ] ]',
+        PROTOCOL_ERROR,
+        "3.3.2.3.4",
+        (TOPIC_ALIAS_INVALID,),
+        FLOW,
+    ),
     _prop("publish-with-subscription-id", "0b 01", PROTOCOL_ERROR, "3.3.4-6", (MALFORMED,), EITHER),
     _prop("publish-property-cut", "02 0000", MALFORMED, "2.2.2"),
     _prop("publish-user-property-surrogate", '26 "k" ( ed a0 80 )', MALFORMED, "1.5.4-1"),

@@ -181,9 +181,7 @@ def subscribe(
     return raw(0x82, body)
 
 
-def unsubscribe(
-    packet_id: int, filters: Sequence[str | bytes], properties: Properties = (), level: int = V5
-) -> bytes:
+def unsubscribe(packet_id: int, filters: Sequence[str | bytes], properties: Properties = (), level: int = V5) -> bytes:
     """UNSUBSCRIBE."""
     body = packet_id.to_bytes(2, "big") + (properties_block(properties) if level == V5 else b"")
     return raw(0xA2, body + b"".join(string(topic_filter) for topic_filter in filters))

@@ -1,8 +1,9 @@
 """rmq-acl: who may connect, publish and subscribe, by ordered rules from a file.
 
-config  the keys of etc/plugins/rmq-acl.toml
-rules   rules as they are asked: one client, one topic, yes or no
-plugin  the plugin itself
+config   the keys of etc/plugins/rmq-acl.toml
+filters  what a topic filter covers and overlaps, placeholders
+rules    rules as they are asked: one client, one topic, yes or no
+plugin   the plugin itself
 """
 
 from rmq_plugins.acl.plugin import AclPlugin

@@ -1,98 +1,124 @@
-"""The keys of rmq-acl: rules as RMQTT writes them, checked when they are read."""
+"""The keys of rmq-acl: rules in the form RMQTT writes them, checked when they are read."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Literal
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from rmq.plugin_api import PluginConfig, is_valid_topic_filter
 
-ACTIONS = ("connect", "publish", "subscribe", "pubsub", "all")
+Access = Literal["allow", "deny"]
+Action = Literal["connect", "publish", "subscribe", "pubsub", "all"]
+
+_RULE_PARTS: Final = ("access", "who", "action", "topics")
 
 
-class Who(BaseModel):
-    """The clients a rule is about: all that is given has to fit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Who(PluginConfig):
+    """The clients a rule is about: everything that is given has to fit."""
 
     user: str | None = None
-    password: SecretStr | None = None
+    password: str | None = None
     superuser: bool | None = None
     clientid: str | None = None
     ipaddr: str | None = None
-    protocol: int | None = Field(None, ge=3, le=5)
+    protocol: Literal[3, 4, 5] | None = None
 
     @field_validator("ipaddr")
     @classmethod
     def _is_network(cls, value: str | None) -> str | None:
         if value is not None:
-            ip_network(value, strict=False)
+            try:
+                ip_network(value)
+            except ValueError as error:
+                raise ValueError(f"{error}; write an address or a network such as 10.0.0.0/8") from None
         return value
 
-    @property
-    def network(self) -> IPv4Network | IPv6Network | None:
-        """The addresses of ``ipaddr``."""
-        return None if self.ipaddr is None else ip_network(self.ipaddr, strict=False)
+    @model_serializer
+    def _written(self) -> dict[str, object] | str:
+        given = {name: value for name, value in self if value is not None}
+        return given or "all"
 
 
-class TopicPattern(BaseModel):
-    """A topic filter, or with ``literal`` a filter that is compared as text."""
-
-    model_config = ConfigDict(frozen=True)
+class TopicPattern(PluginConfig):
+    """A topic filter, or ``{ eq = "filter" }``, which is compared as text."""
 
     text: str
     literal: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, raw: object) -> object:
+        if isinstance(raw, cls):
+            return raw
+        literal = isinstance(raw, Mapping) and list(raw) == ["eq"]
+        text = raw["eq"] if isinstance(raw, Mapping) and literal else raw
+        if not isinstance(text, str):
+            raise ValueError('a topic is a topic filter or { eq = "filter" }')
+        if text.startswith("$share/"):
+            raise ValueError(f"{text}: write the filter alone, shared subscriptions are judged by theirs")
+        if not is_valid_topic_filter(text):
+            raise ValueError(f"{text!r} isn't a topic filter")
+        return {"text": text, "literal": literal}
 
-class RuleConfig(BaseModel):
-    """One rule: ``[access, who, action, topics]``; action defaults to all, topics to every topic."""
+    @model_serializer
+    def _written(self) -> dict[str, str] | str:
+        return {"eq": self.text} if self.literal else self.text
 
-    model_config = ConfigDict(frozen=True)
 
-    access: Literal["allow", "deny"]
+class RuleConfig(PluginConfig):
+    """One rule, written ``[access, who, action, [topics]]``; without topics it is about all of them."""
+
+    access: Access
     who: Who
-    action: Literal["connect", "publish", "subscribe", "pubsub", "all"] = "all"
-    topics: tuple[TopicPattern, ...] = ()
+    action: Action = "all"
+    topics: Annotated[tuple[TopicPattern, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, raw: object) -> object:
+        if isinstance(raw, cls):
+            return raw
+        if not isinstance(raw, (list, tuple)) or not 2 <= len(raw) <= len(_RULE_PARTS):
+            raise ValueError('a rule is ["allow" or "deny", who, action, [topics]]; action and topics may be left out')
+        if len(raw) == len(_RULE_PARTS) and raw[-1] == []:
+            raise ValueError("a rule without topics is about all topics: leave the empty list out")
+        return dict(zip(_RULE_PARTS, raw, strict=False))
+
+    @field_validator("who", mode="before")
+    @classmethod
+    def _read_who(cls, raw: object) -> object:
+        if raw == "all":
+            return Who()
+        if isinstance(raw, str) or raw == {}:
+            raise ValueError('who is "all" or a table such as { user = "name" }')
+        return raw
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RuleConfig":
+        if self.action == "connect" and self.topics:
+            raise ValueError("a rule about connecting has no topics")
+        return self
+
+    @model_serializer
+    def _written(self) -> list[object]:
+        written: list[object] = [self.access, self.who, self.action]
+        if self.topics:
+            written.append(list(self.topics))
+        return written
 
 
-def parse_rule(raw: Any) -> RuleConfig:
-    """A rule from its list form; raises ``ValueError`` that says what is wrong with it."""
-    if not isinstance(raw, list) or not 2 <= len(raw) <= 4:
-        raise ValueError('a rule is a list: ["allow" or "deny", who, action, [topics]]; action and topics may be left off')
-    access, who, *rest = raw
-    if access not in ("allow", "deny"):
-        raise ValueError(f'a rule begins with "allow" or "deny", not {access!r}')
-    if who == "all":
-        who = {}
-    if not isinstance(who, dict):
-        raise ValueError('the second part of a rule is "all" or a table such as { user = "name" }')
-    action = rest[0] if rest else "all"
-    if action not in ACTIONS:
-        raise ValueError(f"the action of a rule is one of {', '.join(ACTIONS)}, not {action!r}")
-    topics = rest[1] if len(rest) > 1 else []
-    if not isinstance(topics, list):
-        raise ValueError("the topics of a rule are a list")
-    return RuleConfig(access=access, who=Who(**who), action=action, topics=tuple(_pattern(topic) for topic in topics))
-
-
-def _pattern(raw: Any) -> TopicPattern:
-    if isinstance(raw, str):
-        if not is_valid_topic_filter(raw):
-            raise ValueError(f"{raw!r} isn't a topic filter")
-        return TopicPattern(text=raw)
-    if isinstance(raw, dict) and list(raw) == ["eq"] and isinstance(raw["eq"], str):
-        return TopicPattern(text=raw["eq"], literal=True)
-    raise ValueError(f'a topic is a topic filter or {{ eq = "filter" }}, not {raw!r}')
-
-
-DEFAULT_RULES: list[list[Any]] = [
-    ["allow", {"user": "dashboard"}, "subscribe", ["$SYS/#"]],
-    ["allow", {"ipaddr": "127.0.0.1"}, "pubsub", ["$SYS/#", "#"]],
-    ["allow", {"ipaddr": "::1"}, "pubsub", ["$SYS/#", "#"]],
-    ["deny", "all", "subscribe", ["$SYS/#", {"eq": "#"}]],
-    ["deny", "all", "publish", ["$SYS/#"]],
-    ["allow", "all"],
-]
+# RMQTT's, and ::1 beside 127.0.0.1.
+DEFAULT_RULES: Final = tuple(
+    RuleConfig.model_validate(rule)
+    for rule in (
+        ["allow", {"user": "dashboard"}, "subscribe", ["$SYS/#"]],
+        ["allow", {"ipaddr": "127.0.0.1"}, "pubsub", ["$SYS/#", "#"]],
+        ["allow", {"ipaddr": "::1"}, "pubsub", ["$SYS/#", "#"]],
+        ["deny", "all", "subscribe", ["$SYS/#", {"eq": "#"}]],
+        ["allow", "all"],
+    )
+)
 
 
 class AclConfig(PluginConfig):
@@ -100,11 +126,4 @@ class AclConfig(PluginConfig):
 
     disconnect_if_pub_rejected: bool = True
     priority: int = 10
-    rules: tuple[RuleConfig, ...] = Field(default_factory=lambda: tuple(parse_rule(rule) for rule in DEFAULT_RULES))
-
-    @field_validator("rules", mode="before")
-    @classmethod
-    def _parse(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError("rules are a list of rules")
-        return tuple(rule if isinstance(rule, RuleConfig) else parse_rule(rule) for rule in value)
+    rules: Annotated[tuple[RuleConfig, ...], Field(strict=False)] = DEFAULT_RULES

@@ -1,175 +1,174 @@
-"""Rules as they are asked: does this rule fit this client, and what does it say about this topic?
+"""Rules as they are asked: the first one that fits the client, the action and the topic decides; without one it's no.
 
-The first rule that fits decides; without one the answer is no.
+*Connecting*: rules with the action ``connect``, and those with ``all`` that have no topics. "No rule fits" means no
+opinion, so that a listener's ``allow_anonymous`` keeps its say.
 
-*Publishing*: a rule fits a topic name that one of its filters matches. *Subscribing* asks about a whole filter, that
-is about every topic it matches. An ``allow`` rule fits when one of its filters covers all of them. A ``deny`` rule fits
-when one of its filters has a topic in common with them, unless the asked filter reaches into the rule's filter by a
-leading wildcard only: ``#`` doesn't match ``$SYS/...`` [MQTT-4.7.2-1], and whoever may not read ``a/b`` would otherwise
-be refused ``#`` altogether. ``{ eq = "filter" }`` fits exactly this filter. ``$share/group/filter`` is judged as
-``filter``.
+*Publishing*: a rule fits when one of its filters matches the topic name.
 
-``%c`` and ``%u`` in a topic stand for the client id and the user name, taken literally: a rule with a placeholder never
-fits a client whose value contains ``+``, ``#`` or ``/``, or that has no user name.
+*Subscribing* asks about a topic filter, which stands for all topics that it matches:
+
+- an ``allow`` rule fits when one of its filters matches all of them: nobody gets more than was allowed;
+- a ``deny`` rule fits when one of its filters matches any of them: nobody gets a part of what was denied. So ``$SYS/#``
+  denies ``$SYS/+/x`` and ``$SYS/a/#``, but not ``#``, which matches nothing below ``$SYS``;
+- ``{ eq = "filter" }`` fits when just this filter is asked for, be it with ``allow`` or ``deny``;
+- ``$share/group/filter`` is judged as ``filter``.
+
+``%c`` and ``%u`` stand for the client id and the user name, literally. Where the value is empty, holds ``+``, ``#`` or
+``/``, or would begin a filter with ``$``, that filter of the rule fits nothing.
 """
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 from rmq.plugin_api import ClientInfo, topic_matches
-from rmq_plugins.acl.config import RuleConfig, TopicPattern, Who
+from rmq_plugins.acl.config import RuleConfig, TopicPattern
+from rmq_plugins.acl.filters import covers, has_placeholder, overlaps, substituted, unshared
 
-PUBLISH = "publish"
-SUBSCRIBE = "subscribe"
-CONNECT = "connect"
-SHARED_LIMIT = 1024
+# Remote hosts whose networks are remembered; then the memory starts afresh.
+HOSTS_REMEMBERED: Final = 4096
 
 
-def fits_client(who: Who, client: ClientInfo, password: bytes | None) -> bool:
-    """Whether a rule is about this client; a rule with a password fits only while the password is at hand."""
-    if who.user is not None and who.user != client.username:
-        return False
-    if who.clientid is not None and who.clientid != client.client_id:
-        return False
-    if who.superuser is not None and who.superuser != client.superuser:
-        return False
-    if who.protocol is not None and who.protocol != client.protocol_level:
-        return False
-    if who.password is not None and (password is None or who.password.get_secret_value().encode() != password):
-        return False
-    network = who.network
-    if network is not None:
-        try:
-            address = ip_address(client.remote_host)
-        except ValueError:
+class Pattern:
+    """A filter of a rule, ready to be asked."""
+
+    __slots__ = ("_depends_on_client", "_literal", "_text")
+
+    def __init__(self, config: TopicPattern) -> None:
+        self._text = config.text
+        self._literal = config.literal
+        self._depends_on_client = has_placeholder(config.text)
+
+    def matches(self, client: ClientInfo, topic: str) -> bool:
+        """Whether the pattern is about this topic name."""
+        text = substituted(self._text, client) if self._depends_on_client else self._text
+        if text is None:
             return False
-        if address.version != network.version or address not in network:
+        return text == topic if self._literal else topic_matches(text, topic)
+
+    def fits(self, client: ClientInfo, asked: str, *, allow: bool) -> bool:
+        """Whether the pattern is about this topic filter, in a rule that allows or one that denies."""
+        text = substituted(self._text, client) if self._depends_on_client else self._text
+        if text is None:
             return False
-    return True
+        if self._literal:
+            return text == asked
+        return covers(text, asked) if allow else overlaps(text, asked)
 
 
-def substituted(pattern: TopicPattern, client: ClientInfo) -> str | None:
-    """The pattern for this client; None when it can't stand for exactly this client."""
-    text = pattern.text
-    for placeholder, value in (("%c", client.client_id), ("%u", client.username)):
-        if placeholder in text:
-            if not value or any(character in value for character in "+#/"):
-                return None
-            text = text.replace(placeholder, value)
-    return text
+class Rule:
+    """A rule, ready to be asked. ``network_bit`` and ``password_bit`` are 0 where the rule asks for neither."""
 
+    __slots__ = (
+        "allow",
+        "client_id",
+        "connects",
+        "network_bit",
+        "password_bit",
+        "patterns",
+        "protocol",
+        "publishes",
+        "subscribes",
+        "superuser",
+        "user",
+    )
 
-class ClientRules:
-    """The rules that are about one client, or about many alike, with their values put in."""
+    def __init__(self, config: RuleConfig, network_bit: int, password_bit: int) -> None:
+        action = config.action
+        self.allow = config.access == "allow"
+        self.connects = action == "connect" or (action == "all" and not config.topics)
+        self.publishes = action in ("publish", "pubsub", "all")
+        self.subscribes = action in ("subscribe", "pubsub", "all")
+        self.user = config.who.user
+        self.client_id = config.who.clientid
+        self.superuser = config.who.superuser
+        self.protocol = config.who.protocol
+        self.network_bit = network_bit
+        self.password_bit = password_bit
+        self.patterns = [Pattern(topic) for topic in config.topics]
 
-    def __init__(self, rules: list[RuleConfig], client: ClientInfo) -> None:
-        self._rules: list[tuple[bool, str, list[tuple[str, bool]] | None]] = []
-        for rule in rules:
-            topics: list[tuple[str, bool]] | None = None
-            if rule.topics:
-                topics = []
-                for pattern in rule.topics:
-                    text = substituted(pattern, client)
-                    if text is not None:
-                        topics.append((text, pattern.literal))
-            self._rules.append((rule.access == "allow", rule.action, topics))
-
-    def may_connect(self) -> bool:
-        """Whether no rule about connecting denies it."""
-        for allow, action, topics in self._rules:
-            if action == CONNECT or (action == "all" and topics is None):
-                return allow
-        return True
-
-    def may_publish(self, topic: str) -> bool:
-        """Whether the client may publish to this topic name."""
-        for allow, action, topics in self._rules:
-            if action not in (PUBLISH, "pubsub", "all"):
-                continue
-            if topics is None or any(text == topic if literal else topic_matches(text, topic) for text, literal in topics):
-                return allow
-        return False
-
-    def may_subscribe(self, topic_filter: str) -> bool:
-        """Whether the client may subscribe with this filter."""
-        asked = unshared(topic_filter)
-        for allow, action, topics in self._rules:
-            if action not in (SUBSCRIBE, "pubsub", "all"):
-                continue
-            if topics is None or any(_fits_filter(text, literal, asked, allow=allow) for text, literal in topics):
-                return allow
-        return False
+    def fits_client(self, client: ClientInfo, networks: int, passwords: int) -> bool:
+        """Whether the rule is about this client, given the bits of the networks and passwords that fit it."""
+        if self.network_bit & ~networks or self.password_bit & ~passwords:
+            return False
+        if self.user is not None and self.user != client.username:
+            return False
+        if self.client_id is not None and self.client_id != client.client_id:
+            return False
+        if self.superuser is not None and self.superuser != client.superuser:
+            return False
+        return self.protocol is None or self.protocol == client.protocol_level
 
 
 class RuleBook:
-    """All rules; clients that the same rules fit share one ``ClientRules`` where no placeholder sets them apart."""
+    """All rules of a configuration, in order. ``passwords`` is what ``fitting_passwords`` said when the client came."""
 
-    def __init__(self, rules: tuple[RuleConfig, ...]) -> None:
-        self._rules = rules
-        self._shared: dict[tuple[int, ...], ClientRules] = {}
-        self.uses_passwords = any(rule.who.password is not None for rule in rules)
-        self.denies_connections = any(
-            rule.access == "deny" and (rule.action == CONNECT or (rule.action == "all" and not rule.topics))
-            for rule in rules
-        )
+    def __init__(self, configs: tuple[RuleConfig, ...]) -> None:
+        self._networks: list[IPv4Network | IPv6Network] = []
+        self._passwords: list[bytes] = []
+        self._rules = [self._compiled(config) for config in configs]
+        self._networks_of_host: dict[str, int] = {}
+        self.uses_passwords = bool(self._passwords)
+        self.denies_connections = any(rule.connects and not rule.allow for rule in self._rules)
 
-    def rules_for(self, client: ClientInfo, password: bytes | None) -> ClientRules:
-        """The rules about this client; the password is only there while it connects."""
-        fitting = tuple(i for i, rule in enumerate(self._rules) if fits_client(rule.who, client, password))
-        rules = [self._rules[i] for i in fitting]
-        if any("%c" in pattern.text or "%u" in pattern.text for rule in rules for pattern in rule.topics):
-            return ClientRules(rules, client)
-        shared = self._shared.get(fitting)
-        if shared is None:
-            shared = ClientRules(rules, client)
-            if len(self._shared) < SHARED_LIMIT:
-                self._shared[fitting] = shared
-        return shared
+    def _compiled(self, config: RuleConfig) -> Rule:
+        network_bit = password_bit = 0
+        if config.who.ipaddr is not None:
+            network_bit = 1 << len(self._networks)
+            self._networks.append(ip_network(config.who.ipaddr))
+        if config.who.password is not None:
+            password_bit = 1 << len(self._passwords)
+            self._passwords.append(config.who.password.encode())
+        return Rule(config, network_bit, password_bit)
 
+    def fitting_passwords(self, password: bytes | None) -> int:
+        """A bit for each rule with this password; the password itself needs not be kept."""
+        return sum(1 << index for index, known in enumerate(self._passwords) if known == password)
 
-def _fits_filter(text: str, literal: bool, asked: str, *, allow: bool) -> bool:
-    if literal:
-        return text == asked
-    return covers(text, asked) if allow else overlaps(text, asked)
+    def may_connect(self, client: ClientInfo, passwords: int) -> bool:
+        """False when a rule denies it."""
+        networks = self._fitting_networks(client)
+        for rule in self._rules:
+            if rule.connects and rule.fits_client(client, networks, passwords):
+                return rule.allow
+        return True
 
-
-def unshared(topic_filter: str) -> str:
-    """The filter inside ``$share/group/filter``."""
-    if topic_filter.startswith("$share/"):
-        return topic_filter.split("/", 2)[-1]
-    return topic_filter
-
-
-def covers(rule_filter: str, asked: str) -> bool:
-    """Whether every topic that ``asked`` matches is matched by ``rule_filter`` too."""
-    rule_levels = rule_filter.split("/")
-    asked_levels = asked.split("/")
-    if asked.startswith("$") and rule_levels[0] in ("+", "#"):
+    def may_publish(self, client: ClientInfo, topic: str, passwords: int) -> bool:
+        """Whether the client may publish to a topic name."""
+        networks = self._fitting_networks(client)
+        for rule in self._rules:
+            if rule.publishes and rule.fits_client(client, networks, passwords):
+                patterns = rule.patterns
+                if not patterns or any(pattern.matches(client, topic) for pattern in patterns):
+                    return rule.allow
         return False
-    for i, level in enumerate(rule_levels):
-        if level == "#":
-            return True
-        if i >= len(asked_levels) or asked_levels[i] == "#":
-            return False
-        if level != "+" and level != asked_levels[i]:
-            return False
-    return len(rule_levels) == len(asked_levels)
 
+    def may_subscribe(self, client: ClientInfo, topic_filter: str, passwords: int) -> bool:
+        """Whether the client may subscribe with a topic filter."""
+        asked = unshared(topic_filter)
+        networks = self._fitting_networks(client)
+        for rule in self._rules:
+            if rule.subscribes and rule.fits_client(client, networks, passwords):
+                patterns = rule.patterns
+                if not patterns or any(pattern.fits(client, asked, allow=rule.allow) for pattern in patterns):
+                    return rule.allow
+        return False
 
-def overlaps(rule_filter: str, asked: str) -> bool:
-    """Whether ``asked`` reaches into ``rule_filter``, other than by a wildcard in its first level."""
-    rule_levels = rule_filter.split("/")
-    asked_levels = asked.split("/")
-    if asked_levels[0] in ("+", "#") and rule_levels[0] not in ("+", "#"):
-        return False
-    if asked.startswith("$") != rule_filter.startswith("$"):
-        return False
-    for i in range(max(len(rule_levels), len(asked_levels))):
-        rule_level = rule_levels[i] if i < len(rule_levels) else None
-        asked_level = asked_levels[i] if i < len(asked_levels) else None
-        if rule_level == "#" or asked_level == "#":
-            return True
-        if rule_level is None or asked_level is None:
-            return False
-        if rule_level != asked_level and "+" not in (rule_level, asked_level):
-            return False
-    return True
+    def _fitting_networks(self, client: ClientInfo) -> int:
+        if not self._networks:
+            return 0
+        host = client.remote_host
+        known = self._networks_of_host.get(host)
+        if known is None:
+            if len(self._networks_of_host) >= HOSTS_REMEMBERED:
+                self._networks_of_host.clear()
+            known = self._networks_of_host[host] = self._networks_with(host)
+        return known
+
+    def _networks_with(self, host: str) -> int:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return 0  # a client without an IP address is in no network
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # an IPv4 client of a listener on [::]
+        return sum(1 << index for index, network in enumerate(self._networks) if address in network)

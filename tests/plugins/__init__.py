@@ -1,0 +1,1 @@
+"""Tests of the plugins that ship with rmq, one folder or file each."""

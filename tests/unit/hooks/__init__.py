@@ -1,0 +1,1 @@
+"""Tests of the hooks: registry, guards, the chains and their asynchronous runner."""

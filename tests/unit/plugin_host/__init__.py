@@ -1,0 +1,1 @@
+"""Tests of the plugin door and of the plugin host."""

@@ -1,0 +1,12 @@
+"""Fixtures for tests of the plugin door and host."""
+
+import pytest
+import trio
+
+from tests.support.plugins import PluginBench
+
+
+@pytest.fixture
+def plugin_bench(nursery: trio.Nursery) -> PluginBench:
+    """Hooks and a host, without a node."""
+    return PluginBench(nursery)

@@ -1,0 +1,3 @@
+"""Every test here may ask for an engine."""
+
+from tests.support.engine import engine as engine
