@@ -126,7 +126,13 @@ class Node:
         self.settings = settings
         chains = HookChains()
         counters = Counters()
-        self.hooks = HookRegistry(chains, counters, settings.hooks.time_budget)
+        self.hooks = HookRegistry(
+            chains,
+            counters,
+            settings.hooks.time_budget,
+            async_time_budget_s=settings.hooks.async_time_budget,
+            deny_on_error=settings.hooks.deny_on_error,
+        )
         gate = EngineGate()
         runner = AsyncRunner(chains, self.hooks)
         self.broker = Broker(broker_options(settings), chains, counters, runner, clock, gate)

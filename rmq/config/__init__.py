@@ -8,6 +8,8 @@ sources    read files, environment and flags into one raw table
 validate   raw tables against a model, with errors people can act on
 load       the way from all sources to `Settings`
 render     the effective configuration as TOML, secrets masked
+secrets    which values those are
+section    the base of all models: strict and frozen
 """
 
 from rmq.config.listeners import ListenerSettings

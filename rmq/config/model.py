@@ -84,6 +84,8 @@ class HooksSettings(Section):
     """[hooks]"""
 
     time_budget: Duration = 0.1
+    async_time_budget: Duration = 5.0
+    deny_on_error: bool = True
 
 
 class MqttSettings(Section):

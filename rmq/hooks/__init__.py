@@ -1,6 +1,10 @@
 """Where plugins take part in what the engine does.
 
-``points`` is the one list of hook points with their signatures, ``verdicts`` what a handler may answer, ``chains`` the
-ready lists that the engine runs through (hot), ``registry`` puts handlers into them behind a guard, ``async_runner``
-runs chains in which a handler waits.
+points        the one list of hook points
+verdicts      what a handler may answer, and what it is asked about
+chains        the ready lists that the engine runs through; hot
+registry      puts handlers into the chains
+guards        the border around each handler: errors, wrong answers, time
+background    the queues of asynchronous handlers that are only told
+async_runner  runs chains in which a handler waits
 """

@@ -48,7 +48,9 @@ class HookRegistry:
         time_budget_s: float,
         now: Callable[[], float] = time.perf_counter,
         async_time_budget_s: float = ASYNC_TIME_BUDGET_S,
+        deny_on_error: bool = True,
     ) -> None:
+        self._deny_on_error = deny_on_error
         self._chains = chains
         self._watch = Watch(counters, time_budget_s, async_time_budget_s, now)
         self._handles: dict[str, list[Handle]] = {name: [] for name in POINTS}
@@ -75,7 +77,7 @@ class HookRegistry:
         if is_async and not point.may_wait:
             raise ValueError(f"{plugin}: the handler of {point_name} must not be asynchronous")
         _check_arguments(point, handler, plugin)
-        guard = Guard(point, plugin, handler, deny_on_error, self._watch)
+        guard = Guard(point, plugin, handler, deny_on_error and self._deny_on_error, self._watch)
         in_background = is_async and point.kind == NOTIFY and point_name != "before_startup"
         background = BackgroundQueue(guard, self._spawn) if in_background else None
         handle = Handle(point, plugin, priority, is_async, guard, background)

@@ -1,7 +1,7 @@
 """How long and with which seed to fuzz, from the environment.
 
 RMQ_FUZZ_PACKETS   mutated packets per test (default 20,000; `make fuzz` sets 200,000)
-RMQ_FUZZ_SECONDS   give up after this time (default 180); not reaching the number of packets is a failure
+RMQ_FUZZ_SECONDS   give up after this time (default 300); not reaching the number of packets is a failure
 RMQ_FUZZ_SEED      repeat a run: the seed is in the test's output (default: a new one each time)
 """
 
@@ -25,6 +25,6 @@ def from_environment() -> FuzzSettings:
     seed = os.environ.get("RMQ_FUZZ_SEED")
     return FuzzSettings(
         packets=int(os.environ.get("RMQ_FUZZ_PACKETS", "20000")),
-        seconds=float(os.environ.get("RMQ_FUZZ_SECONDS", "180")),
+        seconds=float(os.environ.get("RMQ_FUZZ_SECONDS", "300")),
         seed=int(seed) if seed else random.SystemRandom().randrange(2**32),
     )

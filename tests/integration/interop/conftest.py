@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.conftest import Broker
 
 from .adapters.mqttjs_client import JS_DIRECTORY
 
@@ -30,6 +33,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     count = config.stash.get(_DESELECTED, 0)
     if count:
         terminalreporter.write_line(f"{count} interop tests deselected: {REASON}")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_unexpected_in_the_log(broker: Broker) -> Iterator[None]:
+    """Clients may be happy with an answer and the node not: no errors or tracebacks while these tests ran."""
+    if broker.process is None:
+        yield
+        return
+    before = len(broker.process.log)
+    yield
+    news = broker.process.log[before:]
+    bad = [line for line in news.splitlines() if "Traceback" in line or line.split()[1:2] in (["error"], ["critical"])]
+    assert not bad, f"the node logged {bad[:5]}:\n{news[-4000:]}"
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from tests.conftest import Broker
 from tests.support.client import Client
 from tests.support.packet_notation import V5, V311
 from tests.support.wire import Will
-from tests.support.wire_parser import Connack, Disconnect, Puback, Publish
+from tests.support.wire_parser import Disconnect, Puback, Publish
 
 pytestmark = pytest.mark.realtime
 
@@ -60,7 +60,9 @@ def clients() -> Iterator[Clients]:
 @pytest.mark.parametrize(("level", "code"), [(V5, NOT_AUTHORIZED), (V311, 5)])
 def test_a_client_may_be_kept_out(start_broker: StartBroker, clients: Clients, level: int, code: int) -> None:
     with_rules = start_broker(RULES)
-    clients.new(with_rules, "banned", level).connect(code=code)
+    banned = clients.new(with_rules, "banned", level)
+    banned.connect(code=code)
+    banned.expect_closed()
     clients.new(with_rules, "welcome", level).connect()
 
 
@@ -110,7 +112,8 @@ def test_a_password_rule_is_for_those_who_know_it(start_broker: StartBroker, cli
 @pytest.mark.parametrize("client_id", ["#", "+", "a/b"])
 def test_a_client_id_widens_nothing(start_broker: StartBroker, clients: Clients, client_id: str) -> None:
     client = clients.connected(start_broker(RULES), client_id)
-    assert client.subscribe("own/#", "own/+/#", f"own/{client_id}/x", "open/x").codes[:2] == [NOT_AUTHORIZED] * 2
+    codes = client.subscribe("own/#", "own/+/#", f"own/{client_id}/x", "open/x").codes
+    assert codes == [NOT_AUTHORIZED, NOT_AUTHORIZED, NOT_AUTHORIZED, 0]
 
 
 def test_this_host_may_do_anything_by_the_shipped_rules(start_broker: StartBroker, clients: Clients) -> None:
@@ -124,9 +127,3 @@ def test_this_host_may_do_anything_by_the_shipped_rules(start_broker: StartBroke
 def test_a_wrong_rule_is_no_node(start_broker: StartBroker) -> None:
     with pytest.raises(RuntimeError, match=r"the node ended with 2:\n.*rules\[0\]\.access"):
         start_broker('plugins.rmq-acl.rules=[["perhaps", "all"]]')
-
-
-def test_connack_of_a_denied_client_says_why(start_broker: StartBroker, clients: Clients) -> None:
-    client = clients.new(start_broker(RULES), "banned")
-    assert isinstance(client.connect(code=NOT_AUTHORIZED), Connack)
-    client.expect_closed()

@@ -1,0 +1,1 @@
+"""Tests of counters, gauges, rates and the table of their names."""
