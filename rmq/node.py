@@ -2,12 +2,10 @@
 
 import gc
 import signal
-import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -268,7 +266,9 @@ def _prepare_data(settings: Settings) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         origin = settings.origin("node", "data_dir")
-        raise ConfigError([Problem(origin.name if origin else "", "node.data_dir", f"{path}: {error.strerror}")]) from None
+        raise ConfigError(
+            [Problem(origin.name if origin else "", "node.data_dir", f"{path}: {error.strerror}")]
+        ) from None
 
 
 async def _serve(settings: Settings) -> None:
@@ -299,8 +299,10 @@ def _quiet_collector() -> Iterator[None]:
 def _announce(node: Node) -> None:
     settings = node.settings
     lines = [f"rmq-node {__version__} ({build_description()}), node {settings.node.id}"]
-    for listener in node.listeners:
-        lines.append(f"  listens  {listener.host}:{listener.port} (MQTT 3.1, 3.1.1, 5.0; {listener.name})")
+    lines += [
+        f"  listens  {listener.host}:{listener.port} (MQTT 3.1, 3.1.1, 5.0; {listener.name})"
+        for listener in node.listeners
+    ]
     lines.append(f"  data     {settings.data_path.resolve()}")
     lines.append(f"  config   {settings.config_file.resolve() if settings.config_file else 'built-in defaults'}")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.broker_process import BrokerProcess
 
-_OTHER_BROKER: Final = os.environ.get("RMQ_TEST_BROKER", "")
+OTHER_BROKER: Final = os.environ.get("RMQ_TEST_BROKER", "")
 
 
 class Broker:
@@ -29,8 +29,8 @@ class Broker:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The broker all tests share, with default options."""
-    if _OTHER_BROKER:
-        host, _, port = _OTHER_BROKER.rpartition(":")
+    if OTHER_BROKER:
+        host, _, port = OTHER_BROKER.rpartition(":")
         yield Broker((host, int(port)), None)
         return
     process = BrokerProcess(tmp_path_factory.mktemp("broker"))
@@ -44,7 +44,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 @pytest.fixture(scope="module")
 def start_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Broker]]:
     """Start a node with ``--set`` options; the same options again in one module give the same node."""
-    if _OTHER_BROKER:
+    if OTHER_BROKER:
         pytest.skip("needs a node with special options, RMQ_TEST_BROKER names a running broker")
     running: dict[tuple[str, ...], BrokerProcess] = {}
 

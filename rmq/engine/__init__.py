@@ -1,8 +1,20 @@
 """One node's broker: everything that isn't on the hot path.
 
-``broker`` owns the state and the tables. ``gate`` leads each call of the hot path to the function that does the work:
-``connect`` and ``enhanced_auth``, ``subscribe``, ``publish_later`` (hooks that wait), ``disconnect``, ``session_end``,
-``wills``. ``timers`` is the wheel; ``connection_timers``, ``session_timers``, ``retained_expiry`` and ``rate_wait`` are
-what turns in it. ``client_registry`` knows who is connected. ``ports`` is what a cluster provides, ``solo`` its stand-in
-for a node alone.
+broker             owns the state and the tables; what listeners, plugins and management call
+gate               leads each call of the hot path to the function that does the work
+connect            CONNECT: checks, authentication, claim, session, CONNACK
+enhanced_auth      the AUTH exchange
+subscribe          SUBSCRIBE and UNSUBSCRIBE
+publish_later      a PUBLISH that waits for a hook
+disconnect         the end of a connection
+session_end        the end of a session, and of its share in shared subscriptions
+wills              publishing a will
+client_registry    who is connected here
+timers             the timer wheel
+connection_timers  keep alive, handshake time-out, the time for last bytes
+session_timers     session expiry and will delay
+retained_expiry    the expiry of retained messages
+rate_wait          the next try of a channel whose delivery rate was used up
+ports              what a cluster provides
+solo               its stand-in for a node alone
 """

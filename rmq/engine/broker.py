@@ -132,7 +132,7 @@ class Broker:
         """Log the exception being handled with its context, count it, and give up the one connection it is about."""
         self.counters.internal_errors += 1
         info = None if channel is None else channel.info
-        log.exception("bug", where=where, client_id=None if info is None else info.client_id)
+        log.error("bug", where=where, client_id=None if info is None else info.client_id, exc_info=True)
         if channel is not None:
             self.ctx.ports.close(channel, codes.IMPLEMENTATION_SPECIFIC_ERROR, "internal error")
 

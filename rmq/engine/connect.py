@@ -121,7 +121,9 @@ def _connect_hooks_later(broker: "Broker", channel: Channel, packet: Connect, in
 def _refused(broker: "Broker", channel: Channel, result: AuthResult | None) -> bool:
     if result is None or result.verdict not in (DENY, DENY_AND_DISCONNECT):
         return False
-    disconnect.close(broker, channel, result.reason_code, result.reason_string or codes.REASON_NAMES[result.reason_code])
+    disconnect.close(
+        broker, channel, result.reason_code, result.reason_string or codes.REASON_NAMES[result.reason_code]
+    )
     return True
 
 
@@ -175,9 +177,7 @@ def _check_will(broker: "Broker", channel: Channel, packet: Connect, info: Clien
     if verdict == LATER:
 
         async def work() -> Callable[[], None]:
-            late = await broker.runner.run_decide(
-                "message_publish_check_acl", info, will.topic, will.qos, will.retain
-            )
+            late = await broker.runner.run_decide("message_publish_check_acl", info, will.topic, will.qos, will.retain)
             return lambda: _will_checked(broker, channel, packet, info, late)
 
         broker.wait(channel, work)
@@ -311,9 +311,7 @@ def _bind(
         deliver.resume(broker.ctx, channel, session)
 
 
-def _connack(
-    channel: Channel, packet: Connect, info: ClientInfo, session: Session, session_present: bool
-) -> Connack:
+def _connack(channel: Channel, packet: Connect, info: ClientInfo, session: Session, session_present: bool) -> Connack:
     connack = Connack(codes.SUCCESS, session_present)
     if channel.version == codes.V31:
         connack.session_present = False  # MQTT 3.1 has no such flag

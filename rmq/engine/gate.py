@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from rmq.engine import connect, disconnect, enhanced_auth, publish_later, subscribe
-from rmq.engine.retained_expiry import RetainedExpiry
 from rmq.engine.rate_wait import RateWait
+from rmq.engine.retained_expiry import RetainedExpiry
 from rmq.flow.ports import FlowPorts
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message

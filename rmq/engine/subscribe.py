@@ -194,13 +194,10 @@ def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) 
         return
     hooks = broker.chains
     if not hooks.client_unsubscribe.waits:
-        filters: list[str | None] = []
-        for topic_filter in packet.topic_filters:
-            filters.append(
-                chains.client_unsubscribe(hooks, info, topic_filter)
-                if hooks.client_unsubscribe.handlers
-                else topic_filter
-            )
+        filters = [
+            chains.client_unsubscribe(hooks, info, key) if hooks.client_unsubscribe.handlers else key
+            for key in packet.topic_filters
+        ]
         _complete_unsubscribe(broker, channel, packet, info, filters)
         return
 

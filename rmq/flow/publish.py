@@ -5,8 +5,8 @@ from typing import Final
 from rmq.flow.acks import send_ack
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue, note_dropped
-from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, LATER, UNDECIDED
 from rmq.hooks import chains
+from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, LATER, UNDECIDED
 from rmq.mqtt import codes
 from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, SUCCESS, V5
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
@@ -30,9 +30,8 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         return
     limits = channel.limits
     qos = packet.qos
-    if packet.topic_alias:
-        if not _resolve_alias(ctx, channel, packet):
-            return
+    if packet.topic_alias and not _resolve_alias(ctx, channel, packet):
+        return
     if qos:
         if qos > limits.max_qos_allowed:
             ctx.ports.close(channel, codes.QOS_NOT_SUPPORTED, "QoS of PUBLISH not supported")  # [MQTT-3.2.2-11]

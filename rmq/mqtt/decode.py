@@ -12,9 +12,7 @@ from rmq.mqtt.properties import read_properties
 # Reason codes by packet [MQTT 5.0, 2.4]; who sends which is looked at only where it changes what the broker does.
 _PUBACK_REASONS: Final[frozenset[int]] = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
 _PUBREL_REASONS: Final[frozenset[int]] = frozenset({codes.SUCCESS, codes.PACKET_IDENTIFIER_NOT_FOUND})
-_AUTH_REASONS: Final[frozenset[int]] = frozenset(
-    {codes.SUCCESS, codes.CONTINUE_AUTHENTICATION, codes.REAUTHENTICATE}
-)
+_AUTH_REASONS: Final[frozenset[int]] = frozenset({codes.SUCCESS, codes.CONTINUE_AUTHENTICATION, codes.REAUTHENTICATE})
 _DISCONNECT_REASONS: Final[frozenset[int]] = frozenset(
     {0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, 0x90}
     | {0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F, 0xA0, 0xA1, 0xA2}

@@ -63,17 +63,13 @@ PROPERTIES: Final[dict[int, PropertyType]] = {
     codes.AUTHENTICATION_METHOD: PropertyType(
         "authentication_method", STRING, [codes.CONNECT, codes.CONNACK, codes.AUTH]
     ),
-    codes.AUTHENTICATION_DATA: PropertyType(
-        "authentication_data", BINARY, [codes.CONNECT, codes.CONNACK, codes.AUTH]
-    ),
+    codes.AUTHENTICATION_DATA: PropertyType("authentication_data", BINARY, [codes.CONNECT, codes.CONNACK, codes.AUTH]),
     codes.REQUEST_PROBLEM_INFORMATION: PropertyType("request_problem_information", BYTE, [codes.CONNECT], 0, 1),
     codes.WILL_DELAY_INTERVAL: PropertyType("will_delay_interval", UINT32, [WILL]),
     codes.REQUEST_RESPONSE_INFORMATION: PropertyType("request_response_information", BYTE, [codes.CONNECT], 0, 1),
     codes.RESPONSE_INFORMATION: PropertyType("response_information", STRING, [codes.CONNACK]),
     codes.SERVER_REFERENCE: PropertyType("server_reference", STRING, [codes.CONNACK, codes.DISCONNECT]),
-    codes.REASON_STRING: PropertyType(
-        "reason_string", STRING, [codes.CONNACK, codes.DISCONNECT, codes.AUTH, *_ACKS]
-    ),
+    codes.REASON_STRING: PropertyType("reason_string", STRING, [codes.CONNACK, codes.DISCONNECT, codes.AUTH, *_ACKS]),
     codes.RECEIVE_MAXIMUM: PropertyType("receive_maximum", UINT16, [codes.CONNECT, codes.CONNACK], 1),
     codes.TOPIC_ALIAS_MAXIMUM: PropertyType("topic_alias_maximum", UINT16, [codes.CONNECT, codes.CONNACK]),
     codes.TOPIC_ALIAS: PropertyType("topic_alias", UINT16, [codes.PUBLISH], 1),
@@ -94,9 +90,7 @@ PROPERTIES: Final[dict[int, PropertyType]] = {
         ],
     ),
     codes.MAXIMUM_PACKET_SIZE: PropertyType("maximum_packet_size", UINT32, [codes.CONNECT, codes.CONNACK], 1),
-    codes.WILDCARD_SUBSCRIPTION_AVAILABLE: PropertyType(
-        "wildcard_subscription_available", BYTE, [codes.CONNACK], 0, 1
-    ),
+    codes.WILDCARD_SUBSCRIPTION_AVAILABLE: PropertyType("wildcard_subscription_available", BYTE, [codes.CONNACK], 0, 1),
     codes.SUBSCRIPTION_IDENTIFIER_AVAILABLE: PropertyType(
         "subscription_identifier_available", BYTE, [codes.CONNACK], 0, 1
     ),

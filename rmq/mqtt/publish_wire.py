@@ -97,8 +97,7 @@ def encode_v5(
     if alias:
         block.append(b"\x23" + PACKET_ID_BYTES[alias])
     if subscription_ids is not None:
-        for identifier in subscription_ids:
-            block.append(b"\x0b" + varint(identifier))
+        block.extend([b"\x0b" + varint(identifier) for identifier in subscription_ids])
     block.append(message.properties)
     properties = b"".join(block)
     topic = message.topic.encode() if send_topic else b""

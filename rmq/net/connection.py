@@ -260,7 +260,11 @@ class Connection(Transport):
 
 
 def handle_ready(
-    connections: dict[int, Connection], ready: list[tuple[int, int]], readable: int, writable: int, owner: ConnectionOwner
+    connections: dict[int, Connection],
+    ready: list[tuple[int, int]],
+    readable: int,
+    writable: int,
+    owner: ConnectionOwner,
 ) -> list[int]:
     """Serve the connections among the descriptors that are ready; returns the descriptors that are something else."""
     others: list[int] = []

@@ -146,9 +146,7 @@ class Listener(ConnectionOwner):
         broker = reactor.broker
         broker.stats.handshakes.inc()
         connection = Connection(reactor.ctx, self, sock, sock.fileno(), None)
-        channel = Channel(
-            Decoder(self.limits.max_packet_size, reactor.topics), self.limits, connection, broker.ctx.now
-        )
+        channel = Channel(Decoder(self.limits.max_packet_size, reactor.topics), self.limits, connection, broker.ctx.now)
         connection.channel = channel
         timer = HandshakeTimeout(broker, channel)
         self._handshake_timers[connection] = timer

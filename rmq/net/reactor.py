@@ -67,9 +67,7 @@ class Reactor:
 
     def watch(self, connection: Connection) -> None:
         """What the connection waits for has changed."""
-        events = (select.EPOLLIN if connection.wants_read else 0) | (
-            select.EPOLLOUT if connection.wants_write else 0
-        )
+        events = (select.EPOLLIN if connection.wants_read else 0) | (select.EPOLLOUT if connection.wants_write else 0)
         if connection.fd >= 0:
             self._epoll.modify(connection.fd, events)
 

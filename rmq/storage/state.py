@@ -149,11 +149,7 @@ class State:
         if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
             self.ctx.counters.retained_refused += 1
             return
-        if (
-            self.max_retained
-            and self.retained.count >= self.max_retained
-            and self.retained.get(message.topic) is None
-        ):
+        if self.max_retained and self.retained.count >= self.max_retained and self.retained.get(message.topic) is None:
             self.ctx.counters.retained_refused += 1
             return
         self.ctx.counters.messages_retained += 1

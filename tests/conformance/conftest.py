@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import pytest
 
-from tests.conftest import Broker
+from tests.conftest import OTHER_BROKER, Broker
+from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
 from tests.support.packet_notation import V5
 
@@ -81,4 +82,19 @@ def _no_traceback_in_the_log(broker: Broker) -> Iterator[None]:
     assert _TRACEBACK not in written, written
 
 
-__all__ = ["Callable", "Clients"]
+Listeners = Callable[[str], Broker]
+"""The broker behind a listener of the module's ``LISTENERS``."""
+
+
+@pytest.fixture(scope="module")
+def listener(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listeners]:
+    """One node with a listener for each entry of the module's ``LISTENERS`` (name: options), and its ``NODE_OPTIONS``.
+
+    A node takes a second to start; with a listener for every set of options one node is enough for a module.
+    """
+    if OTHER_BROKER:
+        pytest.skip("needs a node with special options, RMQ_TEST_BROKER names a running broker")
+    options: Sequence[str] = getattr(request.module, "NODE_OPTIONS", ())
+    process = BrokerProcess(tmp_path_factory.mktemp("broker"), options, request.module.LISTENERS)
+    yield lambda name: Broker(process.addresses[name], process)
+    assert process.stop() == 0, process.log[-4000:]

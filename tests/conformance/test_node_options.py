@@ -27,16 +27,6 @@ def _connected(clients: Clients, at: Broker, level: int = V5, properties: wire.P
     return client
 
 
-def _wait_a_second(clients: Clients, at: Broker, topic: str, seconds: int) -> None:
-    """Return when the broker's clock has moved on: the will of a lost client, delayed, is the alarm."""
-    listener = _connected(clients, at)
-    listener.subscribe(f"{topic}/alarm")
-    lost = clients(at=at)
-    lost.connect(properties=_KEEP, will=Will(f"{topic}/alarm", b"now", 0, False, [(wire.WILL_DELAY, seconds)]))
-    lost.abort()
-    listener.receive_publish(b"now", seconds + TIMEOUT_S)
-
-
 def _shares(clients: Clients, at: Broker, topic: str, topics: int, publishers: int) -> list[list[tuple[str, bytes]]]:
     """60 messages to a group of three: what each member got, as (topic, publisher)."""
     members = [_connected(clients, at) for _ in range(3)]
@@ -100,57 +90,6 @@ def test_a_member_that_leaves_is_replaced(strategy: str, start_broker: Start, cl
     assert publisher.publish(topic, b"m", 1) == 0x10
 
 
-@pytest.mark.realtime
-def test_delivery_rate(start_broker: Start, level: int, clients: Clients, topic: str) -> None:
-    at = start_broker(f"{_LISTENER}mqueue_rate_limit=5,1s")
-    subscriber, publisher = _connected(clients, at, level), _connected(clients, at, level)
-    subscriber.subscribe((topic, 1))
-    started = time.monotonic()
-    for number in range(11):
-        publisher.publish(topic, b"%d" % number)
-    received = [subscriber.receive_publish(timeout_s=2 + TIMEOUT_S) for _ in range(11)]
-    assert [int(packet.payload) for packet in received] == list(range(11))
-    assert time.monotonic() - started >= 1.0, "11 messages at 5 a second"
-
-
-@pytest.mark.realtime
-def test_message_expiry_of_the_listener(start_broker: Start, level: int, clients: Clients, topic: str) -> None:
-    at = start_broker(f"{_LISTENER}message_expiry_interval=1s")
-    first = clients(level=level, at=at)
-    first.connect(clean=False, properties=_KEEP)
-    first.subscribe((topic, 1))
-    first.disconnect()
-    publisher = _connected(clients, at, level)
-    publisher.publish(topic, b"too old")
-    _wait_a_second(clients, at, topic, 2)
-    publisher.publish(topic, b"fresh")
-    second = clients(first.client_id, level, at)
-    second.connect(clean=False, properties=_KEEP)
-    second.receive_publish(b"fresh")
-    second.expect_nothing()
-
-
-@pytest.mark.realtime
-def test_session_expiry_of_version_3(start_broker: Start, clients: Clients, topic: str) -> None:
-    at = start_broker(f"{_LISTENER}session_expiry_interval=1s")
-    for client_id in ("gone", "back in time"):
-        client = clients(client_id, V311, at)
-        client.connect(clean=False)
-        client.disconnect()
-    back = clients("back in time", V311, at)
-    assert back.connect(clean=False).session_present
-    _wait_a_second(clients, at, topic, 2)
-    assert not clients("gone", V311, at).connect(clean=False).session_present
-    back.disconnect()
-    assert clients("back in time", V311, at).connect(clean=False).session_present
-
-
-def test_min_keepalive(start_broker: Start, clients: Clients) -> None:
-    at = start_broker(f"{_LISTENER}min_keepalive=30")
-    assert clients(at=at).connect(keep_alive=5).get(wire.SERVER_KEEP_ALIVE) == 30
-    assert clients(at=at).connect(keep_alive=30).get(wire.SERVER_KEEP_ALIVE) in (None, 30)
-
-
 def test_number_of_retained_messages(start_broker: Start, level: int, clients: Clients, topic: str) -> None:
     # Without rmq-sys-topic, whose own retained messages would take the places.
     alone = 'plugins.default_startups=["rmq-acl"]'
@@ -188,7 +127,7 @@ def test_retained_messages_live_as_long_as_the_node_says(start_broker: Start, cl
     early = _connected(clients, at)
     early.subscribe((topic, 1))
     early.receive_publish(b"kept")
-    _wait_a_second(clients, at, topic, 2)
+    wait_for_the_clock(clients, at, topic, 2)
     late = _connected(clients, at)
     late.subscribe((topic, 1))
     late.expect_nothing()
@@ -208,14 +147,11 @@ def test_number_of_sessions(start_broker: Start, level: int, clients: Clients) -
     assert again.connect(clean=False, properties=_KEEP).session_present, "a session there is needs no further place"
 
 
-@pytest.mark.parametrize("half", [b"", b"\x10"], ids=["silent", "begun"])
-def test_number_of_handshakes(half: bytes, start_broker: Start, clients: Clients) -> None:
-    at = start_broker(f"{_LISTENER}max_handshaking_limit=3")
-    waiting = [clients(at=at) for _ in range(3)]
-    for client in waiting:
-        client.send(half)
-    refused = clients(at=at)
-    assert refused.read_to_the_end() == b""
-    waiting[0].close()
-    waiting[1].send(wire.connect(waiting[1].client_id)[len(half) :])
-    waiting[1].expect(Connack)
+def test_allow_multiple_matches(listener: Listeners, clients: Clients, topic: str) -> None:
+    at = listener("mqtt.allow_multiple_matches=true")
+    subscriber, publisher = _connected(clients, at), _connected(clients, at)
+    subscriber.subscribe((topic, 1), properties=[(wire.SUBSCRIPTION_ID, 1)])
+    subscriber.subscribe((f"{topic}/#", 2), properties=[(wire.SUBSCRIPTION_ID, 2)])
+    publisher.publish(topic, b"m", 2)
+    copies = subscriber.receive_publishes(2)
+    assert {(copy.qos, *copy.all(wire.SUBSCRIPTION_ID)) for copy in copies} == {(1, 1), (2, 2)}

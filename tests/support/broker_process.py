@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,13 +21,20 @@ STOP_TIMEOUT_S: Final = 10.0
 
 
 class BrokerProcess:
-    """A running node; ``address`` is its TCP listener, ``log`` all it has written."""
+    """A running node; ``address`` is its TCP listener "external", ``log`` all it has written.
 
-    def __init__(self, directory: Path, sets: tuple[str, ...] = ()) -> None:
+    ``listeners`` names further TCP listeners with their options; their addresses are in ``addresses``.
+    """
+
+    def __init__(
+        self, directory: Path, sets: Sequence[str] = (), listeners: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.directory = directory
         self.log_path = directory / "node.log"
         self._asked_to_stop = False
-        self.address = ("127.0.0.1", free_port())
+        tables: dict[str, Sequence[str]] = {"external": (), **(listeners or {})}
+        self.addresses = {name: ("127.0.0.1", free_port()) for name in tables}
+        self.address = self.addresses["external"]
         python = os.environ.get("RMQ_TEST_PYTHON")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
         if python:
@@ -36,7 +44,11 @@ class BrokerProcess:
             parts = [REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api"]
             environment["PYTHONPATH"] = os.pathsep.join(str(part) for part in parts)
         command = [python, "-m", "rmq", "--id", "1", "--data-dir", str(directory / "data")]
-        for item in (f"listener.tcp.external.addr={self.address[0]}:{self.address[1]}", *sets):
+        for name, options in tables.items():
+            host, port = self.addresses[name]
+            for option in (f"addr={host}:{port}", *options):
+                command += ["--set", f"listener.tcp.{name}.{option}"]
+        for item in sets:
             command += ["--set", item]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(

@@ -162,7 +162,7 @@ def test_a_coroutine_in_disguise_is_an_error_and_leaves_no_warning(world: World)
     assert world.counters.hook_errors == 2
 
 
-def test_a_slow_handler_is_counted_and_logged_and_its_answer_does_not_count(world: World) -> None:
+def test_a_slow_handler_is_counted_and_logged_and_its_answer_comes_too_late(world: World) -> None:
     def slow(client: ClientInfo, topic: str, qos: int, retain: bool) -> int:
         world.clock.pass_s(BUDGET_S * 2)
         return ALLOW
@@ -171,8 +171,17 @@ def test_a_slow_handler_is_counted_and_logged_and_its_answer_does_not_count(worl
     with capture_logs() as lines:
         for _ in range(3):
             assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY
-    assert world.counters.hook_overruns == 3
+    assert (world.counters.hook_overruns, world.counters.hook_errors) == (3, 0)
     assert [(line["plugin"], line["took_ms"]) for line in lines] == [("slow-plugin", 200.0)]
+
+
+def test_a_slow_filter_changes_nothing(world: World) -> None:
+    def slow(client: ClientInfo | None, message: Message) -> None:
+        world.clock.pass_s(BUDGET_S * 2)
+
+    world.registry.register("message_publish", slow, "p")
+    original = message()
+    assert chains.message_publish(world.chains, None, original) is original
 
 
 def test_a_handler_within_its_budget_is_not_mentioned(world: World) -> None:

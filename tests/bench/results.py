@@ -1,0 +1,88 @@
+"""What the comparison found, and the arithmetic on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from tests.bench.load_tool import Measured
+
+BROKERS = ("mosquitto", "rmq")
+
+
+@dataclass(slots=True)
+class Series:
+    """The runs of one thing for one broker, in the order they were made."""
+
+    runs: list[Measured] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+
+    def received(self) -> list[float]:
+        """Messages received per second, one figure a run."""
+        return [run["received_per_s"] for run in self.runs]
+
+    def connects(self) -> list[float]:
+        """Connections per second, one figure a run."""
+        return [run["connects_per_s"] for run in self.runs]
+
+    def latency(self, name: str) -> list[float]:
+        """A percentile in µs, one figure a run."""
+        return [run["latency_us"].get(name, 0) for run in self.runs]
+
+    def load_cpu(self) -> float:
+        """How busy the load tool was, in percent of its core."""
+        return median(run["load_cpu_percent"] for run in self.runs)
+
+    def cpu_us_per_message(self) -> float:
+        """Processor time of the broker per message received, everything included."""
+        return median(
+            1e6 * cpu / max(1, run["totals"]["received"]) for cpu, run in zip(self.cpu_seconds, self.runs, strict=True)
+        )
+
+
+@dataclass(slots=True)
+class CounterCheck:
+    """One run of the node whose counters were compared."""
+
+    title: str
+    rows: list[tuple[str, int, int]]
+
+    def differences(self) -> list[tuple[str, int, int]]:
+        """What didn't match."""
+        return [row for row in self.rows if row[1] != row[2]]
+
+
+@dataclass(slots=True)
+class Memory:
+    """Bytes per idle connection: growth of PSS and of private memory, divided by the connections."""
+
+    connections: int
+    pss: float
+    private: float
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything one `make bench` found."""
+
+    machine: dict[str, str]
+    versions: dict[str, str]
+    options: dict[str, str]
+    throughput: dict[str, dict[str, Series]] = field(default_factory=dict)
+    latency: dict[int, dict[str, Series]] = field(default_factory=dict)
+    latency_rate: dict[int, float] = field(default_factory=dict)
+    connects: dict[str, Series] = field(default_factory=dict)
+    memory: dict[str, dict[str, Memory]] = field(default_factory=dict)
+    checks: list[CounterCheck] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def pair_of_series() -> dict[str, Series]:
+    """An empty series for each broker."""
+    return {name: Series() for name in BROKERS}
+
+
+def ratio(theirs: list[float], ours: list[float]) -> float:
+    """The median of rmq's ratio to mosquitto, each run against the one made just before it."""
+    ratios = [b / a for a, b in zip(theirs, ours, strict=False) if a]
+    return median(ratios) if ratios else 0.0
