@@ -47,7 +47,7 @@ format: dev ## Rewrite the sources in the project's style
 
 bench: test-packages ## Compare the compiled broker with mosquitto and write docs/benchmarks.md
 	@$(ENVIRONMENT) bench
-	.venv-bench/bin/python tests/bench/compare.py $(ARGS)
+	.venv-bench/bin/python -m tests.bench.compare $(ARGS)
 
 wheel: ## Build the wheel into dist/ (RMQ_COMPILE=1: compiled or fail; RMQ_COMPILE=0: plain)
 	@$(ENVIRONMENT) wheel dist

@@ -167,9 +167,8 @@ def _advance(load: Load, seconds: float, progress: Progress) -> None:
         sent, received = load.counts.sent, load.counts.received
         load.run_until(min(end, now + _SECOND_NS))
         took = (time.monotonic_ns() - now) / _SECOND_NS
-        progress(
-            f"sent {(load.counts.sent - sent) / took:,.0f}/s  received {(load.counts.received - received) / took:,.0f}/s"
-        )
+        sent, received = load.counts.sent - sent, load.counts.received - received
+        progress(f"sent {sent / took:,.0f}/s  received {received / took:,.0f}/s")
 
 
 def _hold(plan: Plan, candidates: list[Candidate], progress: Progress) -> None:

@@ -80,6 +80,7 @@ class Broker:
         self.registry = ClientRegistry()
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
         self.keepalive_timers: dict[Channel, Timer] = {}
+        self.rate_waits: set[Channel] = set()
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, Timer] = {}
         self.spawn: Spawn = _no_nursery
@@ -170,10 +171,11 @@ class Broker:
         for session in self._sessions():
             outbound = session.outbound
             if outbound is not None:
-                inflight += outbound.inflight
-                queued += len(outbound) - outbound.inflight
+                sent = 0 if session.channel is None else outbound.inflight
+                inflight += sent
+                queued += len(outbound) - sent
             inbound_qos2 += session.inbound_qos2_count()
-        stats.message_queues.set(max(queued, 0))
+        stats.message_queues.set(queued)
         stats.out_inflights.set(inflight)
         stats.in_inflights.set(inbound_qos2)
         return stats

@@ -26,6 +26,8 @@ class KeepAlive(Timer):
         channel = self._channel
         if channel.state != CONNECTED:
             return 0.0
+        if channel.paused:
+            return now + channel.keepalive_timeout_s  # nothing is read while a packet waits for a hook
         deadline = channel.last_read_at + channel.keepalive_timeout_s
         if now < deadline:
             return deadline
@@ -37,16 +39,19 @@ class KeepAlive(Timer):
 class HandshakeTimeout(Timer):
     """Closes a connection whose CONNECT didn't come, or wasn't decided, in time."""
 
-    __slots__ = ("_broker", "_channel")
+    __slots__ = ("_broker", "_channel", "_deadline")
 
     def __init__(self, broker: "Broker", channel: Channel) -> None:
         super().__init__()
         self._broker = broker
         self._channel = channel
+        self._deadline = broker.ctx.now + channel.limits.handshake_timeout_s
 
     def fire(self, now: float) -> float:
         """Close it if it is still waiting."""
         channel = self._channel
+        if now < self._deadline:
+            return self._deadline
         if channel.state < CONNECTED:
             self._broker.counters.client_handshaking_timeout += 1
             disconnect.close(self._broker, channel, codes.SERVER_BUSY, "handshake took too long")

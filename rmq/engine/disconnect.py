@@ -30,6 +30,16 @@ V3_RETURN_CODES = {
     codes.BANNED: codes.V3_NOT_AUTHORIZED,
 }
 
+# Reason codes that a DISCONNECT can't carry (MQTT 5.0, table 3-10), and what it says instead.
+NOT_IN_DISCONNECT = {
+    codes.UNSUPPORTED_PROTOCOL_VERSION: codes.PROTOCOL_ERROR,
+    codes.CLIENT_IDENTIFIER_NOT_VALID: codes.PROTOCOL_ERROR,
+    codes.BAD_USER_NAME_OR_PASSWORD: codes.NOT_AUTHORIZED,
+    codes.SERVER_UNAVAILABLE: codes.SERVER_BUSY,
+    codes.BANNED: codes.NOT_AUTHORIZED,
+    codes.BAD_AUTHENTICATION_METHOD: codes.NOT_AUTHORIZED,
+}
+
 
 def handle_disconnect(broker: "Broker", channel: Channel, packet: Disconnect) -> None:
     """DISCONNECT from the client: the will goes with reason 0x00 and stays with any other [MQTT-3.14.4-3]."""
@@ -60,7 +70,7 @@ def close(broker: "Broker", channel: Channel, reason_code: int, text: str) -> No
         channel.version = channel.decoder.version
     if channel.state == CONNECTED:
         if channel.version == codes.V5:
-            farewell = Disconnect(reason_code)
+            farewell = Disconnect(NOT_IN_DISCONNECT.get(reason_code, reason_code))
             farewell.reason_string = text
             broker.counters.packets_disconnect_sent += 1
             broker.ctx.send(channel, encode_disconnect(farewell, channel.version, channel.max_packet_size))

@@ -106,7 +106,9 @@ class EngineGate(FlowPorts):
     def wait_for_allowance(self, channel: Channel) -> None:
         """Pump again in a tick."""
         broker = self.broker
-        broker.timers.enter(RateWait(broker, channel), broker.ctx.now)
+        if channel not in broker.rate_waits:
+            broker.rate_waits.add(channel)
+            broker.timers.enter(RateWait(broker, channel), broker.ctx.now)
 
     def close(self, channel: Channel, reason_code: int, text: str) -> None:
         """End a connection for a reason."""

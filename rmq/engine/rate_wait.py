@@ -22,6 +22,7 @@ class RateWait(Timer):
 
     def fire(self, now: float) -> float:
         """Send what the allowance lets through by now."""
+        self._broker.rate_waits.discard(self._channel)
         if self._channel.state == CONNECTED and self._channel.blocked:
             pump(self._broker.ctx, self._channel)
         return 0.0

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from rmq.flow.deliver import note_dropped
 from rmq.flow.publish import deliver_to_member
+from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.mqtt import codes
 from rmq.session.delivery import DONE, QUEUED, RELEASED, Delivery

@@ -1,7 +1,8 @@
 """PUBACK, PUBREC, PUBREL and PUBCOMP: the end of every QoS 1 and 2 exchange, in both directions."""
 
 from rmq.flow.context import FlowContext
-from rmq.flow.deliver import finish, note_dropped
+from rmq.flow.deliver import finish
+from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PUBACK, PUBCOMP, PUBREC, PUBREL, V5
 from rmq.mqtt.encode import encode_ack

@@ -49,7 +49,9 @@ def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None
         if channel.state >= CLOSING:
             return
         position += 1  # noqa: SIM113 -- see above
-        if isinstance(packet, Publish):
+        if channel.state != CONNECTED:
+            ctx.ports.on_packet(channel, packet)
+        elif isinstance(packet, Publish):
             counters = ctx.counters
             counters.packets_publish_received += 1
             if packet.qos == 0:
@@ -58,10 +60,7 @@ def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None
                 counters.messages_qos1_received += 1
             else:
                 counters.messages_qos2_received += 1
-            if channel.state != CONNECTED:
-                ctx.ports.on_packet(channel, packet)
-            else:
-                handle_publish(ctx, channel, packet)
+            handle_publish(ctx, channel, packet)
         elif isinstance(packet, Ack):
             handle_ack(ctx, channel, packet)
         elif isinstance(packet, Pingreq):

@@ -4,7 +4,8 @@ from typing import Final
 
 from rmq.flow.acks import send_ack
 from rmq.flow.context import FlowContext
-from rmq.flow.deliver import deliver_qos0, enqueue, note_dropped
+from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, LATER, UNDECIDED
 from rmq.mqtt import codes

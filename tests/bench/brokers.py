@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
@@ -52,7 +53,7 @@ class Broker:
         """Its process id."""
         return self._process.pid
 
-    def __enter__(self) -> Broker:
+    def __enter__(self) -> Self:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
             if self._process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Compares rmq with mosquitto and writes docs/benchmarks.md: `python -m tests.bench.compare`, which `make bench` calls."""
+"""Compares rmq with mosquitto and writes docs/benchmarks.md; `make bench` runs it: python -m tests.bench.compare."""
 
 from __future__ import annotations
 

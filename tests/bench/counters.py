@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from types import TracebackType
+from typing import Self
 
 from tests.bench.load_tool import Measured
 
@@ -25,7 +26,7 @@ class Monitor:
         self._socket.sendall(_packet(0x82, b"\x00\x01" + _text(TOPIC) + b"\x00"))
         self._expect(9)
 
-    def __enter__(self) -> Monitor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.conftest import Clients
+from tests.conformance.conftest import Clients, Listeners
 from tests.conftest import Broker
 from tests.support import wire
 from tests.support.client import Client, payloads
@@ -16,22 +16,24 @@ from tests.support.wire_parser import Puback, Pubcomp, Pubrec
 
 _RULES = """plugins.rmq-acl.rules=[
     ["deny", {clientid = "banned"}, "connect"],
+    ["deny", {user = "mallory"}, "connect"],
     ["deny", "all", "publish", ["secret/#"]],
     ["deny", "all", "subscribe", ["secret/#"]],
     ["allow", "all"],
 ]""".replace("\n", " ")
 
-Start = Callable[..., Broker]
+NODE_OPTIONS = [_RULES, "plugins.rmq-acl.disconnect_if_pub_rejected=false"]
+LISTENERS = {"strict": [], "receives-2": ["receive_maximum=2"]}
 
 
 @pytest.fixture
-def strict(start_broker: Start) -> Broker:
+def strict(listener: Listeners) -> Broker:
     """A broker that guards secret/# and tells MQTT 5 clients so in their acknowledgements."""
-    return start_broker(_RULES, "plugins.rmq-acl.disconnect_if_pub_rejected=false")
+    return listener("strict")
 
 
 @pytest.fixture
-def closing(start_broker: Start) -> Broker:
+def closing(start_broker: Callable[..., Broker]) -> Broker:
     """A broker that guards secret/# and closes the connection of who publishes there."""
     return start_broker(_RULES, "plugins.rmq-acl.disconnect_if_pub_rejected=true")
 
@@ -82,10 +84,8 @@ def test_mqtt_4_3_3_refused_pubrec_ends_the_exchange(strict: Broker, clients: Cl
     assert publisher.expect(Pubrec).code < 0x80
 
 
-def test_mqtt_4_9_0_2_refused_messages_take_no_place(start_broker: Start, clients: Clients) -> None:
-    two = "listener.tcp.external.receive_maximum=2"
-    at = start_broker(_RULES, "plugins.rmq-acl.disconnect_if_pub_rejected=false", two)
-    publisher = _connected(clients, at)
+def test_mqtt_4_9_0_2_refused_messages_take_no_place(listener: Listeners, clients: Clients) -> None:
+    publisher = _connected(clients, listener("receives-2"))
     for packet_id in range(1, 11):
         publisher.send_publish("secret/x", b"m", 1 + packet_id % 2, packet_id)
         assert publisher.expect(Pubrec if packet_id % 2 else Puback).code == 0x87
@@ -129,16 +129,14 @@ def test_mqtt_3_1_4_2_client_that_is_not_allowed(strict: Broker, level: int, cli
     client.expect_closed()
 
 
-def test_who_is_refused_takes_nobody_over(start_broker: Start, clients: Clients) -> None:
-    rule = 'plugins.rmq-acl.rules=[["deny", {user = "mallory"}, "connect"], ["allow", "all"]]'
-    at = start_broker(rule)
-    first = clients("wanted", at=at)
+def test_who_is_refused_takes_nobody_over(strict: Broker, clients: Clients) -> None:
+    first = clients("wanted", at=strict)
     first.connect(properties=[(wire.SESSION_EXPIRY, 100)])
     first.subscribe(("open/x", 1))
-    intruder = clients("wanted", at=at)
+    intruder = clients("wanted", at=strict)
     intruder.connect(clean=True, username="mallory", code=0x87)
     intruder.expect_closed()
     first.expect_nothing()
-    publisher = _connected(clients, at)
+    publisher = _connected(clients, strict)
     publisher.publish("open/x", b"still here")
     first.receive_publish(b"still here")

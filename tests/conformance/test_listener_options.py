@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 
 from tests.conformance.conftest import Clients, Listeners
 from tests.conftest import Broker
 from tests.support import wire
-from tests.support.client import Client, ConnectionClosed
+from tests.support.alarm import Alarm
+from tests.support.client import TIMEOUT_S, Client, ConnectionClosed
 from tests.support.packet_notation import V5, V311
 from tests.support.wire import Will
 from tests.support.wire_parser import Connack, Pingresp, Puback, Publish, Suback
@@ -287,7 +289,7 @@ def test_message_expiry_of_the_listener(listener: Listeners, level: int, clients
     first.disconnect()
     publisher = _connected(clients, at, level)
     publisher.publish(topic, b"too old")
-    wait_for_the_clock(clients, at, topic, 2)
+    Alarm(at.address, 2).wait()
     publisher.publish(topic, b"fresh")
     second = clients(first.client_id, level, at)
     second.connect(clean=False, properties=_KEEP)
@@ -304,7 +306,7 @@ def test_session_expiry_of_version_3(listener: Listeners, clients: Clients, topi
         client.disconnect()
     back = clients("back in time", V311, at)
     assert back.connect(clean=False).session_present
-    wait_for_the_clock(clients, at, topic, 2)
+    Alarm(at.address, 2).wait()
     assert not clients("gone", V311, at).connect(clean=False).session_present
     back.disconnect()
     assert clients("back in time", V311, at).connect(clean=False).session_present

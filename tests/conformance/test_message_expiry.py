@@ -1,6 +1,6 @@
 """Message expiry and session expiry by the clock (3.3.2.3.3, 3.1.2.11.2, 3.1.3.2.2).
 
-Nothing here sleeps: where time has to pass, a will delay is the alarm clock, and the test waits for the will.
+Nothing here sleeps: where time has to pass, the test waits for an event of the broker's own clock.
 """
 
 from __future__ import annotations
@@ -10,30 +10,15 @@ import time
 import pytest
 
 from tests.conformance.conftest import Clients
+from tests.conftest import Broker
 from tests.support import wire
+from tests.support.alarm import Alarm
 from tests.support.client import TIMEOUT_S, Client
 from tests.support.packet_notation import V311
 from tests.support.wire import Will
 from tests.support.wire_parser import Publish
 
 _KEEP = [(wire.SESSION_EXPIRY, 100)]
-
-
-class _Alarm:
-    """Rings when the broker's clock has moved on by some seconds."""
-
-    def __init__(self, clients: Clients, topic: str, seconds: int) -> None:
-        self._listener = clients()
-        self._listener.connect()
-        self._listener.subscribe(f"{topic}/alarm")
-        bomb = clients()
-        delay: wire.Properties = [(wire.WILL_DELAY, seconds)]
-        bomb.connect(properties=_KEEP, will=Will(f"{topic}/alarm", b"now", 0, False, delay))
-        bomb.abort()
-        self._seconds = seconds
-
-    def wait(self) -> None:
-        self._listener.receive_publish(b"now", self._seconds + TIMEOUT_S)
 
 
 def _connected(clients: Clients, properties: wire.Properties = ()) -> Client:
@@ -60,7 +45,7 @@ def test_mqtt_3_3_2_5_message_without_expiry_gets_none(clients: Clients, topic: 
 
 @pytest.mark.realtime
 def test_mqtt_3_3_2_5_expired_messages_leave_the_queue_and_the_rest_is_counted_down(
-    clients: Clients, topic: str
+    broker: Broker, clients: Clients, topic: str
 ) -> None:
     first, publisher = _connected(clients, _KEEP), _connected(clients)
     old = clients(level=V311)
@@ -75,7 +60,7 @@ def test_mqtt_3_3_2_5_expired_messages_leave_the_queue_and_the_rest_is_counted_d
     publisher.publish(topic, b"qos 1 stays", 1, False, [(wire.MESSAGE_EXPIRY, 100)])
     publisher.publish(topic, b"qos 2 stays", 2, False, [(wire.MESSAGE_EXPIRY, 100)])
     publisher.publish(topic, b"no expiry", 1)
-    alarm = _Alarm(clients, topic, 2)
+    alarm = Alarm(broker.address, 2)
     alarm.wait()
 
     second = clients(first.client_id)
@@ -102,14 +87,16 @@ def test_mqtt_3_3_2_5_expired_messages_leave_the_queue_and_the_rest_is_counted_d
 
 
 @pytest.mark.realtime
-def test_mqtt_3_3_2_5_a_message_held_back_by_receive_maximum_expires(clients: Clients, topic: str) -> None:
+def test_mqtt_3_3_2_5_a_message_held_back_by_receive_maximum_expires(
+    broker: Broker, clients: Clients, topic: str
+) -> None:
     subscriber, publisher = _connected(clients, [(wire.RECEIVE_MAXIMUM, 1)]), _connected(clients)
     subscriber.subscribe((topic, 1))
     publisher.publish(topic, b"in flight")
     publisher.publish(topic, b"held", 1, False, [(wire.MESSAGE_EXPIRY, 1)])
     publisher.publish(topic, b"held and stays")
     publish = subscriber.expect(Publish)
-    _Alarm(clients, topic, 2).wait()
+    Alarm(broker.address, 2).wait()
     subscriber.send(wire.puback(publish.packet_id))
     subscriber.receive_publish(b"held and stays")
     subscriber.expect_nothing()
@@ -162,7 +149,7 @@ def test_mqtt_3_1_3_2_2_will_delay(clients: Clients, topic: str) -> None:
 
 
 @pytest.mark.realtime
-def test_mqtt_3_1_3_9_reconnect_cancels_the_delayed_will_for_good(clients: Clients, topic: str) -> None:
+def test_mqtt_3_1_3_9_reconnect_cancels_the_delayed_will_for_good(broker: Broker, clients: Clients, topic: str) -> None:
     watcher = _connected(clients)
     watcher.subscribe((topic, 1))
     client = clients()
@@ -170,12 +157,14 @@ def test_mqtt_3_1_3_9_reconnect_cancels_the_delayed_will_for_good(clients: Clien
     client.abort()
     again = clients(client.client_id)
     assert again.connect(clean=False, properties=_KEEP).session_present
-    _Alarm(clients, topic, 2).wait()
+    Alarm(broker.address, 2).wait()
     watcher.expect_nothing()
 
 
 @pytest.mark.realtime
-def test_what_has_replaced_an_expiring_thing_does_not_expire_with_it(clients: Clients, topic: str) -> None:
+def test_what_has_replaced_an_expiring_thing_does_not_expire_with_it(
+    broker: Broker, clients: Clients, topic: str
+) -> None:
     publisher = _connected(clients)
     publisher.publish(f"{topic}/retained", b"expires", 1, True, [(wire.MESSAGE_EXPIRY, 1)])
     publisher.publish(f"{topic}/retained", b"replaced", 1, True)
@@ -184,7 +173,7 @@ def test_what_has_replaced_an_expiring_thing_does_not_expire_with_it(clients: Cl
     session_again = clients(session.client_id)
     assert session_again.connect(clean=False, properties=_KEEP).session_present
     session_again.disconnect()
-    _Alarm(clients, topic, 2).wait()
+    Alarm(broker.address, 2).wait()
     late = _connected(clients)
     late.subscribe((f"{topic}/retained", 1))
     late.receive_publish(b"replaced")

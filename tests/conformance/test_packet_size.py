@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.conformance.conftest import Clients
+from tests.conformance.conftest import Clients, Listeners
 from tests.conftest import Broker
 from tests.support import wire
 from tests.support.client import Client, ConnectionClosed
@@ -17,10 +15,13 @@ _KEEP = [(wire.SESSION_EXPIRY, 100)]
 _SERVER_MAXIMUM = 2048
 
 
+LISTENERS = {"small": [f"max_packet_size={_SERVER_MAXIMUM}"]}
+
+
 @pytest.fixture
-def small(start_broker: Callable[..., Broker]) -> Broker:
+def small(listener: Listeners) -> Broker:
     """A broker that takes packets of 2048 bytes."""
-    return start_broker(f"listener.tcp.external.max_packet_size={_SERVER_MAXIMUM}")
+    return listener("small")
 
 
 def _publish_of_size(topic: str, size: int, level: int, qos: int = 0) -> bytes:

@@ -1,4 +1,4 @@
-"""docs/plugins.md tells the truth: its table is the list of hook points, its example works, its limits are the code's."""
+"""docs/plugins.md tells the truth: its table is that of the hook points, its example works, its limits are real."""
 
 import re
 from pathlib import Path

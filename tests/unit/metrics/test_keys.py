@@ -7,7 +7,7 @@ from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
 from rmq.metrics.keys import METRICS, ONCE, STATS, SUM, metrics_snapshot, stats_snapshot
 
-# The 56 of a running RMQTT: more than the contract's excerpt.
+# Those of a running RMQTT: more than the contract's excerpt.
 _ORIGINS = ("custom", "admin", "lastwill", "system", "bridge")
 RMQTT_METRICS = [
     "client.authenticate",
@@ -96,5 +96,7 @@ def test_every_node_knows_all_topics_routes_and_retained_messages_and_only_those
 
 
 def test_each_key_is_explained() -> None:
-    for key in (*METRICS, *STATS):
-        assert key.help_text[:1].isupper() and not key.help_text.endswith("."), key.name
+    texts = {metric.name: metric.help_text for metric in METRICS} | {stat.name: stat.help_text for stat in STATS}
+    assert len(texts) == len(METRICS) + len(STATS)
+    for name, text in texts.items():
+        assert text[:1].isupper() and not text.endswith("."), name

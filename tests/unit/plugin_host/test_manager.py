@@ -4,16 +4,17 @@ from collections.abc import Callable
 
 import pytest
 import trio
+from pydantic import BaseModel
 from trio.testing import MockClock
 
 from rmq.hooks import chains
-from rmq.plugin_api import Message, Plugin, PluginConfig, PluginError
+from rmq.plugin_api import Plugin, PluginConfig, PluginError
 from rmq.plugin_host.manager import START_TIMEOUT_S, STOP_TIMEOUT_S, PluginManager, PluginStartError
 from rmq.plugin_host.selection import ChosenPlugin
 from tests.support.plugins import PluginBench
 
 Story = list[str]
-Step = Callable[[Plugin[PluginConfig]], object]
+Step = Callable[[Plugin[BaseModel]], object]
 
 
 def make(
@@ -21,7 +22,7 @@ def make(
 ) -> ChosenPlugin:
     """A plugin that writes down what happens to it, and does something of its own on the way."""
 
-    class Told(Plugin[PluginConfig]):
+    class Told(Plugin[BaseModel]):
         name = called
 
         async def start(self) -> None:
@@ -86,7 +87,7 @@ async def test_one_that_cannot_start_stops_the_start(
 ) -> None:
     story: Story = []
 
-    def hook_in_and_fail(plugin: Plugin[PluginConfig]) -> None:
+    def hook_in_and_fail(plugin: Plugin[BaseModel]) -> None:
         plugin.host.on("client_keepalive", lambda client: None)
         raise error
 
@@ -101,7 +102,7 @@ async def test_one_that_cannot_start_stops_the_start(
 
 
 async def test_one_that_cannot_be_built_stops_the_start(plugin_bench: PluginBench, nursery: trio.Nursery) -> None:
-    class Unbuildable(Plugin[PluginConfig]):
+    class Unbuildable(Plugin[BaseModel]):
         name = "u"
 
         def __init__(self, *_: object) -> None:
@@ -143,7 +144,7 @@ async def test_hooks_and_tasks_end_with_their_plugin_and_no_earlier(
     story: Story = []
     heard: list[int] = []
 
-    def begin(plugin: Plugin[PluginConfig]) -> None:
+    def begin(plugin: Plugin[BaseModel]) -> None:
         plugin.host.on("session_terminated", lambda client_id, reason_code: heard.append(reason_code))
         work(story)(plugin)
 
@@ -168,7 +169,7 @@ async def test_when_the_node_is_cancelled_plugins_still_stop_properly(plugin_ben
         await trio.testing.wait_all_tasks_blocked()
         node.cancel_scope.cancel()
         try:
-            await trio.sleep_forever()
+            await trio.Event().wait()
         finally:
             await manager.stop()
     assert story == ["start a", "task begins", "stop a", "task ends"]
@@ -197,7 +198,7 @@ async def test_a_task_that_fails_is_counted_and_hurts_nobody(plugin_bench: Plugi
     async def explode() -> None:
         raise RuntimeError("bang")
 
-    def begin(plugin: Plugin[PluginConfig]) -> None:
+    def begin(plugin: Plugin[BaseModel]) -> None:
         plugin.host.spawn(explode)
         work(story)(plugin)
 
@@ -210,10 +211,10 @@ async def test_a_task_that_fails_is_counted_and_hurts_nobody(plugin_bench: Plugi
 
 
 async def test_last_words_are_still_published(plugin_bench: PluginBench, nursery: trio.Nursery) -> None:
-    def end(plugin: Plugin[PluginConfig]) -> None:
+    def end(plugin: Plugin[BaseModel]) -> None:
         plugin.host.publish("bye", b"1")
 
     manager = PluginManager(plugin_bench.services, [make([], "a", None, end)])
     await manager.start(nursery)
     await manager.stop()
-    assert [(m.topic, m.payload) for m in plugin_bench.published if isinstance(m, Message)] == [("bye", b"1")]
+    assert [(message.topic, message.payload) for message in plugin_bench.published] == [("bye", b"1")]

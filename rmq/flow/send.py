@@ -1,0 +1,156 @@
+"""One PUBLISH into one out-buffer: the bytes for the receiver's version, its size limit and its rate."""
+
+from rmq.flow.context import FlowContext
+from rmq.hooks import chains
+from rmq.mqtt.codes import V5
+from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
+from rmq.mqtt.publish_wire import PACKET_ID_BYTES, encode_v5, head_v3, head_v5, with_dup
+from rmq.session.channel import Channel
+from rmq.session.session import Session
+
+
+def note_dropped(ctx: FlowContext, session: Session | None, message: Message, reason: str) -> None:
+    """Count a drop in the total and tell the hooks; the counter of the reason is the caller's."""
+    ctx.counters.messages_dropped += 1
+    if ctx.chains.message_dropped.handlers:
+        channel = None if session is None else session.channel
+        chains.message_dropped(ctx.chains, None if channel is None else channel.info, message, reason)
+
+
+def send_publish(
+    ctx: FlowContext,
+    channel: Channel,
+    message: Message,
+    qos: int,
+    retain: bool,
+    dup: bool,
+    packet_id: int,
+    subscription_ids: list[int] | None,
+) -> bool:
+    """Append one PUBLISH to the out-buffer; False when it is over the client's Maximum Packet Size and dropped."""
+    out = channel.out
+    if channel.version != V5:
+        head = head_v3(message, qos, retain)
+        size = len(head)
+        if qos:
+            if dup:
+                head = with_dup(head)
+            out.append(head)
+            out.append(PACKET_ID_BYTES[packet_id])
+            out.append(message.payload)
+            size += 2 + len(message.payload)
+        else:
+            out.append(head)
+    elif subscription_ids is None and message.expires_at == 0.0 and channel.aliases_out is None:
+        head = head_v5(message, qos, retain)
+        size = len(head)
+        if qos:
+            tail = message.wire_v5_tail
+            size += 2 + len(tail)
+            if channel.max_packet_size and size > channel.max_packet_size:
+                return _too_large(ctx, channel, message)
+            if dup:
+                head = with_dup(head)
+            out.append(head)
+            out.append(PACKET_ID_BYTES[packet_id])
+            out.append(tail)
+        else:
+            if channel.max_packet_size and size > channel.max_packet_size:
+                return _too_large(ctx, channel, message)
+            out.append(head)
+    else:
+        data = _encode_for_one(ctx, channel, message, qos, retain, dup, packet_id, subscription_ids)
+        size = len(data)
+        if size == 0:
+            return _too_large(ctx, channel, message)
+        out.append(data)
+    channel.out_size += size
+    if not channel.dirty:
+        channel.dirty = True
+        ctx.dirty.append(channel)
+    _count_sent(ctx, channel, message, qos)
+    return True
+
+
+def _encode_for_one(
+    ctx: FlowContext,
+    channel: Channel,
+    message: Message,
+    qos: int,
+    retain: bool,
+    dup: bool,
+    packet_id: int,
+    subscription_ids: list[int] | None,
+) -> bytes:
+    expiry = -1
+    if message.expires_at != 0.0:
+        # The received value less the time the message has waited here [MQTT-3.3.2-6]; whole seconds, rounded up, but
+        # not for the last digits of a float: never more than was received, which may be all that four bytes hold.
+        expiry = -int(-(message.expires_at - ctx.now - 0.001) // 1)
+        if expiry < 0:
+            expiry = 0
+    aliases = channel.aliases_out
+    if aliases is None:
+        data = encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, 0, True)
+        return b"" if channel.max_packet_size and len(data) > channel.max_packet_size else data
+    topic = message.topic
+    alias = aliases.known(topic)
+    if alias:
+        data = encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, alias, False)
+        return b"" if channel.max_packet_size and len(data) > channel.max_packet_size else data
+    data = encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, 0, True)
+    # Room for the alias is asked for first: an alias that was never sent must not be known.
+    if channel.max_packet_size and len(data) + 8 > channel.max_packet_size:
+        return b"" if len(data) > channel.max_packet_size else data
+    alias = aliases.assign(topic)
+    if alias:
+        return encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, alias, True)
+    return data
+
+
+def _too_large(ctx: FlowContext, channel: Channel, message: Message) -> bool:
+    ctx.counters.dropped_too_large += 1
+    note_dropped(ctx, channel.session, message, "too_large")
+    return False
+
+
+def _count_sent(ctx: FlowContext, channel: Channel, message: Message, qos: int) -> None:
+    counters = ctx.counters
+    counters.packets_publish_sent += 1
+    counters.messages_delivered += 1
+    if qos == 0:
+        counters.messages_qos0_sent += 1
+    elif qos == 1:
+        counters.messages_qos1_sent += 1
+    else:
+        counters.messages_qos2_sent += 1
+    origin = message.origin
+    if origin == FROM_CLIENT:
+        counters.messages_delivered_custom += 1
+    elif origin == FROM_ADMIN:
+        counters.messages_delivered_admin += 1
+    elif origin == FROM_WILL:
+        counters.messages_delivered_lastwill += 1
+    elif origin == FROM_SYSTEM:
+        counters.messages_delivered_system += 1
+    elif origin == FROM_BRIDGE:
+        counters.messages_delivered_bridge += 1
+    if ctx.chains.message_delivered.handlers:
+        info = channel.info
+        if info is not None:
+            chains.message_delivered(ctx.chains, info, message)
+
+
+def take_allowance(ctx: FlowContext, channel: Channel) -> bool:
+    """Take one delivery from the rate of a listener that limits it; False when the rate is used up."""
+    limits = channel.limits
+    rate = float(limits.mqueue_rate)
+    allowance = channel.allowance + (ctx.now - channel.allowance_at) * rate / limits.mqueue_rate_interval_s
+    channel.allowance_at = ctx.now
+    if allowance > rate:
+        allowance = rate
+    if allowance < 1.0:
+        channel.allowance = allowance
+        return False
+    channel.allowance = allowance - 1.0
+    return True
