@@ -78,7 +78,7 @@ def forget_old_wheels() -> None:
 
 def build_wheel(compile_mode: str) -> Path:
     """The wheel of the sources as they are now; compile_mode is RMQ_COMPILE of setup.py, empty for automatic."""
-    home = WHEELS / (digest_of(package_files()) + ("-plain" if compile_mode == "0" else ""))
+    home = WHEELS / f"{digest_of(package_files())}-{'plain' if compile_mode == '0' else compiler()}"
     for ready in home.glob("*.whl"):
         if compile_mode != "1" or not is_plain(ready):
             return ready
@@ -93,6 +93,12 @@ def build_wheel(compile_mode: str) -> Path:
     wheel = next(home.glob("*.whl"))
     say(f"built {wheel.name}: {describe(wheel)}")
     return wheel
+
+
+def compiler() -> str:
+    """Which C compiler a build would find; a plain wheel made for want of one is not used again once there is one."""
+    found = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or "none"
+    return "".join(letter if letter.isalnum() else "-" for letter in found).strip("-")
 
 
 def is_plain(wheel: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
@@ -108,7 +109,7 @@ class Handshakes:
             if events & select.EPOLLOUT:
                 failed = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if failed:
-                    raise OSError(failed, "connection refused" if failed == 111 else f"error {failed}")
+                    raise OSError(failed, os.strerror(failed))
                 sock.send(candidate.connect)  # a first send this small always fits the socket's buffer
                 self._epoll.modify(sock.fileno(), select.EPOLLIN)
                 return

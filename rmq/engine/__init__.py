@@ -3,6 +3,7 @@
 broker             owns the state and the tables; what listeners, plugins and management call
 gate               leads each call of the hot path to the function that does the work
 connect            CONNECT: checks, authentication, claim, session, CONNACK
+connack            the CONNACK of a client that is accepted
 enhanced_auth      the AUTH exchange
 subscribe          SUBSCRIBE and UNSUBSCRIBE
 publish_later      a PUBLISH that waits for a hook

@@ -1,5 +1,6 @@
 """The broker of one node: owns the state and the tables, and offers what listeners, plugins and management call."""
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ class Broker:
         """Log the exception being handled with its context, count it, and give up the one connection it is about."""
         self.counters.internal_errors += 1
         info = None if channel is None else channel.info
-        log.error("bug", where=where, client_id=None if info is None else info.client_id, exc_info=True)
+        log.error("bug", where=where, client_id=None if info is None else info.client_id[:64], exc_info=sys.exc_info())
         if channel is not None:
             self.ctx.ports.close(channel, codes.IMPLEMENTATION_SPECIFIC_ERROR, "internal error")
 

@@ -2,16 +2,16 @@
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect, enhanced_auth, session_end, wills
+from rmq.engine.connack import encode_success
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, LATER, AuthRequest, AuthResult
 from rmq.mqtt import codes
-from rmq.mqtt.encode import encode_connack
-from rmq.mqtt.packets import Connack, Connect
+from rmq.mqtt.packets import Connect
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
@@ -20,8 +20,6 @@ from rmq.storage.records import OpenSession
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
-
-RESPONSE_TOPIC_PREFIX: Final = "response/"
 
 
 def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
@@ -194,6 +192,10 @@ def _will_checked(broker: "Broker", channel: Channel, packet: Connect, info: Cli
 
 def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
     """Become the owner of the client id, wherever it was connected before [MQTT-3.1.4-3]."""
+    limit = packet.maximum_packet_size
+    if limit and len(encode_success(channel, packet, info, expiry_in_force(channel, packet), True)) > limit:
+        disconnect.close(broker, channel, codes.PACKET_TOO_LARGE, "no room for a CONNACK")  # [MQTT-3.1.2-24]
+        return
     broker.cluster.claim(info.client_id, lambda epoch: _claimed(broker, channel, packet, info, epoch))
 
 
@@ -221,7 +223,7 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
     _bind(broker, channel, packet, info, session, session_present)
 
 
-def _expiry(channel: Channel, packet: Connect) -> int:
+def expiry_in_force(channel: Channel, packet: Connect) -> int:
     limits = channel.limits
     if packet.protocol_level != codes.V5:
         return 0 if packet.clean_start else limits.session_expiry_interval
@@ -234,7 +236,7 @@ def _open_session(
     broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int, resume: bool
 ) -> Session:
     limits = channel.limits
-    expiry = _expiry(channel, packet)
+    expiry = expiry_in_force(channel, packet)
     window = min(limits.max_inflight, packet.receive_maximum)  # [MQTT-3.3.4-9]
     if expiry or resume:
         broker.cluster.propose(
@@ -299,7 +301,7 @@ def _bind(
         counters.session_resumed += 1
     else:
         counters.session_created += 1
-    broker.ctx.send(channel, encode_connack(_connack(channel, packet, info, session, session_present), channel.version))
+    broker.ctx.send(channel, encode_success(channel, packet, info, session.expiry_interval, session_present))
     hooks = broker.chains
     if hooks.client_connack.handlers:
         chains.client_connack(hooks, info, codes.SUCCESS)
@@ -309,44 +311,3 @@ def _bind(
         chains.client_connected(hooks, info)
     if session_present:
         deliver.resume(broker.ctx, channel, session)
-
-
-def _connack(channel: Channel, packet: Connect, info: ClientInfo, session: Session, session_present: bool) -> Connack:
-    connack = Connack(codes.SUCCESS, session_present)
-    if channel.version == codes.V31:
-        connack.session_present = False  # MQTT 3.1 has no such flag
-    if channel.version != codes.V5:
-        return connack
-    limits = channel.limits
-    expiry = session.expiry_interval
-    if expiry != max(packet.session_expiry_interval, 0):
-        connack.session_expiry_interval = expiry
-    if limits.receive_maximum != 65_535:
-        connack.receive_maximum = limits.receive_maximum
-    if limits.max_qos_allowed < 2:
-        connack.maximum_qos = limits.max_qos_allowed
-    if limits.max_packet_size:
-        connack.maximum_packet_size = limits.max_packet_size
-    if limits.max_topic_aliases:
-        connack.topic_alias_maximum = limits.max_topic_aliases
-    if info.keepalive != packet.keepalive:
-        connack.server_keepalive = info.keepalive
-    if not packet.client_id:
-        connack.assigned_client_id = info.client_id
-    if not limits.retain_available:
-        connack.retain_available = 0
-    if not limits.wildcard_subscription_available:
-        connack.wildcard_subscription_available = 0
-    if not limits.subscription_identifiers_available:
-        connack.subscription_identifier_available = 0
-    if not limits.shared_subscription_available:
-        connack.shared_subscription_available = 0
-    if packet.request_response_information:
-        response_topic = RESPONSE_TOPIC_PREFIX + info.client_id
-        # The server need not answer [MQTT 5.0, 3.1.2.11.6]; behind the longest client ids there is no room to.
-        if len(response_topic.encode()) <= 65_535:
-            connack.response_information = response_topic
-    if channel.auth_method is not None:
-        connack.auth_method = channel.auth_method
-        connack.auth_data = packet.auth_data
-    return connack

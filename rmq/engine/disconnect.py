@@ -72,8 +72,10 @@ def close(broker: "Broker", channel: Channel, reason_code: int, text: str) -> No
         if channel.version == codes.V5:
             farewell = Disconnect(NOT_IN_DISCONNECT.get(reason_code, reason_code))
             farewell.reason_string = text
-            broker.counters.packets_disconnect_sent += 1
-            broker.ctx.send(channel, encode_disconnect(farewell, channel.version, channel.max_packet_size))
+            data = encode_disconnect(farewell, channel.version, channel.max_packet_size)
+            if not channel.max_packet_size or len(data) <= channel.max_packet_size:
+                broker.counters.packets_disconnect_sent += 1
+                broker.ctx.send(channel, data)
     else:
         refuse_connect(broker, channel, reason_code, text)
     end_connection(broker, channel, reason_code, text)
@@ -92,6 +94,9 @@ def refuse_connect(broker: "Broker", channel: Channel, reason_code: int, text: s
             connack = Connack(return_code)
     if connack is None:
         return
+    data = encode_connack(connack, channel.version, channel.max_packet_size)
+    if channel.max_packet_size and len(data) > channel.max_packet_size:
+        return  # [MQTT-3.1.2-24]: not even the reason fits
     counters.client_connack += 1
     counters.packets_connack_sent += 1
     counters.client_connack_error += 1
@@ -99,7 +104,7 @@ def refuse_connect(broker: "Broker", channel: Channel, reason_code: int, text: s
         counters.client_connack_auth_error += 1
     elif reason_code in (codes.SERVER_UNAVAILABLE, codes.SERVER_BUSY, codes.QUOTA_EXCEEDED):
         counters.client_connack_unavailable_error += 1
-    broker.ctx.send(channel, encode_connack(connack, channel.version, channel.max_packet_size))
+    broker.ctx.send(channel, data)
     if channel.info is not None and broker.chains.client_connack.handlers:
         chains.client_connack(broker.chains, channel.info, reason_code)
 

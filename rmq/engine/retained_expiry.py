@@ -13,22 +13,21 @@ if TYPE_CHECKING:
 class RetainedExpiry(Timer):
     """Removes one retained message, unless it was replaced meanwhile."""
 
-    __slots__ = ("_broker", "_created_at", "_expires_at", "_topic")
+    __slots__ = ("_broker", "_created_at", "_topic")
 
     def __init__(self, broker: "Broker", message: Message) -> None:
         super().__init__()
         self._broker = broker
         self._topic = message.topic
         self._created_at = message.created_at
-        self._expires_at = message.expires_at
 
     def fire(self, now: float) -> float:
         """Propose the removal, or come again when the time was only capped."""
         current = self._broker.ctx.retained.get(self._topic)
-        if current is None or current.created_at != self._created_at:
+        if current is None or current.created_at != self._created_at or not current.expires_at:
             return 0.0
-        if now < self._expires_at:
-            return self._expires_at
+        if now < current.expires_at:
+            return current.expires_at
         self._broker.counters.retained_expired += 1
         self._broker.cluster.propose(DeleteRetained(self._topic, self._created_at))
         return 0.0

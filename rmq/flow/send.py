@@ -97,7 +97,9 @@ def _encode_for_one(
     alias = aliases.known(topic)
     if alias:
         data = encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, alias, False)
-        return b"" if channel.max_packet_size and len(data) > channel.max_packet_size else data
+        if not channel.max_packet_size or len(data) <= channel.max_packet_size:
+            return data
+        # A name of one or two bytes is shorter than its alias: it may still fit.
     data = encode_v5(message, qos, retain, dup, packet_id, expiry, subscription_ids, 0, True)
     # Room for the alias is asked for first: an alias that was never sent must not be known.
     if channel.max_packet_size and len(data) + 8 > channel.max_packet_size:

@@ -95,7 +95,8 @@ class Outbound:
         while head < len(waiting):
             delivery = waiting[head]
             head += 1
-            if delivery.state != DONE and delivery.state != RELEASED and self.deliveries.get(delivery.packet_id) is delivery:
+            unfinished = delivery.state != DONE and delivery.state != RELEASED
+            if unfinished and self.deliveries.get(delivery.packet_id) is delivery:
                 self._advance(head)
                 return delivery
         self._advance(head)

@@ -29,9 +29,10 @@ def test_a_slow_reader_holds_nobody_up(level: int, clients: Clients, topic: str)
         # 20 MB go past the slow reader's buffers; the quick one gets every message all the same.
         assert payloads(quick.drain()) == sent[start : start + 20]
     publisher.publish(f"{topic}/1", b"acknowledged", 1)
-    got = payloads(slow.drain())
-    late = got.pop()
-    assert late == b"acknowledged", "QoS 1 is kept whatever happens to QoS 0"
+    # QoS 1 is kept whatever happens to QoS 0; it may wait until the reader has taken what is already on its way.
+    got: list[bytes] = []
+    while (payload := slow.receive_publish().payload) != b"acknowledged":
+        got.append(payload)
     assert 0 < len(got) <= len(sent)
     assert got == sorted(got), "what is not dropped stays in order"
     assert set(got) <= set(sent)

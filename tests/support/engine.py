@@ -281,7 +281,8 @@ class Client:
         self.send(wire.publish(topic, payload, qos, packet_id, retain, properties=properties, level=self.level))
         if qos == 0:
             return 0
-        answer: Puback | Pubrec = self._pick(Puback if qos == 1 else Pubrec, packet_id)
+        kind: type[Ack] = Puback if qos == 1 else Pubrec
+        answer = self._pick(kind, packet_id)
         if qos == 2 and answer.code < 0x80:
             self.send(wire.pubrel(packet_id))
             self._pick(Pubcomp, packet_id)

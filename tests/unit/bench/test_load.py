@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -44,13 +45,17 @@ class Bench:
     def turn(self) -> None:
         """Run until every inbox is empty and what follows from it was sent."""
         while any(socket.inbox for socket in self.poller.sockets.values()) or self.load.dirty:
-            self.load.run_until(time.monotonic_ns() + 200_000)
+            self.turn_once()
+
+    def turn_once(self) -> None:
+        """Let the loop look at its sockets at least once, unless this machine is very busy."""
+        self.load.run_until(time.monotonic_ns() + 200_000)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """`data` in pieces."""
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def packet_ids(data: bytes, first: int) -> list[int]:
@@ -190,11 +195,11 @@ def test_a_full_socket_is_continued_where_it_stopped() -> None:
     bench.turn()
     assert len(socket.sent) == bench.frame_len + 5
     socket.room = None
-    bench.load.run_until(time.monotonic_ns() + 200_000)
+    while bench.poller.wanted[socket.fileno()] != load.EPOLLIN:
+        bench.turn_once()
     assert len(socket.sent) == 3 * bench.frame_len
     whole = socket.take()
     assert whole[: bench.frame_len] == whole[bench.frame_len : 2 * bench.frame_len] == whole[2 * bench.frame_len :]
-    assert bench.poller.wanted[socket.fileno()] == load.EPOLLIN
 
 
 def test_an_open_loop_sends_what_is_due_and_stamps_the_time_it_was_due() -> None:
@@ -203,7 +208,8 @@ def test_an_open_loop_sends_what_is_due_and_stamps_the_time_it_was_due() -> None
     bench.load.budget = 4
     bench.load.start()
     begin = int(bench.load.due_ns)
-    bench.load.run_until(time.monotonic_ns() + 5_000_000)
+    while bench.load.budget:
+        bench.turn_once()
     sent = [socket.take() for socket in bench.pub_sockets]
     assert [len(data) for data in sent] == [2 * bench.frame_len] * 2
     at = bench.frame_len - PAYLOAD + 8

@@ -68,7 +68,11 @@ def test_in_the_order_of_their_ticks_however_late_the_node_comes(wheel: TimerWhe
     order: list[str] = []
 
     def say(name: str) -> Probe:
-        return Probe(lambda now: order.append(name) or 0.0)
+        def then(now: float) -> float:
+            order.append(name)
+            return 0.0
+
+        return Probe(then)
 
     for name, delay in (("third", 3.0), ("first", 1.0), ("second", 2.0)):
         wheel.enter(say(name), START + delay)

@@ -161,7 +161,7 @@ def test_a_connection_that_was_refused_had_no_will(engine: Engine, watcher: Clie
 
 
 def test_all_of_the_will_arrives(engine: Engine, watcher: Client) -> None:
-    properties = [
+    properties: list[wire.Property] = [
         (wire.PAYLOAD_FORMAT, 1),
         (wire.MESSAGE_EXPIRY, 30),
         (wire.CONTENT_TYPE, "text"),
