@@ -65,6 +65,7 @@ class Listener(ConnectionOwner):
         super().__init__()
         self.connections = 0
         self.handshakes = 0
+        self._close_timers: dict[Connection, CloseTimeout] = {}
         self._handshake_timers: dict[Connection, HandshakeTimeout] = {}
         self._sock: socket.socket | None = None
         self._reactor: Reactor | None = None
@@ -173,6 +174,9 @@ class Listener(ConnectionOwner):
         self.connections -= 1
         if self._reactor is not None:
             self._reactor.forget(connection)
+            timer = self._close_timers.pop(connection, None)
+            if timer is not None:
+                self._reactor.broker.timers.cancel(timer)
 
     def lost(self, connection: Connection, text: str) -> None:
         """The network connection ended without a DISCONNECT."""
@@ -183,7 +187,9 @@ class Listener(ConnectionOwner):
         """The peer may take ``LINGER_S`` for the last bytes."""
         if self._reactor is not None and connection.channel is not None:
             broker = self._reactor.broker
-            broker.timers.enter(CloseTimeout(connection.channel), broker.ctx.now + LINGER_S)
+            timer = CloseTimeout(connection.channel)
+            self._close_timers[connection] = timer
+            broker.timers.enter(timer, broker.ctx.now + LINGER_S)
 
     def addresses(self, connection: Connection) -> tuple[str, int, int]:
         """The peer's host and port, and the local port."""

@@ -107,7 +107,10 @@ class Reactor:
         for fd in handle_ready(self._connections, ready, READ, select.EPOLLOUT, self._owner):
             listener = self._listeners.get(fd)
             if listener is not None:
-                listener.on_readable()
+                try:
+                    listener.on_readable()
+                except Exception:
+                    self.broker.report_bug(None, f"in accepting on {listener.name}")
             elif fd == self._wake_receive.fileno():
                 self._wake_receive.recv(4096)
         self._flush_slice()

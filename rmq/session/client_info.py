@@ -5,8 +5,7 @@ class ClientInfo:
     """Facts of one connection, fixed once CONNECT is accepted.
 
     ``keepalive`` in seconds as in force (Server Keep Alive applied); ``connected_at`` seconds since 1970.
-    ``username`` is None when none was sent. Passwords are never kept here. ``notes`` is where plugins keep what they
-    found out about the connection, each under its own name; it goes when the connection goes.
+    ``username`` is None when none was sent. Passwords are never kept here.
     """
 
     __slots__ = (
@@ -17,7 +16,6 @@ class ClientInfo:
         "listener",
         "local_port",
         "node_id",
-        "notes",
         "protocol_level",
         "remote_host",
         "remote_port",
@@ -50,4 +48,3 @@ class ClientInfo:
         self.connected_at: float = 0.0
         self.superuser: bool = False
         self.user_properties: list[tuple[str, str]] | None = None
-        self.notes: dict[str, object] | None = None

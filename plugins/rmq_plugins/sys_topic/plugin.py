@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import orjson
 import trio
 
-from rmq.plugin_api import ClientInfo, Plugin, Subscription
+from rmq.plugin_api import ClientInfo, Plugin, Subscription, is_valid_topic_name
 from rmq_plugins.sys_topic.config import SysTopicConfig
 
 
@@ -48,7 +48,9 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
         return f"$SYS/brokers/{self.host.node_id}/{topic}"
 
     def _tell(self, topic: str, event: Callable[[], dict[str, object]]) -> None:
-        if not self.host.has_subscribers(self._full(topic)):
+        full = self._full(topic)
+        # A client id may be as long as a topic name may be, and then there is no topic to tell of it.
+        if not self.host.has_subscribers(full) or not is_valid_topic_name(full):
             return
         moment = datetime.fromtimestamp(self.host.now(), UTC)
         time = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}"
@@ -57,13 +59,15 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
     def _connected(self, client: ClientInfo) -> None:
         self._tell(
             f"clients/{_level(client.client_id)}/connected",
-            lambda: _facts(client)
-            | {
-                "keepalive": client.keepalive,
-                "proto_ver": client.protocol_level,
-                "clean_start": client.clean_start,
-                "connected_at": int(client.connected_at * 1000),
-            },
+            lambda: (
+                _facts(client)
+                | {
+                    "keepalive": client.keepalive,
+                    "proto_ver": client.protocol_level,
+                    "clean_start": client.clean_start,
+                    "connected_at": int(client.connected_at * 1000),
+                }
+            ),
         )
 
     def _disconnected(self, client: ClientInfo, reason_code: int, text: str) -> None:
@@ -79,9 +83,7 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
         )
 
     def _session_terminated(self, client_id: str, reason_code: int) -> None:
-        self._tell(
-            f"session/{_level(client_id)}/terminated", lambda: {"clientid": client_id, "reason": reason_code}
-        )
+        self._tell(f"session/{_level(client_id)}/terminated", lambda: {"clientid": client_id, "reason": reason_code})
 
     def _session_subscribed(self, client: ClientInfo, subscription: Subscription) -> None:
         self._tell(
