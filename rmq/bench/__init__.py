@@ -6,6 +6,7 @@ frames   the packets a load client sends, built once
 batch    cuts what one read returned: runs of equal frames by stride, anything else packet by packet (hot)
 latency  a histogram of microseconds (hot)
 peers    the connections of a load and its counters (hot)
+sender   messages with their times and packet ids, sent and counted (hot)
 load     the load loop: windows, acknowledgements, counting (hot)
 handshake  connects and subscribes many clients with a bounded number in flight
 wire     what the loop needs of a socket and an epoll

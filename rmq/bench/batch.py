@@ -12,6 +12,8 @@ V5: Final = 5
 PUBLISH: Final = 3
 INCOMPLETE: Final = -1
 MALFORMED: Final = -2
+PUBACK_HEAD: Final = b"\x40\x02"
+PUBREC_HEAD: Final = b"\x50\x02"
 
 
 class Layout:
@@ -117,7 +119,7 @@ def acks_for_publishes(first_byte: int, layout: Layout, data: bytes, count: int)
     """PUBACKs or PUBRECs for the `count` frames that `data` begins with."""
     at = layout.id_at
     if count == 1:
-        return bytes((first_byte, 2, data[at], data[at + 1]))
+        return (PUBACK_HEAD if first_byte == 0x40 else PUBREC_HEAD) + data[at : at + 2]
     length = layout.frame_len
     end = count * length
     acks = bytearray(bytes((first_byte, 2, 0, 0)) * count)

@@ -4,8 +4,9 @@ A delivery gives its publisher credit for the next message (so a window counts m
 subscriber, and for fan-out not yet received by all of them); in mode pub the broker's acknowledgements do. All events
 of a wake-up are read first, then every publisher with credit gets one send with all the frames it may have out.
 
-Latency is sampled once per read, at a rotating place in the read, and counted with the number of messages of the read:
-every message is equally likely to be the one looked at, so the sample is not biased towards the first or the last.
+Latency is sampled. Of the sends of a publisher one in STAMP_EVERY carries its time (all do in an open loop, where it is
+the time the messages were due); of each read one message is looked at, at a rotating place, and it counts with the
+number of messages of the read. Every message is equally likely to be looked at, so the sample leans to no side.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from rmq.bench.batch import (
     publish_run,
 )
 from rmq.bench.latency import Latency
-from rmq.bench.peers import Counts, LoadError, Peer, describe
+from rmq.bench.peers import NO_TIME, Counts, LoadError, Peer, describe
+from rmq.bench.sender import EPOLLIN, EPOLLOUT, PACKET_IDS, Sender
 
 if TYPE_CHECKING:
     from rmq.bench.wire import Poller
@@ -38,22 +40,19 @@ FAN_OUT: Final = 4  # one publisher to many subscribers
 
 READ_SIZE: Final = 65536
 MAX_EVENTS: Final = 1024
-EPOLLIN: Final = 1
-EPOLLOUT: Final = 4
 STAMP_MAGIC: Final = b"rmqb"
 STAMP_SIZE: Final = 16
-PACKET_IDS: Final = 65535
-ID_RING: Final = b"".join(bytes((i >> 8, i & 255)) for i in range(1, PACKET_IDS + 1))
-ID_HIGH: Final = ID_RING[0::2]
-ID_LOW: Final = ID_RING[1::2]
+STAMP_EVERY: Final = 7
+STAMP_ALL_OF: Final = 50  # the first sends of a publisher, so that short runs have samples too
 
 
 class Load:
     """The clients of one run and the loop that drives them."""
 
     __slots__ = (
-        "by_fd", "budget", "closing", "counts", "dirty", "due_ns", "epoll", "fan_turn", "inflight_limit", "interval_ns",
-        "late_ns", "latency", "mode", "publishers", "qos", "rotor", "subscribers", "turn", "version", "window",
+        "by_fd", "budget", "closing", "counts", "dirty", "due_ns", "epoll", "fan_turn", "goal", "inflight_limit",
+        "interval_ns", "late_ns", "latency", "mode", "publishers", "qos", "rotor", "sender", "subscribers", "turn",
+        "version", "window",
     )  # fmt: skip
 
     def __init__(
@@ -68,15 +67,17 @@ class Load:
         self.epoll = epoll
         self.publishers = publishers
         self.subscribers = subscribers
-        self.by_fd: dict[int, Peer] = {}
-        for peer in publishers:
-            self.by_fd[peer.fd] = peer
-        for peer in subscribers:
+        self.by_fd: list[Peer] = []
+        for peer in publishers + subscribers:
+            while len(self.by_fd) <= peer.fd:
+                self.by_fd.append(peer)  # a filler, where a number belongs to no connection
             self.by_fd[peer.fd] = peer
         self.counts = Counts()
+        self.sender = Sender(epoll, self.counts, qos)
         self.latency = Latency()
         self.dirty: list[Peer] = []
         self.budget = -1  # messages still to be sent; -1: no limit
+        self.goal = 0  # messages to receive; 0: no limit
         self.interval_ns = 0.0  # between two messages of an open loop; 0: closed loop
         self.due_ns = 0.0
         self.late_ns = 0  # how far the open loop was behind its schedule at worst
@@ -117,6 +118,10 @@ class Load:
                 return False
         return all(not peer.out for peer in self.subscribers)
 
+    def reached_goal(self) -> bool:
+        """As much was received as was asked for."""
+        return self.goal > 0 and self.counts.received >= self.goal
+
     def run_until(self, deadline_ns: int) -> None:
         """Drive the load until the deadline, or until there is nothing left to send."""
         by_fd = self.by_fd
@@ -127,7 +132,7 @@ class Load:
                 return
             if self.closing and self.drained():
                 return
-            if self.budget == 0 and self.drained():
+            if (self.budget == 0 and self.drained()) or self.reached_goal():
                 return
             wait = (deadline_ns - now) * 1e-9
             if self.interval_ns and not self.closing:
@@ -139,7 +144,8 @@ class Load:
             for fd, events in self.epoll.poll(wait, MAX_EVENTS):
                 peer = by_fd[fd]
                 if events != EPOLLIN and events & EPOLLOUT:
-                    self._continue_send(peer)
+                    if self.sender.go_on(peer) and peer.publisher:
+                        self._mark(peer)
                     if events == EPOLLOUT:
                         continue
                 data = self._read(peer)
@@ -180,7 +186,7 @@ class Load:
                 if acks:
                     self.counts.acks_in[6] += acks
                     self.counts.acks_out[7] += acks
-                    self._send(peer, acks_for_acks(0x70, data, acks))
+                    self.sender.send(peer, acks_for_acks(0x70, data, acks))
                     return
             self._packet_by_packet(peer, data)
             return
@@ -191,10 +197,10 @@ class Load:
         qos = layout.head[0] >> 1 & 3
         if qos == 1:
             self.counts.acks_out[4] += count
-            self._send(peer, acks_for_publishes(0x40, layout, data, count))
+            self.sender.send(peer, acks_for_publishes(0x40, layout, data, count))
         elif qos == 2:
             self.counts.acks_out[5] += count
-            self._send(peer, acks_for_publishes(0x50, layout, data, count))
+            self.sender.send(peer, acks_for_publishes(0x50, layout, data, count))
         self.counts.received += count
         stamp = layout.payload_at
         if stamp + STAMP_SIZE > length:
@@ -229,7 +235,7 @@ class Load:
         self.counts.acks_in[kind] += count
         if kind == 5:
             self.counts.acks_out[6] += count
-            self._send(peer, acks_for_acks(0x62, data, count))
+            self.sender.send(peer, acks_for_acks(0x62, data, count))
             return
         self._finished(peer, count)
 
@@ -262,7 +268,7 @@ class Load:
         if at < size:
             peer.rest = data[at:]
         if out:
-            self._send(peer, out)
+            self.sender.send(peer, out)
 
     def _one_publish(self, peer: Peer, frame: bytes, body: int) -> bytes:
         qos = frame[0] >> 1 & 3
@@ -300,8 +306,9 @@ class Load:
         return b""
 
     def _sample(self, data: bytes, stamp: int, weight: int) -> None:
-        if data[stamp : stamp + 4] == STAMP_MAGIC:
-            then = int.from_bytes(data[stamp + 8 : stamp + 16], "big")
+        told = data[stamp + 8 : stamp + 16]
+        if told != NO_TIME and data[stamp : stamp + 4] == STAMP_MAGIC:
+            then = int.from_bytes(told, "big")
             self.latency.add((time.monotonic_ns() - then) // 1000, weight)
 
     # credit
@@ -352,46 +359,12 @@ class Load:
                     count = self.budget
                 self.budget -= count if count > 0 else 0
             if count > 0:
-                self._publish(peer, count, time.monotonic_ns())
-
-    def _publish(self, peer: Peer, count: int, stamp_ns: int) -> None:
-        """Send `count` messages at once; all carry the same time, the one of this send (or, open loop, of the plan)."""
-        stamp = peer.stamp_head
-        if self.qos:
-            payload = stamp + stamp_ns.to_bytes(8, "big") + peer.tail if stamp else peer.tail
-            first = peer.next_id - 1
-            if count == 1:
-                peer.next_id = 1 if first + 2 > PACKET_IDS else first + 2
-                frames = peer.head + ID_RING[first + first : first + first + 2] + payload
-            else:
-                frames = self._frames_with_ids(peer, count, payload)
-            peer.unacked += count
-        else:
-            frames = peer.head + stamp + stamp_ns.to_bytes(8, "big") + peer.tail if stamp else peer.head + peer.tail
-            if count > 1:
-                frames = frames * count
-        peer.outstanding += count
-        self.counts.sent += count
-        self._send(peer, frames)
-        if self.mode == PUB and not self.qos:
-            peer.outstanding -= count  # nothing answers: the socket's own buffer is the window
-            self._mark(peer)
-
-    def _frames_with_ids(self, peer: Peer, count: int, payload: bytes) -> bytes:
-        head = peer.head
-        length = len(head) + 2 + len(payload)
-        at = len(head)
-        first = peer.next_id - 1
-        frames = bytearray((head + b"\x00\x00" + payload) * count)
-        if first + count <= PACKET_IDS:
-            frames[at::length] = ID_HIGH[first : first + count]
-            frames[at + 1 :: length] = ID_LOW[first : first + count]
-        else:
-            rest = first + count - PACKET_IDS
-            frames[at::length] = ID_HIGH[first:] + ID_HIGH[:rest]
-            frames[at + 1 :: length] = ID_LOW[first:] + ID_LOW[:rest]
-        peer.next_id = (first + count) % PACKET_IDS + 1
-        return bytes(frames)
+                peer.batches += 1
+                stamped = peer.batches < STAMP_ALL_OF or peer.batches % STAMP_EVERY == 0
+                self.sender.publish(peer, count, time.monotonic_ns() if stamped else 0)
+                if self.mode == PUB and not self.qos:
+                    peer.outstanding -= count  # nothing answers: the socket's own buffer is the window
+                    self._mark(peer)
 
     def _send_due(self, now: int) -> float:
         """Send what an open loop's schedule has due; return how long to sleep until the next message."""
@@ -408,34 +381,7 @@ class Load:
                 self.turn = 0
             if self.budget > 0:
                 self.budget -= 1
-            self._publish(peer, 1, int(self.due_ns))
+            self.sender.publish(peer, 1, int(self.due_ns))
             self.due_ns += self.interval_ns
         wait = (self.due_ns - now) * 1e-9
         return wait if wait > 0.0015 else 0.0  # epoll sleeps whole milliseconds: below that the loop spins
-
-    def _send(self, peer: Peer, data: bytes) -> None:
-        if peer.out:
-            peer.out += data
-            return
-        self.counts.sends += 1
-        try:
-            sent: int = peer.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise LoadError(f"{describe(peer)}: {error}") from error
-        self.counts.bytes_out += sent
-        if sent < len(data):
-            peer.out = data[sent:]
-            peer.blocked = True
-            self.epoll.modify(peer.fd, EPOLLIN | EPOLLOUT)
-
-    def _continue_send(self, peer: Peer) -> None:
-        data = peer.out
-        peer.out = b""
-        peer.blocked = False
-        self._send(peer, data)
-        if not peer.blocked:
-            self.epoll.modify(peer.fd, EPOLLIN)
-            if peer.publisher:
-                self._mark(peer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rmq.bench.batch import Layout
 
 if TYPE_CHECKING:
     from rmq.bench.wire import Socket
+
+NO_TIME: Final = bytes(8)
 
 
 class LoadError(Exception):
@@ -18,8 +20,8 @@ class Peer:
     """One connection of the load: a publisher, or a subscriber."""
 
     __slots__ = (
-        "blocked", "dirty", "fd", "head", "index", "layout", "next_id", "out", "outstanding", "publisher", "rest",
-        "sock", "stamp_head", "tail", "unacked", "version",
+        "batches", "blocked", "dirty", "fd", "head", "index", "layout", "next_id", "out", "outstanding", "plain",
+        "publisher", "rest", "sock", "stamp_head", "tail", "unacked", "version",
     )  # fmt: skip
 
     def __init__(self, sock: Socket, index: int, publisher: bool, version: int) -> None:
@@ -39,6 +41,15 @@ class Peer:
         self.head = b""  # of a PUBLISH: fixed header and topic
         self.stamp_head = b""  # property length (v5), magic and publisher index; empty when payloads are not stamped
         self.tail = b""  # the payload behind the stamp
+        self.plain = b""  # all that follows the packet id, of a message that doesn't tell its time
+        self.batches = 0  # how often messages were sent
+
+    def set_message(self, head: bytes, stamp_head: bytes, tail: bytes) -> None:
+        """What this publisher sends, in the parts that stay the same."""
+        self.head = head
+        self.stamp_head = stamp_head
+        self.tail = tail
+        self.plain = stamp_head + NO_TIME + tail if stamp_head else tail
 
 
 class Counts:

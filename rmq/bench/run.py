@@ -18,6 +18,7 @@ from rmq.bench.plan import MODES, Plan
 from rmq.bench.report import Result
 
 _SECOND_NS = 1_000_000_000
+_FOREVER_S = 365 * 86_400.0
 
 Progress = Callable[[str], None]
 
@@ -57,6 +58,8 @@ def run(plan: Plan, progress: Progress) -> Result:
             _load(plan, candidates, result, progress)
     except LoadError as error:
         result.error = str(error)
+    except KeyboardInterrupt:
+        result.error = "interrupted"
     finally:
         for candidate in candidates:
             _disconnect(candidate)
@@ -87,13 +90,13 @@ def _peer(plan: Plan, candidate: Candidate) -> Peer:
     peer = Peer(candidate.sock, candidate.index, candidate.publisher, plan.version)
     peer.rest = candidate.buffer
     if candidate.publisher:
-        peer.head = frames.publish_head(plan.version, plan.publish_topic(candidate.index), plan.qos, plan.size)
+        head = frames.publish_head(plan.version, plan.publish_topic(candidate.index), plan.qos, plan.size)
         properties = b"\x00" if plan.version == frames.V5 else b""
         if plan.size >= frames.STAMP_SIZE:
-            peer.stamp_head = properties + frames.STAMP_MAGIC + candidate.index.to_bytes(4, "big")
-            peer.tail = frames.payload_tail(plan.size)
+            stamp_head = properties + frames.STAMP_MAGIC + candidate.index.to_bytes(4, "big")
+            peer.set_message(head, stamp_head, frames.payload_tail(plan.size))
         else:
-            peer.tail = properties + b"." * plan.size
+            peer.set_message(head, b"", properties + b"." * plan.size)
     return peer
 
 
@@ -113,7 +116,10 @@ def _load(plan: Plan, candidates: list[Candidate], result: Result, progress: Pro
     if plan.rate:
         load.interval_ns = _SECOND_NS / plan.rate
     if plan.messages:
-        load.budget = plan.messages
+        if publishers:
+            load.budget = plan.messages
+        else:
+            load.goal = plan.messages
     gc.collect()
     gc.disable()
     try:
@@ -127,12 +133,12 @@ def _measure(plan: Plan, load: Load, result: Result, progress: Progress) -> None
     load.start()
     counts = load.counts
     if not plan.messages:
-        _advance(load, plan.warmup_s, progress)
+        _advance(load, plan.warmup_s, plan.drain_s, progress)
         load.latency = Latency()
         load.late_ns = 0
     sent, received, began, cpu = counts.sent, counts.received, time.monotonic(), time.process_time()
     try:
-        _advance(load, plan.duration_s if not plan.messages else 86_400.0, progress)
+        _advance(load, plan.duration_s if not plan.messages else _FOREVER_S, plan.drain_s, progress)
     finally:
         result.seconds = max(time.monotonic() - began, 1e-9)
         result.load_cpu_percent = 100 * (time.process_time() - cpu) / result.seconds
@@ -157,18 +163,23 @@ def _measure(plan: Plan, load: Load, result: Result, progress: Progress) -> None
         result.error = f"not everything arrived within {plan.drain_s:g} s after the run"
 
 
-def _advance(load: Load, seconds: float, progress: Progress) -> None:
-    """Run the load for this long, with a line of progress a second."""
+def _advance(load: Load, seconds: float, patience_s: float, progress: Progress) -> None:
+    """Run the load for this long, or to the end of its count; a line of progress a second."""
     end = time.monotonic_ns() + int(seconds * _SECOND_NS)
+    idle_since = time.monotonic()
     while True:
         now = time.monotonic_ns()
-        if now >= end or (load.budget == 0 and load.drained()):
+        if now >= end or load.reached_goal() or (load.budget == 0 and load.drained()):
             return
         sent, received = load.counts.sent, load.counts.received
         load.run_until(min(end, now + _SECOND_NS))
         took = (time.monotonic_ns() - now) / _SECOND_NS
         sent, received = load.counts.sent - sent, load.counts.received - received
         progress(f"sent {sent / took:,.0f}/s  received {received / took:,.0f}/s")
+        if sent or received:
+            idle_since = time.monotonic()
+        elif load.budget == 0 and time.monotonic() - idle_since > patience_s:
+            return  # all is sent, and what is missing doesn't come any more
 
 
 def _hold(plan: Plan, candidates: list[Candidate], progress: Progress) -> None:

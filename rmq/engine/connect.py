@@ -9,7 +9,7 @@ from rmq.engine.connack import encode_success
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
 from rmq.hooks import chains
-from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, LATER, AuthRequest, AuthResult
+from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, AuthRequest, AuthResult
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Connect
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
@@ -117,7 +117,7 @@ def _connect_hooks_later(broker: "Broker", channel: Channel, packet: Connect, in
 
 
 def _refused(broker: "Broker", channel: Channel, result: AuthResult | None) -> bool:
-    if result is None or result.verdict not in (DENY, DENY_AND_DISCONNECT):
+    if result is None or result.verdict not in (DENY, DENY_AND_DISCONNECT, DENY_ONCE):
         return False
     disconnect.close(
         broker, channel, result.reason_code, result.reason_string or codes.REASON_NAMES[result.reason_code]
@@ -184,7 +184,7 @@ def _check_will(broker: "Broker", channel: Channel, packet: Connect, info: Clien
 
 
 def _will_checked(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, verdict: int) -> None:
-    if verdict in (DENY, DENY_AND_DISCONNECT):
+    if verdict in (DENY, DENY_AND_DISCONNECT, DENY_ONCE):
         disconnect.close(broker, channel, codes.NOT_AUTHORIZED, "not authorized to publish the will")
         return
     claim(broker, channel, packet, info)

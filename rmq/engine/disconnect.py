@@ -164,7 +164,9 @@ def _close_session(broker: "Broker", session: Session, reason_code: int, expiry:
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
-    inflight = 0 if session.outbound is None else session.outbound.inflight
+    inflight = 0
+    if session.outbound is not None:
+        inflight = sum(1 for d in session.outbound.deliveries.values() if d.state in (SENT, RELEASED, RESEND))
     broker.cluster.propose(CloseSession(session.client_id, session.epoch, expiry, inflight, due_at, now))
     if due_at:
         timer = WillDelay(broker, session.client_id, session.epoch)

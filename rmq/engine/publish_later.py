@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.flow import publish
-from rmq.hooks.verdicts import ALLOW, UNDECIDED
+from rmq.hooks.verdicts import ALLOW, DENY_ONCE, UNDECIDED
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Publish
 from rmq.session.channel import Channel
@@ -23,6 +23,8 @@ def check(broker: "Broker", channel: Channel, packet: Publish) -> None:
         verdict = await broker.runner.run_decide(
             "message_publish_check_acl", info, packet.topic, packet.qos, packet.retain
         )
+        if verdict == DENY_ONCE:
+            return lambda: publish.deny(broker.ctx, channel, packet, verdict)
         publish.remember_verdict(channel, packet, ALLOW if verdict == UNDECIDED else verdict)
         return lambda: publish.handle_publish(broker.ctx, channel, packet)
 
@@ -34,6 +36,8 @@ def run_filters(broker: "Broker", channel: Channel, packet: Publish, message: Me
 
     async def work() -> Callable[[], None]:
         filtered = await broker.runner.run_filter("message_publish", channel.info, message)
+        if filtered is None:
+            publish.note_dropped_by_hook(broker.ctx, channel, message)
         return lambda: publish.accept(broker.ctx, channel, packet, filtered)
 
     broker.wait(channel, work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rmq.engine import disconnect
 from rmq.flow.deliver import pump
 from rmq.hooks import chains
-from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT
+from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT, DENY_ONCE
 from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_suback, encode_unsuback
 from rmq.mqtt.errors import MqttError
@@ -75,7 +75,7 @@ def _decision(
     """The request that is granted, or the reason code of its refusal."""
     if request is None:
         return codes.UNSPECIFIED_ERROR
-    if verdict in (DENY, DENY_AND_DISCONNECT):
+    if verdict in (DENY, DENY_AND_DISCONNECT, DENY_ONCE):
         broker.counters.client_subscribe_auth_error += 1
         return codes.NOT_AUTHORIZED
     limits = channel.limits

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from rmq.flow.publish import note_dropped_by_hook
 from rmq.hooks import chains
 from rmq.mqtt.message import FROM_WILL, Message
 from rmq.mqtt.packets import Will
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def publish_will(broker: "Broker", session: Session, will: Will) -> None:
     """Publish a client's will message [MQTT-3.1.2-8]; its access was checked when the client connected."""
     now = broker.ctx.now
-    message: Message | None = Message(
+    message = Message(
         will.topic,
         will.payload,
         will.qos,
@@ -25,17 +26,16 @@ def publish_will(broker: "Broker", session: Session, will: Will) -> None:
         now,
         FROM_WILL,
     )
-    if message is not None and broker.chains.message_publish.handlers:
+    if broker.chains.message_publish.handlers:
         if broker.chains.message_publish.waits:
             _publish_later(broker, message)
             return
-        message = chains.message_publish(broker.chains, None, message)
-        if message is None:
-            broker.counters.dropped_hook += 1
-            broker.counters.messages_dropped += 1
+        filtered = chains.message_publish(broker.chains, None, message)
+        if filtered is None:
+            note_dropped_by_hook(broker.ctx, None, message)
             return
-    if message is not None:
-        broker.publish(message)
+        message = filtered
+    broker.publish(message)
 
 
 def _publish_later(broker: "Broker", message: Message) -> None:
@@ -43,8 +43,7 @@ def _publish_later(broker: "Broker", message: Message) -> None:
         filtered = await broker.runner.run_filter("message_publish", None, message)
         broker.touch_clock()
         if filtered is None:
-            broker.counters.dropped_hook += 1
-            broker.counters.messages_dropped += 1
+            note_dropped_by_hook(broker.ctx, None, message)
         else:
             broker.publish(filtered)
         broker.flush()

@@ -4,7 +4,7 @@ from rmq.flow.context import FlowContext
 from rmq.flow.deliver import finish
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
-from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PUBACK, PUBCOMP, PUBREC, PUBREL, V5
+from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, PUBACK, PUBCOMP, PUBREC, PUBREL, V5
 from rmq.mqtt.encode import encode_ack
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.packets import Ack
@@ -35,8 +35,11 @@ def _handle_puback(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         return
     outbound = session.outbound
     delivery = None if outbound is None else outbound.get(ack.packet_id)
-    if outbound is None or delivery is None or delivery.qos != 1 or delivery.state == DONE:
+    if outbound is None or delivery is None or delivery.state == DONE:
         ctx.counters.unexpected_acks += 1
+        return
+    if delivery.qos != 1:
+        ctx.ports.close(channel, PROTOCOL_ERROR, "PUBACK for a QoS 2 message")
         return
     _count_acked(ctx, channel, delivery.message)
     if ack.reason_code >= 0x80:
@@ -51,7 +54,10 @@ def _handle_pubrec(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         return
     outbound = session.outbound
     delivery = None if outbound is None else outbound.get(ack.packet_id)
-    if outbound is None or delivery is None or delivery.qos != 2 or delivery.state == DONE:
+    if delivery is not None and delivery.qos != 2:
+        ctx.ports.close(channel, PROTOCOL_ERROR, "PUBREC for a QoS 1 message")
+        return
+    if outbound is None or delivery is None or delivery.state == DONE:
         ctx.counters.unexpected_acks += 1
         # MQTT 3 has no reason code: the exchange is completed all the same.
         send_ack(ctx, channel, PUBREL, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)

@@ -7,7 +7,7 @@ from rmq.flow.context import FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
-from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, LATER, UNDECIDED
+from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
 from rmq.mqtt import codes
 from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, SUCCESS, V5
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
@@ -60,7 +60,7 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
             if verdict == LATER:
                 ctx.ports.check_publish_later(channel, packet)
             else:
-                _deny(ctx, channel, packet, verdict)
+                deny(ctx, channel, packet, verdict)
             return
     expires_at = 0.0
     if packet.message_expiry >= 0:
@@ -82,9 +82,18 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         if ctx.chains.message_publish.waits:
             ctx.ports.filter_publish_later(channel, packet, message)
             return
-        accept(ctx, channel, packet, chains.message_publish(ctx.chains, channel.info, message))
+        filtered = chains.message_publish(ctx.chains, channel.info, message)
+        if filtered is None:
+            note_dropped_by_hook(ctx, channel, message)
+        accept(ctx, channel, packet, filtered)
         return
     accept(ctx, channel, packet, message)
+
+
+def note_dropped_by_hook(ctx: FlowContext, channel: Channel | None, message: Message) -> None:
+    """A ``message_publish`` hook dropped a message."""
+    ctx.counters.dropped_hook += 1
+    note_dropped(ctx, None if channel is None else channel.session, message, "hook")
 
 
 def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message | None) -> None:
@@ -96,8 +105,6 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     reason_code = SUCCESS
     kept = True
     if message is None:
-        ctx.counters.dropped_hook += 1
-        ctx.counters.messages_dropped += 1
         if qos == 2:
             kept = _keep_packet_id(ctx, session, packet.packet_id, None)
     else:
@@ -162,7 +169,7 @@ def route(ctx: FlowContext, message: Message, publisher: Session | None, packet_
             member = group.choose(message, False, None)
             if member is None:
                 counters.dropped_no_share_member += 1
-                counters.messages_dropped += 1
+                note_dropped(ctx, None, message, "no_share_member")
                 continue
             matched += 1
             if not deliver_to_member(ctx, member, message):
@@ -239,7 +246,7 @@ def _check_acl(ctx: FlowContext, channel: Channel, packet: Publish) -> int:
         verdict = chains.message_publish_check_acl(ctx.chains, info, packet.topic, packet.qos, packet.retain)
     if verdict == UNDECIDED:
         verdict = ALLOW  # no rule has an opinion: a chain that must decide ends with a rule that does
-    if verdict != LATER:
+    if verdict != LATER and verdict != DENY_ONCE:
         remember_verdict(channel, packet, verdict)
     return verdict
 
@@ -256,11 +263,12 @@ def remember_verdict(channel: Channel, packet: Publish, verdict: int) -> None:
     cache[packet.topic] = cache.get(packet.topic, 0) & ~(VERDICT_MASK << shift) | verdict << shift
 
 
-def _deny(ctx: FlowContext, channel: Channel, packet: Publish, verdict: int) -> None:
+def deny(ctx: FlowContext, channel: Channel, packet: Publish, verdict: int) -> None:
+    """Answer a PUBLISH that isn't allowed: as the verdict says, by closing or by an acknowledgement with the reason."""
     ctx.counters.client_publish_auth_error += 1
     if verdict == DENY_AND_DISCONNECT:
-        ctx.counters.messages_dropped += 1
         ctx.counters.dropped_publish_denied += 1
+        _note_refused(ctx, channel, packet, "publish_denied")
         ctx.ports.close(channel, codes.NOT_AUTHORIZED, "not authorized to publish")
         return
     _refuse(ctx, channel, packet, codes.NOT_AUTHORIZED)
@@ -272,16 +280,20 @@ def _refuse_content(ctx: FlowContext, channel: Channel, packet: Publish, reason_
         return
     # Nothing else tells the publisher of a QoS 0 message, or an MQTT 3 client, that it is not delivered.
     ctx.counters.client_publish_error += 1
-    ctx.counters.messages_dropped += 1
     ctx.counters.dropped_publish_invalid += 1
+    _note_refused(ctx, channel, packet, "publish_invalid")
     ctx.ports.close(channel, reason_code, codes.REASON_NAMES[reason_code])
 
 
 def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
     """Drop a message and say why, where the protocol version can."""
     ctx.counters.client_publish_error += 1
-    ctx.counters.messages_dropped += 1
-    ctx.counters.dropped_publish_denied += 1
+    if reason_code == codes.NOT_AUTHORIZED:
+        ctx.counters.dropped_publish_denied += 1
+        _note_refused(ctx, channel, packet, "publish_denied")
+    else:
+        ctx.counters.dropped_publish_invalid += 1
+        _note_refused(ctx, channel, packet, "publish_invalid")
     if packet.qos == 1:
         send_ack(ctx, channel, PUBACK, packet.packet_id, reason_code)
     elif packet.qos == 2:
@@ -292,6 +304,24 @@ def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: in
                 channel.unanswered += 1
                 return
         send_ack(ctx, channel, PUBREC, packet.packet_id, reason_code)
+
+
+def _note_refused(ctx: FlowContext, channel: Channel, packet: Publish, reason: str) -> None:
+    ctx.counters.messages_dropped += 1
+    info = channel.info
+    if ctx.chains.message_dropped.handlers and info is not None:
+        message = Message(
+            packet.topic,
+            packet.payload,
+            packet.qos,
+            packet.retain,
+            info.client_id,
+            packet.properties,
+            0.0,
+            ctx.now,
+            FROM_CLIENT,
+        )
+        chains.message_dropped(ctx.chains, info, message, reason)
 
 
 def _count_published(ctx: FlowContext, message: Message) -> None:

@@ -11,6 +11,7 @@ from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
     DENY_AND_DISCONNECT,
+    DENY_ONCE,
     LATER,
     UNDECIDED,
     AuthResult,
@@ -116,7 +117,7 @@ class Guard:
         if point.kind == FILTER:
             return args[-1]
         if point.answer is int:
-            return DENY if self.deny_on_error else UNDECIDED
+            return DENY_ONCE if self.deny_on_error else UNDECIDED
         # The client may well be right: it is told to come back, not that it isn't allowed.
         return AuthResult(DENY, reason_code=SERVER_UNAVAILABLE) if self.deny_on_error else None
 

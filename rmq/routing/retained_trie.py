@@ -11,13 +11,17 @@ _WHOLE_STEP: Final = 65536
 
 
 class RetainedTrie:
-    """Retained messages by topic name. What a message is worth (empty payload, expiry, limits) others decide."""
+    """Retained messages by topic name. What a message is worth (empty payload, expiry, limits) others decide.
 
-    __slots__ = ("_index", "_messages")
+    ``system_count`` is how many of ``count`` are the broker's own, on $SYS.
+    """
+
+    __slots__ = ("_index", "_messages", "system_count")
 
     def __init__(self) -> None:
         self._messages: dict[str, Message] = {}
         self._index: TopicIndex = TopicIndex()
+        self.system_count: int = 0
 
     @property
     def count(self) -> int:
@@ -30,6 +34,8 @@ class RetainedTrie:
         self._messages[topic] = message
         if new:
             self._index.add(topic)
+            if topic.startswith("$SYS/"):
+                self.system_count += 1
         return new
 
     def get(self, topic: str) -> Message | None:
@@ -39,6 +45,8 @@ class RetainedTrie:
         """True if there was one."""
         if self._messages.pop(topic, None) is None:
             return False
+        if topic.startswith("$SYS/"):
+            self.system_count -= 1
         self._messages = shrunk(self._messages)
         self._index.remove(topic)
         return True
@@ -46,6 +54,7 @@ class RetainedTrie:
     def clear(self) -> None:
         self._messages = {}
         self._index = TopicIndex()
+        self.system_count = 0
 
     def match(self, topic_filter: str, limit: int = 0) -> list[Message]:
         """The messages matching a filter in one go, the first ``limit`` found unless it is 0."""

@@ -11,7 +11,7 @@ For a persistent session ``add``, ``remove`` and ``release`` are called by the d
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.session.delivery import DONE, QUEUED, RELEASED, RESEND, SENT, Delivery
+from rmq.session.delivery import DONE, RELEASED, RESEND, SENT, Delivery
 
 COMPACT_AT: Final = 64
 LAST_PACKET_ID: Final = 65_535
@@ -127,7 +127,7 @@ class Outbound:
         """
         position = 0  # not enumerate(): its tuples are slow when compiled
         for delivery in self.deliveries.values():
-            if position >= self.reserved and delivery.state == QUEUED:
+            if position >= self.reserved:
                 del self.deliveries[delivery.packet_id]
                 return delivery
             position += 1  # noqa: SIM113 -- see above
@@ -150,7 +150,7 @@ class Outbound:
     def set_window(self, window: int) -> None:
         """A connection takes the session: so many deliveries may be unacknowledged."""
         self.window = window
-        self.reserve(window)
+        self.reserve(max(window, self.reserved))  # more may be in flight from before than the new window holds
 
     def reserve(self, count: int) -> None:
         """So many deliveries may be in flight from now on."""

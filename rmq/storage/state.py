@@ -149,11 +149,18 @@ class State:
         if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
             self.ctx.counters.retained_refused += 1
             return
-        if self.max_retained and self.retained.count >= self.max_retained and self.retained.get(message.topic) is None:
+        if self.max_retained and not self._has_room(message.topic):
             self.ctx.counters.retained_refused += 1
             return
         self.ctx.counters.messages_retained += 1
         self.retained.set(message)
+
+    def _has_room(self, topic: str) -> bool:
+        # The broker's own figures on $SYS take nobody's place.
+        retained = self.retained
+        if topic.startswith("$SYS/") or retained.get(topic) is not None:
+            return True
+        return retained.count - retained.system_count < self.max_retained
 
     def _delete_retained(self, operation: DeleteRetained) -> None:
         message = self.retained.get(operation.topic)

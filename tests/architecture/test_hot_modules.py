@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import hot_modules, imported_names, tree
+from tests.architecture.sources import ROOT, hot_modules, imported_names, tree
 
 FORBIDDEN_IMPORTS = {
     "asyncio",
@@ -88,3 +88,17 @@ def test_classes_are_plain_and_slotted(path: Path) -> None:
         assigned = [target for part in node.body if isinstance(part, ast.Assign) for target in part.targets]
         names = {target.id for target in assigned if isinstance(target, ast.Name)}
         assert "__slots__" in names, f"{path}: {node.name} has no __slots__"
+
+
+def test_tests_of_the_wheel_do_not_ask_for_slots() -> None:
+    """A compiled class has no __slots__ and cannot be made without its __init__; dir() and a real object serve both."""
+    for folder in ("unit", "conformance"):
+        for path in (ROOT / "tests" / folder).rglob("*.py"):
+            asked = [node for node in ast.walk(tree(path)) if is_interpreted_only(node)]
+            assert not asked, f"{path}: lines {lines(asked)}"
+
+
+def is_interpreted_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and (
+        node.attr == "__slots__" or (node.attr == "__new__" and isinstance(node.value, ast.Name))
+    )

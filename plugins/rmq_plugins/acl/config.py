@@ -108,14 +108,15 @@ class RuleConfig(PluginConfig):
         return written
 
 
-# RMQTT's, and ::1 beside 127.0.0.1.
+# RMQTT's, and ::1 beside 127.0.0.1; but nobody may publish what looks like the broker's own figures.
 DEFAULT_RULES: Final = tuple(
     RuleConfig.model_validate(rule)
     for rule in (
         ["allow", {"user": "dashboard"}, "subscribe", ["$SYS/#"]],
-        ["allow", {"ipaddr": "127.0.0.1"}, "pubsub", ["$SYS/#", "#"]],
-        ["allow", {"ipaddr": "::1"}, "pubsub", ["$SYS/#", "#"]],
+        ["allow", {"ipaddr": "127.0.0.1"}, "subscribe", ["$SYS/#", "#"]],
+        ["allow", {"ipaddr": "::1"}, "subscribe", ["$SYS/#", "#"]],
         ["deny", "all", "subscribe", ["$SYS/#", {"eq": "#"}]],
+        ["deny", "all", "publish", ["$SYS/#"]],
         ["allow", "all"],
     )
 )

@@ -116,12 +116,17 @@ def test_a_client_id_widens_nothing(start_broker: StartBroker, clients: Clients,
     assert codes == [NOT_AUTHORIZED, NOT_AUTHORIZED, NOT_AUTHORIZED, 0]
 
 
-def test_this_host_may_do_anything_by_the_shipped_rules(start_broker: StartBroker, clients: Clients) -> None:
+def test_this_host_may_read_anything_by_the_shipped_rules(start_broker: StartBroker, clients: Clients) -> None:
     broker = start_broker('plugins.default_startups=["rmq-acl"]')
     client = clients.connected(broker, "local")
     assert client.subscribe("#", "$SYS/#", "$SYS/+/x", "$share/g/#").codes == [0, 0, 0, 0]
+
+
+def test_nobody_may_publish_the_brokers_own_figures(start_broker: StartBroker, clients: Clients) -> None:
+    broker = start_broker('plugins.default_startups=["rmq-acl"]')
+    client = clients.connected(broker, "local")
     client.send_publish("$SYS/x", b"1", 1)
-    assert client.expect(Publish).topic == "$SYS/x"
+    client.expect_disconnect(0x87)
 
 
 def test_a_wrong_rule_is_no_node(start_broker: StartBroker) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rmq.bench import frames, load
 from rmq.bench.peers import LoadError, Peer
+from rmq.bench.sender import EPOLLIN
 from tests.unit.bench.fakes import FakePoller, FakeSocket
 
 PAYLOAD = 64
@@ -19,10 +20,10 @@ PAYLOAD = 64
 def publisher(socket: FakeSocket, index: int, qos: int, version: int = frames.V311) -> Peer:
     """A publisher as rmq.bench.run makes them."""
     peer = Peer(socket, index, True, version)
-    peer.head = frames.publish_head(version, f"bench/{index:05d}", qos, PAYLOAD)
+    head = frames.publish_head(version, f"bench/{index:05d}", qos, PAYLOAD)
     properties = b"\x00" if version == frames.V5 else b""
-    peer.stamp_head = properties + frames.STAMP_MAGIC + index.to_bytes(4, "big")
-    peer.tail = frames.payload_tail(PAYLOAD)
+    stamp_head = properties + frames.STAMP_MAGIC + index.to_bytes(4, "big")
+    peer.set_message(head, stamp_head, frames.payload_tail(PAYLOAD))
     return peer
 
 
@@ -195,7 +196,7 @@ def test_a_full_socket_is_continued_where_it_stopped() -> None:
     bench.turn()
     assert len(socket.sent) == bench.frame_len + 5
     socket.room = None
-    while bench.poller.wanted[socket.fileno()] != load.EPOLLIN:
+    while bench.poller.wanted[socket.fileno()] != EPOLLIN:
         bench.turn_once()
     assert len(socket.sent) == 3 * bench.frame_len
     whole = socket.take()
@@ -244,3 +245,27 @@ def test_a_broken_connection_ends_the_run(data: bytes, text: str) -> None:
     bench.sub_sockets[0].inbox = [data]
     with pytest.raises(LoadError, match=text):
         bench.turn()
+
+
+def test_a_count_of_messages_to_receive_ends_the_run() -> None:
+    bench = Bench(load.SUB, 0, window=1)
+    bench.load.goal = 3
+    bench.load.start()
+    frame = bench.load.publishers[0].head + frames.payload_tail(PAYLOAD + frames.STAMP_SIZE)
+    bench.sub_sockets[0].inbox = [frame * 2, frame * 2, frame]
+    bench.load.run_until(time.monotonic_ns() + 60_000_000_000)
+    assert bench.load.counts.received == 4
+
+
+def test_one_send_in_seven_tells_its_time_once_it_has_run_for_a_while() -> None:
+    bench = Bench(load.PAIR, 0, window=2)
+    bench.load.start()
+    bench.turn()
+    told = 0
+    for _ in range(49 + 70):
+        frame = bench.pub_sockets[0].take()
+        told += frame[bench.frame_len - PAYLOAD + 8 : bench.frame_len - PAYLOAD + 16] != bytes(8)
+        bench.sub_sockets[0].inbox = [frame]
+        bench.turn()
+    assert told == 49 + 10
+    assert bench.load.latency.count == 2 * told

@@ -306,9 +306,7 @@ async def test_a_handler_that_raises_denies_and_is_counted(running: Engine) -> N
     assert running.counters.internal_errors == 0
 
 
-async def test_one_that_takes_too_long_denies_and_is_counted(
-    nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
+async def test_one_that_takes_too_long_denies_and_is_counted(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     engine = Engine(async_time_budget_s=2.0)
     engine.start(nursery.start_soon)
     gate = Gate(engine)

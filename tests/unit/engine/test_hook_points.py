@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rmq.hooks.points import DECIDE, NOTIFY, POINTS
@@ -50,7 +52,7 @@ class Recorder:
         for name in points or POINTS:
             engine.hooks.register(name, self._handler(name), "recorder")
 
-    def _handler(self, name: str) -> object:
+    def _handler(self, name: str) -> Callable[..., object]:
         point = POINTS[name]
 
         def handle(*args: object) -> object:

@@ -8,6 +8,7 @@ from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
     DENY_AND_DISCONNECT,
+    DENY_ONCE,
     LATER,
     UNDECIDED,
     AuthRequest,
@@ -54,7 +55,7 @@ def test_every_error_is_counted_and_one_a_second_is_logged(world: World) -> None
     assert [line["left_out"] for line in lines] == [0, 4]
 
 
-@pytest.mark.parametrize(("deny_on_error", "verdict"), [(True, DENY), (False, UNDECIDED)])
+@pytest.mark.parametrize(("deny_on_error", "verdict"), [(True, DENY_ONCE), (False, UNDECIDED)])
 def test_a_failing_access_check_denies_unless_told_otherwise(world: World, deny_on_error: bool, verdict: int) -> None:
     for point in ("message_publish_check_acl", "client_subscribe_check_acl"):
         world.registry.register(point, fail, "p", deny_on_error=deny_on_error)
@@ -111,7 +112,7 @@ def test_a_filter_that_drops_ends_the_chain(world: World) -> None:
 @pytest.mark.parametrize("answer", [None, True, False, "allow", LATER, 77, object()])
 def test_what_is_no_verdict_is_an_error_and_denies(world: World, answer: object) -> None:
     world.registry.register("message_publish_check_acl", lambda client, topic, qos, retain: answer, "p")
-    assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY
+    assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY_ONCE
     assert world.counters.hook_errors == 1
 
 
@@ -157,7 +158,7 @@ def test_a_coroutine_in_disguise_is_an_error_and_leaves_no_warning(world: World)
 
     world.registry.register("message_publish_check_acl", lambda client, topic, qos, retain: work(), "p")
     world.registry.register("client_connected", lambda client: work(), "p")
-    assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY
+    assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY_ONCE
     chains.client_connected(world.chains, client())
     assert world.counters.hook_errors == 2
 
@@ -170,7 +171,7 @@ def test_a_slow_handler_is_counted_and_logged_and_its_answer_comes_too_late(worl
     world.registry.register("message_publish_check_acl", slow, "slow-plugin")
     with capture_logs() as lines:
         for _ in range(3):
-            assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY
+            assert chains.message_publish_check_acl(world.chains, client(), "t", 0, False) == DENY_ONCE
     assert (world.counters.hook_overruns, world.counters.hook_errors) == (3, 0)
     assert [(line["plugin"], line["took_ms"]) for line in lines] == [("slow-plugin", 200.0)]
 

@@ -86,7 +86,7 @@ def test_a_snapshot_shows_now_and_the_peak() -> None:
 
 def test_every_reason_to_drop_a_message_is_named_by_its_counter() -> None:
     named = {metric.name: metric.attribute for metric in METRICS if metric.name.startswith("messages.dropped.")}
-    reasons = [attribute for attribute in Counters.__slots__ if attribute.startswith("dropped_")]
+    reasons = [attribute for attribute in dir(Counters) if attribute.startswith("dropped_")]
     assert named == {f"messages.dropped.{reason.removeprefix('dropped_')}": reason for reason in reasons}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from rmq.hooks import chains
+from rmq.hooks.verdicts import DENY_ONCE
 from rmq.plugin_api import ALLOW, DENY, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, ClientInfo
 from tests.support.plugins import PluginBench
 
@@ -75,7 +76,7 @@ async def test_a_handler_that_fails_denies_unless_said_otherwise(
     plugin_bench.host("p").on("client_subscribe_check_acl", fail, 1, deny_on_error)
     plugin_bench.host("q").on("client_subscribe_check_acl", lambda client, topic_filter, qos: ALLOW)
     verdict = chains.client_subscribe_check_acl(plugin_bench.chains, CLIENT, "a", 0)
-    assert verdict == (DENY if deny_on_error else ALLOW)
+    assert verdict == (DENY_ONCE if deny_on_error else ALLOW)
 
 
 async def test_a_point_that_does_not_exist_is_refused(plugin_bench: PluginBench) -> None:
