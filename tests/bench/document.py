@@ -182,8 +182,9 @@ def _method(results: Results, effective: str) -> str:
 
 64-byte payloads, MQTT 3.1.1. Every run starts a fresh broker, warms up for {results.options["warmup"]} s, measures for
 {results.options["seconds"]} s and ends when everything outstanding has arrived. The window of a publisher counts
-messages that its subscriber (for fan-out: all of them) has not received yet. Latency is sampled once per socket read of
-the load tool, at a rotating place in the read, weighted with the messages of that read.
+messages that its subscriber (for fan-out: all of them) has not received yet. Latency is sampled: one send in seven
+carries its time (all do at half load), of each socket read one message is looked at, at a rotating place, and it counts
+with the number of messages of that read.
 
 mosquitto runs with its defaults but for: TCP_NODELAY as rmq has it, and no limit on queued messages, because at its
 default it drops QoS 1 messages of the fan-in:
@@ -192,8 +193,8 @@ default it drops QoS 1 messages of the fan-in:
 {MOSQUITTO_CONF.strip().format(port="PORT")}
 ```
 
-rmq-node runs the shipped `etc/` with `--set listener.tcp.external.addr=…`, `--data-dir` and `--set {SYS_INTERVAL}` (so
-that the counters can be read after each run). What is in effect:
+rmq-node runs the shipped `etc/` with `--set listener.tcp.external.addr=…`, `--data-dir` and `--set {SYS_INTERVAL}`,
+so that the counters can be read soon after each run. What is in effect:
 
 ```toml
 {effective.strip()}

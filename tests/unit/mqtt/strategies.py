@@ -20,9 +20,7 @@ from rmq.mqtt.packets import (
 from rmq.mqtt.properties import Properties, encode_block
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
-topic_names = st.text(
-    st.characters(exclude_characters="\0+#", exclude_categories=["Cs"]), min_size=1, max_size=20
-)
+topic_names = st.text(st.characters(exclude_characters="\0+#", exclude_categories=["Cs"]), min_size=1, max_size=20)
 topic_filters = st.text(st.sampled_from("ab/+#$é"), max_size=12)
 payloads = st.binary(max_size=300)
 packet_ids = st.integers(1, 65_535)
@@ -210,5 +208,3 @@ def auths(draw: st.DrawFn) -> Auth:
     auth.reason_string = draw(or_none(texts))
     auth.user_properties = draw(user_properties)
     return auth
-
-

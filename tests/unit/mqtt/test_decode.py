@@ -132,8 +132,19 @@ def test_auth_needs_its_method() -> None:
 
 @pytest.mark.parametrize(
     ("level", "wire"),
-    [(4, "20 [ 02 00 ]"), (4, "c000"), (4, "e000"), (4, "f000"), (4, "0000"), (4, "d0 [ 00 ]"), (5, "21 [ 00 00 00 ]"),
-     (5, "e0 [ 00 [ 11 00000001 ] ]"), (4, "b0 [ 0001 00 ]"), (4, '10 [ "MQTT" 04 02 0000 "c" ]'), (5, "90 [ 0000 ]")],
+    [
+        (4, "20 [ 02 00 ]"),
+        (4, "c000"),
+        (4, "e000"),
+        (4, "f000"),
+        (4, "0000"),
+        (4, "d0 [ 00 ]"),
+        (5, "21 [ 00 00 00 ]"),
+        (5, "e0 [ 00 [ 11 00000001 ] ]"),
+        (4, "b0 [ 0001 00 ]"),
+        (4, '10 [ "MQTT" 04 02 0000 "c" ]'),
+        (5, "90 [ 0000 ]"),
+    ],
 )
 def test_client_refuses_bad_server_packets(level: int, wire: str) -> None:
     decoder = ServerPacketDecoder(1 << 20, TopicCache(), level)

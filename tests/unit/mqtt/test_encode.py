@@ -111,7 +111,7 @@ def test_explanations_are_left_out_for_a_small_client() -> None:
 def test_publish() -> None:
     publish = Publish("a/b", b"x", 1, True, True, 10, 3, 5, assemble('03 "t"'), [1, 300])
     assert encode_publish(publish, V3) == assemble("3b [ \"a/b\" 000a 'x' ]")
-    wire = "3b [ \"a/b\" 000a [ 02 00000005 23 0003 0b 01 0b ac02 03 \"t\" ] 'x' ]"
+    wire = '3b [ "a/b" 000a [ 02 00000005 23 0003 0b 01 0b ac02 03 "t" ] \'x\' ]'
     assert encode_publish(publish, V5) == assemble(wire)
     assert encode_publish(Publish("a", b"", 0, False, False, 0), V5) == assemble('30 [ "a" [ ] ]')
 

@@ -54,7 +54,7 @@ def test_block_of_forwarded_properties_is_kept_as_it_came() -> None:
 
 
 def test_block_leaves_out_what_is_for_the_broker() -> None:
-    packet = publish("30 [ \"t\" [ 02 00000005 26 \"a\" \"1\" 01 01 23 0007 03 \"c\" 26 \"b\" \"2\" ] 'x' ]")
+    packet = publish('30 [ "t" [ 02 00000005 26 "a" "1" 01 01 23 0007 03 "c" 26 "b" "2" ] \'x\' ]')
     assert packet.properties == assemble('26 "a" "1" 01 01 03 "c" 26 "b" "2"')
     assert packet.topic_alias == 7
     assert packet.message_expiry == 5
@@ -89,7 +89,7 @@ def test_publish_properties_are_checked(properties: str, code: int) -> None:
 
 
 def test_property_may_not_run_over_the_property_length() -> None:
-    raw = assemble('03 03 0001') + b"x" * 20
+    raw = assemble("03 03 0001") + b"x" * 20
     with pytest.raises(MalformedPacketError):
         read(Reader(raw, 0, len(raw)), codes.PUBLISH)
 
@@ -142,7 +142,7 @@ def test_plain_values() -> None:
     assert (empty.payload_format, empty.content_type, empty.user_properties) == (-1, None, [])
 
 
-@pytest.mark.parametrize("block", ["02 00000001", "23 0001", "01", '03 0009 61', '26 "k"'])
+@pytest.mark.parametrize("block", ["02 00000001", "23 0001", "01", "03 0009 61", '26 "k"'])
 def test_foreign_or_cut_block_is_refused(block: str) -> None:
     with pytest.raises(MqttError):
         decode_block(assemble(block))

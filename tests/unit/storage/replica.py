@@ -97,4 +97,11 @@ def _outbound(outbound: Outbound | None) -> object:
         (packet_id, d.message.payload, d.qos, d.retain, d.subscription_ids, d.share, d.state == RELEASED)
         for packet_id, d in outbound.deliveries.items()
     ]
-    return (outbound.reserved, outbound.limit, outbound.capacity, outbound.drop_newest, outbound.last_packet_id, deliveries)
+    return (
+        outbound.reserved,
+        outbound.limit,
+        outbound.capacity,
+        outbound.drop_newest,
+        outbound.last_packet_id,
+        deliveries,
+    )
