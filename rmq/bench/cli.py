@@ -26,7 +26,9 @@ Closed loop unless --rate is given: every publisher keeps --window messages on t
 its subscriber (by all of them, for fan-out) lets it send the next. With --rate the messages follow a schedule and
 their latency counts from the time they were due (below 1.5 ms between two messages the loop spins to be on time).
 Latency is sampled: one send in seven carries its time, one message of each socket read is looked at, at a rotating
-place, and counts with the number of messages of that read. Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
+place, and counts with the number of messages of that read.
+
+Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 """
 
 
