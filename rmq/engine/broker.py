@@ -135,7 +135,11 @@ class Broker:
         self.counters.internal_errors += 1
         info = None if channel is None else channel.info
         log.error("bug", where=where, client_id=None if info is None else info.client_id[:64], exc_info=sys.exc_info())
-        if channel is not None:
+        if channel is None:
+            return
+        if channel.state >= CLOSING:
+            channel.transport.abort()  # what was to be said can't be: the bug is in saying it
+        else:
             self.ctx.ports.close(channel, codes.IMPLEMENTATION_SPECIFIC_ERROR, "internal error")
 
     def advance_timers(self) -> None:

@@ -111,11 +111,16 @@ class Connection(Transport):
         if layers is None:
             return data
         try:
-            for layer in layers:
+            for i in range(len(layers)):
+                layer = layers[i]
                 data = layer.receive(data)
                 pending = layer.take_pending()
                 if pending:
+                    for outer in range(i - 1, -1, -1):
+                        pending = layers[outer].send(pending)
                     self._send(pending)
+                if not data:
+                    break
         except LayerError as error:
             self.lose(str(error))
             return b""
@@ -169,6 +174,8 @@ class Connection(Transport):
         """Send; False when not all of it went, which then waits until the socket takes more."""
         if self._unsent:
             self._unsent += data
+            if self.channel is not None:
+                self.channel.out_size += len(data)
             return False
         sent = self._try_send(data)
         if sent == len(data):

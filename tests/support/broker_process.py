@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ class BrokerProcess:
         self.log_path = directory / "node.log"
         self._asked_to_stop = False
         tables: dict[str, Sequence[str]] = {"external": (), **(listeners or {})}
-        self.addresses = {name: ("127.0.0.1", free_port()) for name in tables}
+        self.addresses = {name: ("127.0.0.1", port) for name, port in zip(tables, free_ports(len(tables)), strict=True)}
         self.address = self.addresses["external"]
         python = os.environ.get("RMQ_TEST_PYTHON")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
@@ -104,9 +105,10 @@ class BrokerProcess:
                 continue
 
 
-def free_port() -> int:
-    """A TCP port nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """So many TCP ports nobody listens on just now, all different: each is held until the last is found."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

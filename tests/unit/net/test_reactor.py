@@ -80,7 +80,7 @@ async def test_a_reader_that_stops_bounds_the_memory_and_delays_nobody() -> None
         assert dropped == server.counters.messages_dropped > count // 2
         # It reads again: what wasn't dropped is there, whole and in order.
         await publisher.send(wire.publish("t", b"last"))
-        numbers = []
+        numbers: list[int] = []
         while len(numbers) < count - dropped:
             numbers.append(int((await stuck.take(Publish)).payload[:6]))
         assert numbers == sorted(numbers)
