@@ -3,8 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ENVIRONMENT := $(PYTHON) scripts/environments.py
 DEV := .venv-dev/bin
-# The mqtt.js tests run where test-packages could install it.
-JS = RMQ_INTEROP_JS=$$(test -d tests/integration/interop/js/node_modules/mqtt && echo 1)
 # Further arguments of the program a target runs: make run ARGS="--set mqtt.max_sessions=10", make test ARGS="-k retain"
 ARGS ?=
 
@@ -19,7 +17,7 @@ run: ## Install rmq into .venv (compiled where a C compiler is there) and run no
 	@exec .venv/bin/rmq-node --id 1 $(ARGS)
 
 test: test-packages dev ## Run all tests, then unit and conformance tests again on the compiled wheel
-	$(JS) $(DEV)/python -m pytest $(ARGS)
+	$(DEV)/python -m pytest $(ARGS)
 	@$(MAKE) --no-print-directory test-compiled
 
 test-fast: dev ## Run the tests that need neither patience nor foreign programs
@@ -29,8 +27,9 @@ test-compiled: ## Run unit and conformance tests on the installed, compiled whee
 	@$(ENVIRONMENT) compiled
 	scripts/test_compiled.sh $(ARGS)
 
-test-interop: test-packages dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mqtt.js, mosquitto's clients)
-	$(JS) $(DEV)/python -m pytest tests/integration/interop $(ARGS)
+test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosquitto's clients, and mqtt.js from npm)
+	@scripts/test_packages.sh --js
+	RMQ_INTEROP_JS=1 $(DEV)/python -m pytest tests/integration/interop $(ARGS)
 
 fuzz: dev ## Run the fuzz tests at full length
 	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} $(DEV)/python -m pytest -m fuzz $(ARGS)

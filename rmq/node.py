@@ -223,11 +223,9 @@ class Node:
             listener.close()
         broker = self.broker
         broker.touch_clock()
-        for channel in broker.registry:
+        for channel in self.reactor.channels():
             close(broker, channel, codes.SERVER_SHUTTING_DOWN, "node stops")
-        while broker.ctx.dirty:
-            broker.flush()
-            await trio.lowlevel.checkpoint()
+        await self.reactor.drain()
 
     def close(self) -> None:
         """Close every socket."""
@@ -275,12 +273,18 @@ async def _serve(settings: Settings) -> None:
     with _quiet_collector(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         node = Node(settings, Clock())
         node.open()
+        running = trio.CancelScope()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.run, lambda: _announce(node))
-            async for number in signals:
-                log.info("stopping", signal=signal.Signals(number).name)
+
+            async def serve() -> None:
+                with running:
+                    await node.run(lambda: _announce(node))
                 nursery.cancel_scope.cancel()
-                break
+
+            nursery.start_soon(serve)
+            async for number in signals:  # to the end: told twice is told once
+                log.info("stopping", signal=signal.Signals(number).name)
+                running.cancel()
 
 
 @contextmanager

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Sees to the Debian packages and the npm package that some tests use: installs what is missing when it may (root and
-# apt-get; npm), otherwise says what is missing and which tests do without. With CI=true anything missing is an error.
+# Sees to the Debian packages that some tests use: installs what is missing when it may (root and apt-get), otherwise says
+# what is missing and which tests do without. With CI=true anything missing is an error.
+#   --js   the npm package of the mqtt.js tests too; `make test` must do without npm, `make test-interop` doesn't
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 
+with_js=${1:-}
 declare -A package_of=(
     [mosquitto]=mosquitto
     [mosquitto_pub]=mosquitto-clients
     [ip]=iproute2
-    [npm]=npm
 )
+[ "$with_js" != --js ] || package_of[npm]=npm
 declare -A purpose_of=(
     [mosquitto]="the comparison with mosquitto"
     [mosquitto_pub]="interoperability with mosquitto's clients"
@@ -58,7 +60,7 @@ for program in $missing; do
     lack "$program is missing (Debian package ${package_of[$program]})" "${purpose_of[$program]}"
 done
 
-if command -v npm >/dev/null; then
+if [ "$with_js" = --js ] && command -v npm >/dev/null; then
     if [ ! -d "$js/node_modules/mqtt" ] || [ "$js/package-lock.json" -nt "$js/node_modules" ]; then
         echo "rmq: installing mqtt.js" >&2
         if (cd "$js" && npm ci --no-audit --no-fund --silent </dev/null >&2); then

@@ -81,6 +81,7 @@ class Broker:
         self.registry = ClientRegistry()
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
         self.keepalive_timers: dict[Channel, Timer] = {}
+        self.persistent_connected = 0
         self.rate_waits: set[Channel] = set()
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, Timer] = {}
@@ -164,8 +165,7 @@ class Broker:
 
     def session_count(self) -> int:
         """How many sessions this node has, with and without a connection."""
-        offline = sum(1 for session in self.state.sessions.values() if session.channel is None)
-        return len(self.registry) + offline
+        return len(self.registry) + len(self.state.sessions) - self.persistent_connected
 
     def refresh_stats(self) -> Stats:
         """The gauges, with those that are only computed on demand brought up to date."""

@@ -277,6 +277,8 @@ def _bind(
     limits = channel.limits
     channel.session = session
     session.channel = channel
+    if session.persistent:
+        broker.persistent_connected += 1
     channel.pending_connect = None
     info.connected_at = now
     channel.last_read_at = now

@@ -142,6 +142,8 @@ def end_connection(broker: "Broker", channel: Channel, reason_code: int, text: s
         return
     channel.session = None
     session.channel = None
+    if session.persistent:
+        broker.persistent_connected -= 1
     broker.registry.unbind(session.client_id, channel)
     broker.counters.client_disconnected += 1
     info = channel.info

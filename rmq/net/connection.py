@@ -150,6 +150,8 @@ class Connection(Transport):
             return
         channel.dirty = False
         if self._unsent:
+            if channel.state >= CLOSING:
+                self._limit_close()  # the peer may have stopped reading for good
             return
         if channel.out:
             data = channel.take_output()
@@ -187,9 +189,8 @@ class Connection(Transport):
         channel.out_size += len(data) - sent
         channel.congested = True
         self._owner.watch(self)
-        if channel.state >= CLOSING and not self._lingering:
-            self._lingering = True
-            self._owner.limit_close(self)
+        if channel.state >= CLOSING:
+            self._limit_close()
         return False
 
     def _try_send(self, data: bytes) -> int:
@@ -215,6 +216,9 @@ class Connection(Transport):
             self.close()
             return
         self._set_reading(True)
+        self._limit_close()
+
+    def _limit_close(self) -> None:
         if not self._lingering:
             self._lingering = True
             self._owner.limit_close(self)

@@ -14,6 +14,7 @@ import trio
 
 from rmq.mqtt.topic_cache import TopicCache
 from rmq.net.connection import Connection, ConnectionOwner, flush_channels, handle_ready
+from rmq.session.channel import Channel
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -116,6 +117,18 @@ class Reactor:
         self._flush_slice()
         self._busy = False
         return True
+
+    def channels(self) -> list[Channel]:
+        """The channels of all connections, accepted by the protocol or not."""
+        channels = [connection.channel for connection in self._connections.values()]
+        return [channel for channel in channels if channel is not None]
+
+    async def drain(self) -> None:
+        """After ``run`` has ended: take turns until every connection is closed."""
+        while self._connections:
+            if not self.turn():
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            await trio.lowlevel.checkpoint()
 
     def flush_now(self) -> None:
         """Send what was written outside of a turn; within one this does nothing, the turn ends with it anyway."""

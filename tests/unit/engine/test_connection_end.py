@@ -169,3 +169,24 @@ def test_the_session_is_free_while_the_old_connection_still_closes(engine: Engin
     assert old.sock.closed and not new.closed
     new.send(wire.pingreq())
     assert new.take(Pingresp) == Pingresp()
+
+
+@pytest.mark.parametrize("end", ["keep alive", "takeover", "protocol error", "disconnect"])
+def test_a_peer_that_has_not_read_for_long_is_cut_off_as_well(engine: Engine, end: str) -> None:
+    # Bytes wait for the socket already when the end comes: they must not keep the connection for ever.
+    client = engine.connect("a", keep_alive=10)
+    client.subscribe(("t", 0))
+    client.take_nothing()
+    publisher = engine.connect("p")
+    publisher.publish("t", bytes(1000))
+    assert client.connection.wants_write
+    if end == "keep alive":
+        engine.advance(15.2)
+    elif end == "takeover":
+        engine.connect("a")
+    else:
+        client.send(wire.disconnect() if end == "disconnect" else wire.connect("a"))
+    assert not client.sock.closed
+    step(engine, 2.3)
+    assert client.sock.closed
+    assert client.connection not in engine.connections

@@ -1,0 +1,146 @@
+"""A running node at its end, and at the end of its descriptors."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.integration.node.node_command import command, environment
+from tests.support import wire
+from tests.support.broker_process import BrokerProcess, free_ports
+from tests.support.client import Client
+from tests.support.packet_notation import V5, V311
+from tests.support.wire_parser import Disconnect, Publish
+
+pytestmark = pytest.mark.realtime
+
+DESCRIPTORS: Final = 64
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[BrokerProcess]:
+    process = BrokerProcess(tmp_path)
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def clients() -> Iterator[Callable[..., Client]]:
+    """Makes clients that are connected; all are closed when the test ends."""
+    opened: list[Client] = []
+
+    def connect(address: tuple[str, int], client_id: str, level: int = V5) -> Client:
+        client = Client(address, client_id, level)
+        opened.append(client)
+        client.connect()
+        return client
+
+    yield connect
+    for client in opened:
+        client.close()
+
+
+Connect = Callable[..., Client]
+
+
+def test_stopping_tells_every_client(node: BrokerProcess, clients: Connect) -> None:
+    connected = [clients(node.address, f"c{i}") for i in range(20)]
+    old = clients(node.address, "old", V311)
+    with socket.create_connection(node.address):  # says nothing
+        node.ask_to_stop()
+        for client in connected:
+            client.expect_disconnect(0x8B)
+        old.expect_closed()
+        assert node.stop() == 0
+    assert "Traceback" not in node.log
+
+
+def test_being_told_twice_is_being_told_once(node: BrokerProcess, clients: Connect) -> None:
+    client = clients(node.address, "a")
+    os.kill(node.pid, signal.SIGINT)
+    node.ask_to_stop()
+    client.expect_disconnect(0x8B)
+    assert node.stop() == 0
+
+
+def test_a_client_that_is_sending_is_told_too(node: BrokerProcess, clients: Connect) -> None:
+    # What it sent and nobody read must not turn the end into a reset, which would take the DISCONNECT away.
+    client = clients(node.address, "busy")
+    os.kill(node.pid, signal.SIGSTOP)
+    client.send(*[wire.publish("t", bytes(1000))] * 200)
+    node.ask_to_stop()
+    os.kill(node.pid, signal.SIGCONT)
+    client.expect_disconnect(0x8B)
+    assert node.stop() == 0
+
+
+def flood(node: BrokerProcess, publisher: Client, count: int) -> None:
+    """Publish more than the kernel holds for a client that doesn't read."""
+    for _ in range(count):
+        publisher.send(wire.publish("t", bytes(100_000)))
+    publisher.drain()
+
+
+def test_a_client_that_reads_late_is_told_too(node: BrokerProcess, clients: Connect) -> None:
+    slow = clients(node.address, "slow")
+    slow.subscribe("t")
+    flood(node, clients(node.address, "p"), 100)
+    node.ask_to_stop()
+    while isinstance(packet := slow.receive(), Publish):
+        pass
+    assert isinstance(packet, Disconnect) and packet.code == 0x8B
+    slow.expect_closed()
+    assert node.stop() == 0
+
+
+def test_a_client_that_reads_nothing_does_not_hold_the_node(node: BrokerProcess, clients: Connect) -> None:
+    stuck = clients(node.address, "stuck")
+    stuck.subscribe("t")
+    flood(node, clients(node.address, "p"), 100)
+    asked = time.monotonic()
+    assert node.stop() == 0
+    assert time.monotonic() - asked < 5
+
+
+def test_running_out_of_descriptors_costs_nobody_who_is_connected(tmp_path: Path, clients: Connect) -> None:
+    address = ("127.0.0.1", free_ports(1)[0])
+    process = subprocess.Popen(
+        command("--data-dir", "data", "--set", f"listener.tcp.external.addr={address[0]}:{address[1]}"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)),
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if b"config" in line:
+                break
+        first = clients(address, "first")
+        others = [socket.create_connection(address) for _ in range(DESCRIPTORS + 20)]  # the last ones wait in the queue
+        for _ in range(20):
+            assert first.drain() == []
+        assert process.poll() is None
+        for other in others:
+            other.close()
+        late = clients(address, "late")
+        late.disconnect()
+        first.disconnect()
+    finally:
+        process.terminate()
+        log = process.communicate(timeout=10)[0].decode()
+    assert process.returncode == 0, log
+    warnings = [line for line in log.splitlines() if "can't accept" in line]
+    assert warnings and "Traceback" not in log
+    assert len(warnings) < 50, "one line a pause, not one a turn"
