@@ -14,6 +14,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.packets import Connect
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
+from rmq.session.outbound import MAX_CAPACITY
 from rmq.session.session import Session
 from rmq.session.topic_alias import OutboundAliases
 from rmq.storage.records import OpenSession
@@ -237,7 +238,7 @@ def _open_session(
 ) -> Session:
     limits = channel.limits
     expiry = expiry_in_force(channel, packet)
-    window = min(limits.max_inflight, packet.receive_maximum)  # [MQTT-3.3.4-9]
+    window = min(limits.max_inflight, packet.receive_maximum, MAX_CAPACITY)  # [MQTT-3.3.4-9]
     if expiry or resume:
         broker.cluster.propose(
             OpenSession(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rmq.net.byte_socket import ByteSocket
 
 READ_SIZE: Final = 65_536
+PIECE_SIZE: Final = 262_144
 SHUT_WR: Final = 1
 
 
@@ -57,6 +58,7 @@ class Connection(Transport):
         "_lingering",
         "_owner",
         "_unsent",
+        "_unsent_from",
         "channel",
         "fd",
         "layers",
@@ -74,6 +76,7 @@ class Connection(Transport):
         self.layers = layers
         self.channel: Channel | None = None
         self._unsent: bytes = b""
+        self._unsent_from = 0
         self.wants_read = True
         self._lingering = False
         self._handshaking = True
@@ -131,14 +134,16 @@ class Connection(Transport):
         unsent = self._unsent
         channel = self.channel
         if unsent and channel is not None:
-            sent = self._try_send(unsent)
+            # In pieces: copying all that is left at every step would take quadratic time for a big message.
+            sent = self._try_send(unsent[self._unsent_from : self._unsent_from + PIECE_SIZE])
             if sent < 0:
                 return
             channel.out_size -= sent
-            if sent < len(unsent):
-                self._unsent = unsent[sent:]
+            self._unsent_from += sent
+            if self._unsent_from < len(unsent):
                 return
             self._unsent = b""
+            self._unsent_from = 0
             channel.congested = False
             self._owner.watch(self)
         self.flush()

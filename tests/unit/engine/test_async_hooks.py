@@ -334,3 +334,23 @@ async def test_waiting_is_no_silence_of_the_client(running: Engine) -> None:
     for _ in range(35):
         running.advance(0.1)
     assert client.take(Disconnect).code == 0x8D, "afterwards the keep alive counts again"
+
+
+async def test_a_handshake_that_waits_for_a_hook_has_its_time_too(running: Engine) -> None:
+    decided = trio.Event()
+
+    async def authenticate(request: AuthRequest) -> AuthResult:
+        await decided.wait()
+        return AuthResult(ALLOW)
+
+    running.hooks.register("client_authenticate", authenticate, "test")
+    running.limits.handshake_timeout_s = 3.0
+    client = running.open()
+    client.send(wire.connect("a"))
+    await wait_all_tasks_blocked()
+    running.advance(3.2)
+    assert client.take(Connack).code == 0x89
+    decided.set()
+    await wait_all_tasks_blocked()
+    assert client.read() == [] and client.closed
+    assert not running.has_session("a")
