@@ -9,7 +9,7 @@ from rmq.mqtt.encode import encode_ack
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.packets import Ack
 from rmq.session.channel import Channel
-from rmq.session.delivery import DONE, RELEASED, SENT
+from rmq.session.delivery import DONE, QUEUED, RELEASED, SENT
 
 
 def handle_ack(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
@@ -35,7 +35,8 @@ def _handle_puback(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         return
     outbound = session.outbound
     delivery = None if outbound is None else outbound.get(ack.packet_id)
-    if outbound is None or delivery is None or delivery.state == DONE:
+    if outbound is None or delivery is None or delivery.state == DONE or delivery.state == QUEUED:
+        # QUEUED: it has its identifier, but the client can't know that: it was never sent.
         ctx.counters.unexpected_acks += 1
         return
     if delivery.qos != 1:
@@ -54,6 +55,8 @@ def _handle_pubrec(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         return
     outbound = session.outbound
     delivery = None if outbound is None else outbound.get(ack.packet_id)
+    if delivery is not None and delivery.state == QUEUED:
+        delivery = None  # never sent: the client means something else
     if delivery is not None and delivery.qos != 2:
         ctx.ports.close(channel, PROTOCOL_ERROR, "PUBREC for a QoS 1 message")
         return

@@ -136,6 +136,10 @@ async def test_a_client_that_is_gone_when_the_answer_comes(running: Engine, end:
         client.lose()
     elif end == "taken over":
         running.connect("a", clean=False, expiry=100)
+        assert client.sock.shut and not client.sock.closed
+        client.sock.incoming.append(b"")  # the client closes as well: it is noticed though reading had stopped
+        running.turn()
+        assert client.sock.closed
     else:
         client.send(wire.connect("a"))
         assert not client.closed, "it isn't read before the answer"

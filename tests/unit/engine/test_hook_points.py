@@ -20,7 +20,7 @@ from tests.support.wire_parser import Disconnect, Puback, Publish, Pubrec, Subac
 
 # Points that no step of the engine reaches yet; the list must shrink, not grow.
 # ``before_startup`` is the node's; ``cluster_message_received`` comes with the cluster.
-NOT_CALLED = {"before_startup", "cluster_message_received", "message_expiry_check"}
+NOT_CALLED = {"before_startup", "cluster_message_received"}
 
 Call = tuple[str, tuple[object, ...]]
 
@@ -218,8 +218,9 @@ def test_the_engine_calls_every_other_point(engine: Engine, recorder: Recorder) 
     subscriber.receive_all()
     publisher.publish("t", b"2", 1)
     subscriber.lose()
-    publisher.publish("t", b"3", 1)
+    publisher.publish("t", b"3", 1, properties=[(wire.MESSAGE_EXPIRY, 100)])
     publisher.publish("t", b"4", 0)
+    engine.open().send(wire.connect("s", 5, False))
     again = engine.connect("s", clean=True)
     again.subscribe(("t", 0))
     again.send(wire.unsubscribe(5, ["t"]))
@@ -340,3 +341,19 @@ def test_subscriptions_may_be_changed_or_refused(engine: Engine) -> None:
     client.send(wire.unsubscribe(9, ["t", "no"]))
     assert client.take(Unsuback).codes == [0, 0x80]
     assert engine.session("a").subscription_count() == 0
+
+
+@pytest.mark.parametrize(("verdict", "kept"), [(ALLOW, [b"old", b"new"]), (DENY, []), (UNDECIDED, [b"new"])])
+def test_a_handler_may_judge_what_has_expired(engine: Engine, verdict: int, kept: list[bytes]) -> None:
+    engine.hooks.register("message_expiry_check", lambda client, message: verdict, "test")
+    client = engine.connect("s", expiry=1000)
+    client.subscribe(("t", 1))
+    client.lose()
+    publisher = engine.connect("p")
+    publisher.publish("t", b"old", 1, properties=[(wire.MESSAGE_EXPIRY, 5)])
+    publisher.publish("t", b"new", 1, properties=[(wire.MESSAGE_EXPIRY, 500)])
+    engine.advance(10)
+    again = engine.open()
+    again.send(wire.connect("s", 5, False, 0, [(wire.SESSION_EXPIRY, 1000)]))
+    assert [message.payload for message in again.receive_all()] == kept
+    assert engine.counters.dropped_expired == 2 - len(kept)

@@ -158,7 +158,7 @@ class ReplicaMachine(RuleBasedStateMachine):
 
 TestReplica = ReplicaMachine.TestCase
 TestReplica.settings = settings(
-    max_examples=120,
+    max_examples=80,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
