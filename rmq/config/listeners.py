@@ -96,7 +96,7 @@ class ListenerSettings(Section):
     max_subscriptions: Count = 0
 
     # messages to the client
-    max_inflight: PositiveUInt16 = 16
+    max_inflight: PositiveUInt16 = 128
     max_mqueue_len: Annotated[int, Field(ge=1, le=MAX_MQUEUE_LEN)] = 1000
     mqueue_drop_policy: DropPolicy = "oldest"
     mqueue_rate_limit: MessageRate = UNLIMITED

@@ -49,7 +49,7 @@ class Limits:
         self.handshake_timeout_s = 30.0
         self.keepalive_backoff = 0.75
         self.max_clientid_len = 65_535
-        self.max_inflight = 16
+        self.max_inflight = 128
         self.max_keepalive = 65_535
         self.max_mqueue_len = 1000
         self.max_outbound_topic_aliases = 32
