@@ -29,7 +29,7 @@ def _run_node(settings: "Settings") -> int:
 
 def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
     from rmq.config import ConfigError, Problem
-    from rmq.node import PLUGINS
+    from rmq.node.node import PLUGINS
     from rmq.plugin_host.catalog import Catalog, CatalogError
 
     try:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-import rmq.node
+import rmq.node.node
 from rmq.cli import main
 from rmq.config import Override, Settings, load
 from rmq.node import Node
@@ -44,7 +44,7 @@ def _plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("RMQ_")]:
         monkeypatch.delenv(name)
     paths = {"rmq-probe": f"{HERE}:Probe", "rmq-broken": f"{SAMPLES}:Broken", "rmq-gone": "no.such.module:Gone"}
-    monkeypatch.setattr(rmq.node, "PLUGINS", paths)
+    monkeypatch.setattr(rmq.node.node, "PLUGINS", paths)
 
 
 def settings(*names: str) -> Settings:
@@ -92,7 +92,7 @@ def test_a_plugin_that_cannot_start_is_one_line(
     monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], line: str
 ) -> None:
     paths = {"rmq-probe": f"{HERE}:Probe", "rmq-broken": f"{SAMPLES}:Broken"}
-    monkeypatch.setattr(rmq.node, "PLUGINS", paths)
+    monkeypatch.setattr(rmq.node.node, "PLUGINS", paths)
     listed = ", ".join(f'"{name}"' for name in names)
     arguments = [f"plugins.default_startups=[{listed}]", "listener.tcp.external.addr=127.0.0.1:0", "log.to=off"]
     result = CliRunner().invoke(main, [part for argument in arguments for part in ("--set", argument)])

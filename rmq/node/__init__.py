@@ -1,0 +1,11 @@
+"""The composition root: builds every part of a node, starts and stops them in order, minds signals.
+
+process  a node as a process: signals, log, what it says at the start
+node     one node: every part built, started and stopped in order
+options  from settings to the plain values that the parts are made with
+"""
+
+from rmq.node.node import PLUGINS, Node
+from rmq.node.process import Clock, run
+
+__all__ = ["PLUGINS", "Clock", "Node", "run"]
