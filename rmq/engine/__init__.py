@@ -1,14 +1,18 @@
 """One node's broker: everything that isn't on the hot path.
 
 broker             owns the state and the tables; what listeners, plugins and management call
+claims             one claim of a client id after the other
 gate               leads each call of the hot path to the function that does the work
 connect            CONNECT: checks, authentication, claim, session, CONNACK
+connect_access     whether a client may connect, once it is known who it is
 connack            the CONNACK of a client that is accepted
 enhanced_auth      the AUTH exchange
 subscribe          SUBSCRIBE and UNSUBSCRIBE
 publish_later      a PUBLISH that waits for a hook
 disconnect         the end of a connection
 session_end        the end of a session, and of its share in shared subscriptions
+payloads           reading back what waits on disk only
+storage_waits      publishers that wait until there is room to store
 wills              publishing a will
 client_registry    who is connected here
 timers             the timer wheel

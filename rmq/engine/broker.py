@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rmq.engine.claims import Claims
 from rmq.engine.client_registry import ClientRegistry
 from rmq.engine.ports import ClusterPort
 from rmq.engine.solo import SoloPort
+from rmq.engine.storage_waits import StorageWaits
 from rmq.engine.timers import Timer, TimerWheel
 from rmq.flow import inbound
 from rmq.flow.context import FlowContext
@@ -23,7 +25,9 @@ from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.channel import CLOSING, CONNECTING, Channel
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
+from rmq.storage.records import Operation
 from rmq.storage.state import State
 
 if TYPE_CHECKING:
@@ -44,6 +48,8 @@ class BrokerOptions:
         self.max_retained_payload = 0
         self.retained_ttl_s = 0
         self.allow_multiple_matches = False
+        self.storage_timeout_s = 5.0
+        self.ack_synced = False
         self.shared_subscription_strategy = "round_robin"
 
 
@@ -79,6 +85,8 @@ class Broker:
         self.state = State(self.ctx, options.max_retained, options.max_retained_payload)
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
+        self.claims = Claims()
+        self.storage_waits = StorageWaits(self, options.storage_timeout_s)
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
         self.keepalive_timers: dict[Channel, Timer] = {}
         self.persistent_connected = 0
@@ -93,12 +101,12 @@ class Broker:
         self.ctx.now = self.clock()
         return self.ctx.now
 
-    def publish(self, message: Message) -> int:
+    def publish(self, message: Message, receipt: Receipt | None = None) -> int:
         """Publish for the node itself, a will, a plugin or the API; returns how many sessions matched.
 
-        -1 means that it is stored, and delivered, later.
+        -1 means that it is stored, and delivered, later: the receipt is told.
         """
-        return route(self.ctx, message, None, 0)
+        return route(self.ctx, message, None, 0, receipt)
 
     def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:
         """Pause a channel while ``work`` runs in a task; then do what it returned, and go on with what is behind."""
@@ -117,19 +125,32 @@ class Broker:
                 if handshakes is not None:
                     handshakes.dec()
             self.touch_clock()
-            channel.paused = False
-            try:
-                if then is not None and channel.state < CLOSING:
-                    then()
-                if channel.state < CLOSING and not channel.paused:
-                    inbound.resume(self.ctx, channel)
-                    if not channel.paused:
-                        channel.transport.resume_reading()
-            except Exception:
-                self.report_bug(channel, "in a packet that had waited")
+            self.go_on(channel, then)
             self.flush()
 
         self.spawn(run)
+
+    def go_on(self, channel: Channel, then: Callable[[], None] | None) -> None:
+        """End a channel's pause: do what it paused for, then handle what came after."""
+        channel.paused = False
+        try:
+            if then is not None and channel.state < CLOSING:
+                then()
+            if channel.state < CLOSING and not channel.paused:
+                inbound.resume(self.ctx, channel)
+                if not channel.paused:
+                    channel.transport.resume_reading()
+        except Exception:
+            self.report_bug(channel, "in a packet that had waited")
+
+    def after(self, channel: Channel, operations: list[Operation], then: Callable[[], None]) -> None:
+        """Propose operations for a channel, and do ``then`` when all are applied; the channel is paused meanwhile."""
+        for operation in operations[:-1]:
+            self.cluster.propose(operation)
+        if not operations or self.cluster.propose(operations[-1], _Continue(self, channel, then)):
+            then()
+        else:
+            channel.paused = True
 
     def report_bug(self, channel: Channel | None, where: str) -> None:
         """Log the exception being handled with its context, count it, and give up the one connection it is about."""
@@ -191,6 +212,22 @@ class Broker:
             session = channel.session
             if session is not None and not session.persistent:
                 yield session
+
+
+class _Continue(Receipt):
+    """Ends the pause of a channel."""
+
+    def __init__(self, broker: Broker, channel: Channel, then: Callable[[], None]) -> None:
+        super().__init__(False)
+        self._broker = broker
+        self._channel = channel
+        self._then = then
+
+    def applied(self) -> None:
+        self._broker.go_on(self._channel, self._then)
+
+    def give_up(self) -> None:
+        self._broker.ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
 
 
 def _nothing() -> None:

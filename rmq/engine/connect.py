@@ -4,10 +4,11 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rmq.engine import disconnect, enhanced_auth, session_end, wills
+from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, wills
 from rmq.engine.connack import encode_success
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
+from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, AuthRequest, AuthResult
 from rmq.mqtt import codes
@@ -15,6 +16,7 @@ from rmq.mqtt.packets import Connect
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.outbound import MAX_CAPACITY
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.topic_alias import OutboundAliases
 from rmq.storage.records import OpenSession
@@ -163,7 +165,7 @@ def authenticated(
             broker.counters.client_auth_anonymous += 1
     else:
         info.superuser = result.superuser
-    _check_will(broker, channel, packet, info)
+    connect_access.check(broker, channel, info, lambda: _check_will(broker, channel, packet, info))
 
 
 def _check_will(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
@@ -197,31 +199,55 @@ def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
     if limit and len(encode_success(channel, packet, info, expiry_in_force(channel, packet), True)) > limit:
         disconnect.close(broker, channel, codes.PACKET_TOO_LARGE, "no room for a CONNACK")  # [MQTT-3.1.2-24]
         return
-    broker.cluster.claim(info.client_id, lambda epoch: _claimed(broker, channel, packet, info, epoch))
+    channel.paused = True
+    broker.claims.enter(
+        info.client_id,
+        lambda: broker.cluster.claim(info.client_id, lambda epoch: _claimed(broker, channel, packet, info, epoch)),
+    )
 
 
 def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int) -> None:
-    if channel.state != CONNECTING:
+    refusal = None if channel.state == CONNECTING else (codes.SUCCESS, "")
+    if refusal is None:
+        previous = broker.registry.get(info.client_id)
+        if previous is not None:
+            broker.counters.takeovers += 1
+            disconnect.close(broker, previous, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+        refusal = _no_room(broker, channel, packet, info)
+    if refusal is not None:
+        disconnect.close(broker, channel, refusal[0], refusal[1])
+        broker.claims.leave(info.client_id)
         return
-    previous = broker.registry.get(info.client_id)
-    if previous is not None:
-        broker.counters.takeovers += 1
-        disconnect.close(broker, previous, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-    limit = broker.options.max_sessions
+    channel.epoch = epoch
     kept = broker.state.sessions.get(info.client_id)
-    if limit and kept is None and broker.session_count() >= limit:
-        disconnect.close(broker, channel, codes.QUOTA_EXCEEDED, "no room for one more session")
-        return
-    session_present = kept is not None and not packet.clean_start
-    if kept is not None:
+    persistent = expiry_in_force(channel, packet) > 0
+    if kept is None:
+        if persistent:
+            _open_session(broker, channel, packet, info, resume=False)
+        else:
+            _open_transient(broker, channel, packet, info)
+    elif not packet.clean_start:
         session_end.cancel_timers(broker, info.client_id)
-        if packet.clean_start:
-            will = kept.will if kept.will_due_at else None
+        _open_session(broker, channel, packet, info, resume=True)
+    else:
+        will = session_end.waiting_will(broker, kept)
+        if persistent:
             session_end.end_session(broker, kept)
-            if will is not None:
-                wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
-    session = _open_session(broker, channel, packet, info, epoch, session_present)
-    _bind(broker, channel, packet, info, session, session_present)
+            _open_session(broker, channel, packet, info, resume=False)
+        else:
+            session_end.end_session(broker, kept, then=lambda: _open_transient(broker, channel, packet, info))
+        if will is not None:
+            wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
+
+
+def _no_room(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> tuple[int, str] | None:
+    kept = broker.state.sessions.get(info.client_id)
+    limit = broker.options.max_sessions
+    if limit and kept is None and broker.session_count() >= limit:
+        return codes.QUOTA_EXCEEDED, "no room for one more session"
+    if broker.ctx.storage == STORAGE_FAILED and (kept is not None or expiry_in_force(channel, packet)):
+        return codes.SERVER_UNAVAILABLE, "sessions can't be stored"
+    return None
 
 
 def expiry_in_force(channel: Channel, packet: Connect) -> int:
@@ -233,42 +259,69 @@ def expiry_in_force(channel: Channel, packet: Connect) -> int:
     return min(expiry, limit) if limit else expiry
 
 
-def _open_session(
-    broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int, resume: bool
-) -> Session:
+def _open_session(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, *, resume: bool) -> None:
     limits = channel.limits
-    expiry = expiry_in_force(channel, packet)
-    window = min(limits.max_inflight, packet.receive_maximum, MAX_CAPACITY)  # [MQTT-3.3.4-9]
-    if expiry or resume:
-        broker.cluster.propose(
-            OpenSession(
-                info.client_id,
-                epoch,
-                resume,
-                info.username,
-                info.protocol_level,
-                expiry,
-                packet.will,
-                window,
-                limits.max_mqueue_len,
-                limits.drop_newest,
-                broker.ctx.now,
-            )
-        )
-        session = broker.state.sessions[info.client_id]
-        if session.outbound is None:
-            session.max_window = window
-        return session
-    session = Session(info.client_id, False)
-    session.epoch = epoch
-    session.username = info.username
-    session.protocol_level = info.protocol_level
-    session.created_at = broker.ctx.now
-    session.will = packet.will
-    session.max_window = window
-    session.max_queue = limits.max_mqueue_len
-    session.drop_newest = limits.drop_newest
-    return session
+    operation = OpenSession(
+        info.client_id,
+        channel.epoch,
+        resume,
+        info.username,
+        info.protocol_level,
+        expiry_in_force(channel, packet),
+        packet.will,
+        _window(channel, packet),
+        limits.max_mqueue_len,
+        limits.drop_newest,
+        broker.ctx.now,
+    )
+    receipt = _Opened(broker, channel, packet, info)
+    if broker.cluster.propose(operation, receipt):
+        receipt.applied()
+
+
+class _Opened(Receipt):
+    """The session of a connection is open: bind them, unless the connection is gone already."""
+
+    def __init__(self, broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+        super().__init__(False)
+        self._broker = broker
+        self._channel = channel
+        self._packet = packet
+        self._info = info
+
+    def applied(self) -> None:
+        broker = self._broker
+        channel = self._channel
+        session = broker.state.sessions[self._info.client_id]
+        if channel.state == CONNECTING:
+            present = session.created_epoch != channel.epoch
+            broker.go_on(channel, lambda: _bind(broker, channel, self._packet, self._info, session, present))
+        else:
+            disconnect.leave_session(broker, session, channel.epoch, session.expiry_interval, None)
+        broker.claims.leave(self._info.client_id)
+
+    def give_up(self) -> None:
+        disconnect.close(self._broker, self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+
+
+def _window(channel: Channel, packet: Connect) -> int:
+    return min(channel.limits.max_inflight, packet.receive_maximum, MAX_CAPACITY)  # [MQTT-3.3.4-9]
+
+
+def _open_transient(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    if channel.state == CONNECTING:
+        limits = channel.limits
+        session = Session(info.client_id, False)
+        session.epoch = channel.epoch
+        session.username = info.username
+        session.protocol_level = info.protocol_level
+        session.created_at = broker.ctx.now
+        session.will = packet.will
+        session.max_window = _window(channel, packet)
+        session.max_queue = limits.max_mqueue_len
+        session.drop_newest = limits.drop_newest
+        broker.go_on(channel, lambda: _bind(broker, channel, packet, info, session, session_present=False))
+    broker.claims.leave(info.client_id)
 
 
 def _bind(

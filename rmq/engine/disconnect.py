@@ -3,19 +3,22 @@
 from typing import TYPE_CHECKING
 
 from rmq.engine.session_end import end_session, hand_over_shares
-from rmq.engine.session_timers import SessionExpiry, WillDelay
+from rmq.engine.session_timers import enter_expiry_timer, enter_will_timer
 from rmq.engine.wills import publish_will
 from rmq.hooks import chains
 from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_connack, encode_disconnect
-from rmq.mqtt.packets import Connack, Disconnect
+from rmq.mqtt.packets import Connack, Disconnect, Will
 from rmq.session.channel import AWAIT_CONNECT, CLOSED, CLOSING, CONNECTED, CONNECTING, Channel
-from rmq.session.delivery import RELEASED, RESEND, SENT
+from rmq.session.delivery import RELEASED, RELEASING, RESEND, SENT
 from rmq.session.session import Session
 from rmq.storage.records import CloseSession
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
+
+# States of a delivery that its client knows of.
+IN_FLIGHT = (SENT, RESEND, RELEASED, RELEASING)
 
 # What an MQTT 3 CONNACK says for a v5 reason code; others close the connection without a CONNACK.
 V3_RETURN_CODES = {
@@ -149,45 +152,51 @@ def end_connection(broker: "Broker", channel: Channel, reason_code: int, text: s
     info = channel.info
     if info is not None and broker.chains.client_disconnected.handlers:
         chains.client_disconnected(broker.chains, info, reason_code, text)
-    _close_session(broker, session, reason_code, session.expiry_interval if expiry < 0 else expiry)
+    _close_session(broker, channel, session, reason_code, session.expiry_interval if expiry < 0 else expiry)
 
 
-def _close_session(broker: "Broker", session: Session, reason_code: int, expiry: int) -> None:
-    now = broker.ctx.now
+def _close_session(broker: "Broker", channel: Channel, session: Session, reason_code: int, expiry: int) -> None:
     will = session.will
     if reason_code == codes.NORMAL_DISCONNECTION:
         will = None  # [MQTT-3.14.4-3]
+    if expiry:
+        _tell_inflight(broker, session)
+    leave_session(broker, session, channel.epoch, expiry, will, reason_code)
+    if expiry and reason_code != codes.SESSION_TAKEN_OVER:
+        hand_over_shares(broker, session)
+
+
+def leave_session(
+    broker: "Broker", session: Session, epoch: int, expiry: int, will: Will | None, reason_code: int = codes.SUCCESS
+) -> None:
+    """A session has no connection any more: it ends, or is kept for ``expiry`` seconds; its will is published in time.
+
+    ``epoch`` is the one of the connection's claim: when somebody else claimed since, the session is theirs.
+    """
     if expiry == 0:
-        end_session(broker, session, reason_code)
+        end_session(broker, session, reason_code, epoch=epoch)
         if will is not None:
             publish_will(broker, session, will)  # the session's end is the latest moment for it [MQTT-3.1.3-9]
         return
-    _tell_inflight(broker, session)
+    now = broker.ctx.now
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
     inflight = 0
     if session.outbound is not None:
-        inflight = sum(1 for d in session.outbound.deliveries.values() if d.state in (SENT, RELEASED, RESEND))
-    broker.cluster.propose(CloseSession(session.client_id, session.epoch, expiry, inflight, due_at, now))
+        inflight = sum(1 for d in session.outbound.deliveries.values() if d.state in IN_FLIGHT)
+    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, inflight, due_at, now))
     if due_at:
-        timer = WillDelay(broker, session.client_id, session.epoch)
-        broker.will_timers[session.client_id] = timer
-        broker.timers.enter(timer, due_at)
+        enter_will_timer(broker, session.client_id, epoch, due_at)
     elif will is not None:
         publish_will(broker, session, will)
-    if expiry != codes.SESSION_NEVER_EXPIRES:
-        expiry_timer = SessionExpiry(broker, session.client_id, session.epoch)
-        broker.session_timers[session.client_id] = expiry_timer
-        broker.timers.enter(expiry_timer, now + expiry)
-    if reason_code != codes.SESSION_TAKEN_OVER:
-        hand_over_shares(broker, session)
+    enter_expiry_timer(broker, session.client_id, epoch, expiry, now)
 
 
 def _tell_inflight(broker: "Broker", session: Session) -> None:
     outbound = session.outbound
     if outbound is None or not broker.chains.offline_inflight_messages.handlers:
         return
-    messages = [d.message for d in outbound.deliveries.values() if d.state in (SENT, RESEND, RELEASED)]
+    messages = [d.message for d in outbound.deliveries.values() if d.state in IN_FLIGHT and not d.message.on_disk]
     if messages:
         chains.offline_inflight_messages(broker.chains, session.client_id, messages)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rmq.engine import connect, disconnect
+from rmq.engine import connect, connect_access, disconnect
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, LATER, AuthResult, EnhancedAuthRequest
 from rmq.mqtt import codes
@@ -24,6 +24,7 @@ def begin(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
     broker.counters.enhanced_auth_started += 1
     channel.auth_method = packet.auth_method
     channel.auth_step = 0
+    channel.auth_state = None
     _step(broker, channel, info, packet.auth_data, reauthenticating=False)
 
 
@@ -40,6 +41,7 @@ def handle_auth(broker: "Broker", channel: Channel, packet: Auth) -> None:
         return
     if channel.state == CONNECTED and packet.reason_code == codes.REAUTHENTICATE:
         channel.auth_step = 0
+        channel.auth_state = None
         _step(broker, channel, info, packet.auth_data, reauthenticating=True)
     elif packet.reason_code == codes.CONTINUE_AUTHENTICATION and channel.auth_step > 0:
         _step(broker, channel, info, packet.auth_data, reauthenticating=channel.state == CONNECTED)
@@ -48,7 +50,8 @@ def handle_auth(broker: "Broker", channel: Channel, packet: Auth) -> None:
 
 
 def _step(broker: "Broker", channel: Channel, info: ClientInfo, data: bytes | None, *, reauthenticating: bool) -> None:
-    request = EnhancedAuthRequest(info, channel.auth_method or "", data, channel.auth_step, reauthenticating)
+    method = channel.auth_method or ""
+    request = EnhancedAuthRequest(info, method, data, channel.auth_step, reauthenticating, channel.auth_state)
     channel.auth_step += 1
     if broker.chains.client_enhanced_auth.waits:
 
@@ -66,21 +69,35 @@ def _act(broker: "Broker", channel: Channel, info: ClientInfo, result: AuthResul
         broker.counters.enhanced_auth_failed += 1
         disconnect.close(broker, channel, codes.BAD_AUTHENTICATION_METHOD, "authentication method not supported")
     elif result.verdict == LATER:
+        channel.auth_state = result.state
         _send(broker, channel, codes.CONTINUE_AUTHENTICATION, result.auth_data)
     elif result.verdict != ALLOW:
         broker.counters.enhanced_auth_failed += 1
         disconnect.close(broker, channel, result.reason_code, result.reason_string or "not authorized")
     else:
-        broker.counters.enhanced_auth_completed += 1
         channel.auth_step = 0
+        channel.auth_state = None
         if channel.state == CONNECTED:
-            info.superuser = result.superuser
-            channel.acl = None
-            _send(broker, channel, codes.SUCCESS, result.auth_data)
+            _authenticated_again(broker, channel, info, result)
         elif channel.state == CONNECTING and channel.pending_connect is not None:
+            broker.counters.enhanced_auth_completed += 1
             packet = channel.pending_connect
+            if result.username is not None:
+                info.username = result.username
             packet.auth_data = result.auth_data
             connect.authenticated(broker, channel, packet, info, result)
+
+
+def _authenticated_again(broker: "Broker", channel: Channel, info: ClientInfo, result: AuthResult) -> None:
+    """The session, its subscriptions and its will belong to who connected: nobody else may go on with them."""
+    if result.username is not None and result.username != info.username:
+        broker.counters.enhanced_auth_failed += 1
+        disconnect.close(broker, channel, codes.NOT_AUTHORIZED, "authenticated again as another user")
+        return
+    broker.counters.enhanced_auth_completed += 1
+    info.superuser = result.superuser
+    channel.acl = None
+    connect_access.check(broker, channel, info, lambda: _send(broker, channel, codes.SUCCESS, result.auth_data))
 
 
 def _send(broker: "Broker", channel: Channel, reason_code: int, data: bytes | None) -> None:

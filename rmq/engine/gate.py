@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rmq.engine import connect, disconnect, enhanced_auth, publish_later, subscribe
+from rmq.engine import connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
 from rmq.engine.rate_wait import RateWait
 from rmq.engine.retained_expiry import RetainedExpiry
 from rmq.flow.ports import FlowPorts
@@ -10,6 +10,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
 from rmq.session.channel import AWAIT_CONNECT, CONNECTED, Channel
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.records import (
     EnqueueMessage,
@@ -30,7 +31,12 @@ class EngineGate(FlowPorts):
         self.broker: Broker = None  # type: ignore[assignment]  # set by ``build_broker``, see above
 
     def store(
-        self, message: Message | None, chosen: list[str] | None, publisher: Session | None, packet_id: int
+        self,
+        message: Message | None,
+        chosen: list[str] | None,
+        publisher: Session | None,
+        packet_id: int,
+        receipt: Receipt | None,
     ) -> bool:
         """Propose it; a retained message that expires gets its timer."""
         broker = self.broker
@@ -39,7 +45,7 @@ class EngineGate(FlowPorts):
             ttl = broker.options.retained_ttl_s
             if ttl and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl):
                 message.expires_at = message.created_at + ttl
-        applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id))
+        applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id), receipt)
         if message is not None and message.retain and message.expires_at and message.payload:
             broker.timers.enter(RetainedExpiry(broker, message), message.expires_at)
         return applied
@@ -52,17 +58,32 @@ class EngineGate(FlowPorts):
         """Propose the removal of a dropped delivery."""
         self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))
 
-    def receive(self, session: Session, packet_id: int) -> bool:
+    def receive(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """Propose that PUBREC was received."""
-        return self.broker.cluster.propose(ReleaseDelivery(session.client_id, packet_id))
+        return self.broker.cluster.propose(ReleaseDelivery(session.client_id, packet_id), receipt)
 
-    def release(self, session: Session, packet_id: int) -> bool:
+    def release(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """Propose that PUBREL was received."""
-        return self.broker.cluster.propose(ReleaseInbound(session.client_id, packet_id))
+        return self.broker.cluster.propose(ReleaseInbound(session.client_id, packet_id), receipt)
 
-    def enqueue(self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None) -> bool:
+    def enqueue(
+        self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None, receipt: Receipt
+    ) -> bool:
         """Propose a message for one session."""
-        return self.broker.cluster.propose(EnqueueMessage(session.client_id, message, qos, retain, ids, ""))
+        operation = EnqueueMessage(session.client_id, message, qos, retain, ids, "")
+        return self.broker.cluster.propose(operation, receipt)
+
+    def wait_for_storage(self, channel: Channel, packet: Publish, message: Message | None) -> None:
+        """Pause the publisher until there is room again."""
+        self.broker.storage_waits.enter(channel, packet, message)
+
+    def load_payloads(self, channel: Channel) -> None:
+        """Have the payloads of the next deliveries read, then go on."""
+        payloads.load_next(self.broker, channel)
+
+    def load_payload(self, message: Message) -> None:
+        """Read one payload back, here and now."""
+        self.broker.cluster.read_payload(message)
 
     def forward(self, message: Message) -> int:
         """Hand over to the cluster."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from rmq.mqtt.message import Message
+from rmq.session.receipts import Receipt
 from rmq.storage.records import Operation
 
 
@@ -11,8 +12,11 @@ class ClusterPort(ABC):
     """The node's side of the cluster."""
 
     @abstractmethod
-    def propose(self, operation: Operation) -> bool:
-        """Have an operation kept and applied. True when it is applied already, False when that comes later."""
+    def propose(self, operation: Operation, receipt: Receipt | None = None) -> bool:
+        """Have an operation kept and applied, after all that were proposed before it.
+
+        True when it is applied already, False when that comes later: then the receipt is told.
+        """
 
     @abstractmethod
     def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
@@ -20,6 +24,14 @@ class ClusterPort(ABC):
 
         May call back at once. Later claims win; whoever owned the client id has given it up by then.
         """
+
+    def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
+        """Read payloads back that are on disk only; ``then`` is called when they are in memory."""
+        raise RuntimeError("nothing is on disk")
+
+    def read_payload(self, message: Message) -> None:
+        """Read one payload back at once: for rare cases that can't wait."""
+        raise RuntimeError("nothing is on disk")
 
     @abstractmethod
     def forward(self, message: Message) -> int:

@@ -1,12 +1,15 @@
 """The end of a session, and what becomes of the shared messages it can't take any more."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.flow.publish import deliver_to_member
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.mqtt import codes
-from rmq.session.delivery import DONE, QUEUED, RELEASED, Delivery
+from rmq.mqtt.packets import Will
+from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, Delivery
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.records import EndSession, EnqueueMessage, RemoveDelivery
 from rmq.storage.state import unsubscribe_all
@@ -15,27 +18,67 @@ if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
 
-def end_session(broker: "Broker", session: Session, reason_code: int = codes.SUCCESS) -> None:
-    """Discard a session that has no connection any more: expired, replaced by a clean start, or transient."""
+def end_session(
+    broker: "Broker",
+    session: Session,
+    reason_code: int = codes.SUCCESS,
+    *,
+    epoch: int = -1,
+    then: Callable[[], None] | None = None,
+) -> None:
+    """Discard a session that has no connection any more: expired, replaced by a clean start, or transient.
+
+    A persistent one only if nobody claimed it after ``epoch`` (-1: the epoch it has). ``then`` is called when it is
+    done, at once where nothing has to be stored.
+    """
     cancel_timers(broker, session.client_id)
-    if session.persistent:
-        broker.cluster.propose(EndSession(session.client_id, session.epoch))
-    else:
+    ended = _Ended(broker, session, reason_code, then)
+    if not session.persistent:
         unsubscribe_all(broker.ctx.router, session)
-    broker.counters.session_terminated += 1
-    if broker.chains.session_terminated.handlers:
-        chains.session_terminated(broker.chains, session.client_id, reason_code)
+        ended.applied()
+    elif broker.cluster.propose(EndSession(session.client_id, session.epoch if epoch < 0 else epoch), ended):
+        ended.applied()
+
+
+class _Ended(Receipt):
+    """A session is gone: what it still had goes to others or is dropped."""
+
+    def __init__(self, broker: "Broker", session: Session, reason_code: int, then: Callable[[], None] | None) -> None:
+        super().__init__(False)
+        self._broker = broker
+        self._session = session
+        self._reason_code = reason_code
+        self._then = then
+
+    def applied(self) -> None:
+        broker = self._broker
+        session = self._session
+        if broker.state.sessions.get(session.client_id) is not session:
+            broker.counters.session_terminated += 1
+            if broker.chains.session_terminated.handlers:
+                chains.session_terminated(broker.chains, session.client_id, self._reason_code)
+            _dispose(broker, session)
+        if self._then is not None:
+            self._then()
+
+
+def _dispose(broker: "Broker", session: Session) -> None:
     outbound = session.outbound
     if outbound is None:
         return
     session.outbound = None
     for delivery in outbound.deliveries.values():
-        if delivery.state == DONE or delivery.state == RELEASED:
+        if delivery.state in (DONE, RELEASED, RELEASING):
             continue
         if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, False):
             continue
         broker.counters.dropped_session_ended += 1
         note_dropped(broker.ctx, session, delivery.message, "session_ended")
+
+
+def waiting_will(broker: "Broker", session: Session) -> Will | None:
+    """The will of a session without a connection, if its delay isn't over yet."""
+    return session.will if session.client_id in broker.will_timers else None
 
 
 def hand_over_shares(broker: "Broker", session: Session) -> None:
@@ -61,6 +104,8 @@ def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, liv
             member = group.choose(message, live_only, session)
     if member is None:
         return False
+    if message.on_disk:
+        broker.cluster.read_payload(message)
     if deliver_to_member(broker.ctx, member, message):
         return True
     qos = min(member.qos, message.qos)

@@ -4,10 +4,26 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import session_end, wills
 from rmq.engine.timers import Timer
+from rmq.mqtt import codes
 from rmq.storage.records import RemoveWill
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
+
+
+def enter_expiry_timer(broker: "Broker", client_id: str, epoch: int, expiry: int, since: float) -> None:
+    """End a session ``expiry`` seconds after ``since``, unless it never ends or is claimed again."""
+    if expiry != codes.SESSION_NEVER_EXPIRES:
+        timer = SessionExpiry(broker, client_id, epoch)
+        broker.session_timers[client_id] = timer
+        broker.timers.enter(timer, since + expiry)
+
+
+def enter_will_timer(broker: "Broker", client_id: str, epoch: int, due_at: float) -> None:
+    """Publish a session's will at ``due_at``, unless it is claimed again."""
+    timer = WillDelay(broker, client_id, epoch)
+    broker.will_timers[client_id] = timer
+    broker.timers.enter(timer, due_at)
 
 
 class SessionExpiry(Timer):
@@ -30,7 +46,7 @@ class SessionExpiry(Timer):
         deadline = session.disconnected_at + session.expiry_interval
         if now < deadline:
             return deadline
-        will = session.will if session.will_due_at else None
+        will = session_end.waiting_will(broker, session)
         broker.counters.session_expired += 1
         session_end.end_session(broker, session)
         if will is not None:

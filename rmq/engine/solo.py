@@ -1,21 +1,22 @@
-"""The cluster port of a node alone: every operation is applied at once, every claim succeeds."""
+"""The cluster port of a node that is alone and keeps nothing on disk: operations are applied at once."""
 
 from collections.abc import Callable
 
 from rmq.engine.ports import ClusterPort
 from rmq.mqtt.message import Message
+from rmq.session.receipts import Receipt
 from rmq.storage.records import Operation
 from rmq.storage.state import State
 
 
 class SoloPort(ClusterPort):
-    """Applies operations to ``state`` where they are proposed."""
+    """Applies operations to ``state`` where they are proposed; every claim succeeds."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._epoch = 0
 
-    def propose(self, operation: Operation) -> bool:
+    def propose(self, operation: Operation, receipt: Receipt | None = None) -> bool:
         """Apply the operation."""
         self._state.apply(operation)
         return True

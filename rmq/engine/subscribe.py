@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect
+from rmq.flow.context import STORAGE_FAILED
 from rmq.flow.deliver import pump
 from rmq.hooks import chains
 from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT, DENY_ONCE
@@ -16,8 +17,8 @@ from rmq.session.channel import Channel, RetainedReplay
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
-from rmq.storage.records import AddSubscription, RemoveSubscription
-from rmq.storage.state import subscribe, unsubscribe
+from rmq.storage.records import AddSubscription, Operation, RemoveSubscription
+from rmq.storage.state import subscribe, subscription_of, unsubscribe
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -94,6 +95,15 @@ def _decision(
     return request
 
 
+class _Granted:
+    """One topic filter that is granted; ``existing`` says whether the session had it before."""
+
+    def __init__(self, request: SubscriptionRequest, qos: int, *, existing: bool) -> None:
+        self.request = request
+        self.qos = qos
+        self.existing = existing
+
+
 def _complete_subscribe(
     broker: "Broker",
     channel: Channel,
@@ -104,20 +114,90 @@ def _complete_subscribe(
     session = channel.session
     if session is None:
         return
-    reasons: list[int] = []
-    replays: list[RetainedReplay] = []
+    outcomes = _grant(broker, channel, session, decisions)
+    operations: list[Operation] = []
+    for granted in outcomes:
+        if isinstance(granted, _Granted):
+            operation = _operation(session, granted, packet.subscription_id)
+            if session.persistent:
+                operations.append(operation)
+            else:
+                subscribe(broker.ctx.router, subscription_of(session, operation))
+    broker.after(channel, operations, lambda: _answer(broker, channel, packet, info, outcomes))
+
+
+def _grant(
+    broker: "Broker", channel: Channel, session: Session, decisions: list[SubscriptionRequest | int]
+) -> list[_Granted | int]:
+    """What becomes of each filter: granted, or refused with a reason code."""
+    limits = channel.limits
+    outcomes: list[_Granted | int] = []
+    keys: set[str] = set()
     for decision in decisions:
         if isinstance(decision, int):
-            broker.counters.client_subscribe_error += 1
-            reasons.append(decision if channel.version == codes.V5 else codes.V3_SUBSCRIBE_FAILURE)
+            outcomes.append(decision)
             continue
-        reason = _enter(broker, channel, session, info, decision, packet.subscription_id, replays)
-        if reason >= 0x80:
-            broker.counters.client_subscribe_error += 1
-            if channel.version != codes.V5:
-                reason = codes.V3_SUBSCRIBE_FAILURE
-        reasons.append(reason)
-    broker.counters.packets_suback_sent += 1
+        key = decision.topic_filter
+        is_new = session.find_subscription(key) is None
+        full = is_new and key not in keys and limits.max_subscriptions
+        if (full and session.subscription_count() + len(keys) >= limits.max_subscriptions) or (
+            session.persistent and broker.ctx.storage == STORAGE_FAILED
+        ):
+            outcomes.append(codes.QUOTA_EXCEEDED)
+        else:
+            existing = not is_new or key in keys
+            if is_new:
+                keys.add(key)
+            outcomes.append(_Granted(decision, min(decision.qos, limits.max_qos_allowed), existing=existing))
+    return outcomes
+
+
+def _operation(session: Session, granted: _Granted, subscription_id: int) -> AddSubscription:
+    request = granted.request
+    group, topic_filter = split_shared(request.topic_filter)
+    return AddSubscription(
+        session.client_id,
+        request.topic_filter,
+        topic_filter,
+        group,
+        granted.qos,
+        request.no_local,
+        request.retain_as_published,
+        request.retain_handling,
+        subscription_id,
+    )
+
+
+def _answer(
+    broker: "Broker", channel: Channel, packet: Subscribe, info: ClientInfo, outcomes: list[_Granted | int]
+) -> None:
+    """All that was granted is entered: say so, then send the retained messages."""
+    session = channel.session
+    if session is None:
+        return
+    counters = broker.counters
+    reasons: list[int] = []
+    replays: list[RetainedReplay] = []
+    ids = [packet.subscription_id] if packet.subscription_id else None
+    for outcome in outcomes:
+        if isinstance(outcome, int):
+            counters.client_subscribe_error += 1
+            reasons.append(outcome if channel.version == codes.V5 else codes.V3_SUBSCRIBE_FAILURE)
+            continue
+        counters.client_subscribe += 1
+        counters.session_subscribed += 1
+        request = outcome.request
+        reasons.append(outcome.qos)
+        subscription = session.find_subscription(request.topic_filter)
+        if subscription is None:
+            continue
+        if broker.chains.session_subscribed.handlers:
+            chains.session_subscribed(broker.chains, info, subscription)
+        wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and not outcome.existing)
+        if wants_retained and not subscription.share_group:
+            # [MQTT-3.3.1-9, -10, -11]; never for shared subscriptions (4.8.2)
+            replays.append(RetainedReplay(subscription.topic_filter, outcome.qos, ids))
+    counters.packets_suback_sent += 1
     broker.ctx.send(channel, encode_suback(Suback(packet.packet_id, reasons), channel.version, channel.max_packet_size))
     if replays:
         if channel.retained is None:
@@ -125,62 +205,6 @@ def _complete_subscribe(
         else:
             channel.retained.extend(replays)
         pump(broker.ctx, channel)
-
-
-def _enter(
-    broker: "Broker",
-    channel: Channel,
-    session: Session,
-    info: ClientInfo,
-    request: SubscriptionRequest,
-    subscription_id: int,
-    replays: list[RetainedReplay],
-) -> int:
-    limits = channel.limits
-    key = request.topic_filter
-    existing = session.find_subscription(key)
-    if existing is None and limits.max_subscriptions and session.subscription_count() >= limits.max_subscriptions:
-        return codes.QUOTA_EXCEEDED
-    group, topic_filter = split_shared(key)
-    qos = min(request.qos, limits.max_qos_allowed)
-    if session.persistent:
-        broker.cluster.propose(
-            AddSubscription(
-                session.client_id,
-                key,
-                topic_filter,
-                group,
-                qos,
-                request.no_local,
-                request.retain_as_published,
-                request.retain_handling,
-                subscription_id,
-            )
-        )
-    else:
-        subscribe(
-            broker.ctx.router,
-            Subscription(
-                session,
-                key,
-                topic_filter,
-                group,
-                qos,
-                request.no_local,
-                request.retain_as_published,
-                request.retain_handling,
-                subscription_id,
-            ),
-        )
-    broker.counters.client_subscribe += 1
-    broker.counters.session_subscribed += 1
-    subscription = session.find_subscription(key)
-    if broker.chains.session_subscribed.handlers and subscription is not None:
-        chains.session_subscribed(broker.chains, info, subscription)
-    wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and existing is None)
-    if wants_retained and not group:  # [MQTT-3.3.1-9, -10, -11]; never for shared subscriptions (4.8.2)
-        replays.append(RetainedReplay(topic_filter, qos, [subscription_id] if subscription_id else None))
-    return qos
 
 
 def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) -> None:
@@ -218,6 +242,7 @@ def _complete_unsubscribe(
     if session is None:
         return
     reasons: list[int] = []
+    removed: dict[str, Subscription] = {}
     for key in filters:
         if key is None:
             reasons.append(codes.UNSPECIFIED_ERROR)
@@ -227,16 +252,33 @@ def _complete_unsubscribe(
             reasons.append(codes.TOPIC_FILTER_INVALID)
             continue
         subscription = session.find_subscription(key)
-        if subscription is None:
+        if subscription is None or key in removed:
             reasons.append(codes.NO_SUBSCRIPTION_EXISTED)  # [MQTT-3.11.3-2]
-            continue
+        elif session.persistent and broker.ctx.storage == STORAGE_FAILED:
+            reasons.append(codes.UNSPECIFIED_ERROR)
+        else:
+            removed[key] = subscription
+            reasons.append(codes.SUCCESS)
+    operations: list[Operation] = []
+    for key in removed:
         if session.persistent:
-            broker.cluster.propose(RemoveSubscription(session.client_id, key))
+            operations.append(RemoveSubscription(session.client_id, key))
         else:
             unsubscribe(broker.ctx.router, session, key)
-        if channel.retained is not None:
-            channel.retained = [r for r in channel.retained if r.topic_filter != key] or None
-        reasons.append(codes.SUCCESS)
+    broker.after(channel, operations, lambda: _answer_unsubscribe(broker, channel, packet, info, reasons, removed))
+
+
+def _answer_unsubscribe(
+    broker: "Broker",
+    channel: Channel,
+    packet: Unsubscribe,
+    info: ClientInfo,
+    reasons: list[int],
+    removed: dict[str, Subscription],
+) -> None:
+    if channel.retained is not None:
+        channel.retained = [r for r in channel.retained if r.topic_filter not in removed] or None
+    for subscription in removed.values():
         broker.counters.session_unsubscribed += 1
         if broker.chains.session_unsubscribed.handlers:
             chains.session_unsubscribed(broker.chains, info, subscription)

@@ -36,6 +36,14 @@ class TimerWheel:
     def __len__(self) -> int:
         return sum(len(bucket) for bucket in self._buckets.values())
 
+    @property
+    def next_at(self) -> float:
+        """The earliest time at which ``advance`` would fire something; 0.0 when nothing is entered.
+
+        It looks through all ticks that hold timers: for clocks that jump, not for every turn.
+        """
+        return (min(self._buckets) + 0.5) / TICKS_PER_SECOND if self._buckets else 0.0
+
     def enter(self, timer: Timer, deadline: float) -> None:
         """Have ``timer`` fire at ``deadline``; a timer that is entered already is moved."""
         if timer.tick >= 0:

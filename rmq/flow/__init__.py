@@ -5,6 +5,8 @@ publish  takes a PUBLISH through all its checks, and routes the message
 deliver  brings a message to one session, now or when it can take it
 send     puts one PUBLISH into one out-buffer
 acks     ends QoS 1 and 2 exchanges
+receipts acknowledgements that wait until what they acknowledge is kept
+payloads how much memory waiting messages take, and which go to disk
 context  what they share
 ports    what they ask of the layers above
 """

@@ -2,14 +2,14 @@
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import finish
+from rmq.flow.receipts import Reply, is_pending, reply
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
-from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, PUBACK, PUBCOMP, PUBREC, PUBREL, V5
-from rmq.mqtt.encode import encode_ack
+from rmq.mqtt.codes import PACKET_IDENTIFIER_NOT_FOUND, PROTOCOL_ERROR, PUBACK, PUBCOMP, PUBREC, PUBREL
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.packets import Ack
 from rmq.session.channel import Channel
-from rmq.session.delivery import DONE, QUEUED, RELEASED, SENT
+from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, SENT
 
 
 def handle_ack(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
@@ -63,8 +63,10 @@ def _handle_pubrec(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
     if outbound is None or delivery is None or delivery.state == DONE:
         ctx.counters.unexpected_acks += 1
         # MQTT 3 has no reason code: the exchange is completed all the same.
-        send_ack(ctx, channel, PUBREL, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
+        reply(ctx, channel, PUBREL, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
         return
+    if delivery.state == RELEASING:
+        return  # its PUBREL follows when the first PUBREC is kept
     if delivery.state != RELEASED:
         _count_acked(ctx, channel, delivery.message)
     if ack.reason_code >= 0x80:
@@ -76,11 +78,14 @@ def _handle_pubrec(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         if delivery.state != SENT:
             outbound.inflight += 1  # acknowledged before it was sent again on this connection
         if session.persistent:
-            if not ctx.ports.receive(session, ack.packet_id):
+            pubrel = Reply(ctx, channel, PUBREL, ack.packet_id, 0, False)
+            delivery.state = RELEASING
+            if not ctx.ports.receive(session, ack.packet_id, pubrel):
+                pubrel.enlist()
                 return
         else:
             outbound.release(ack.packet_id)
-    send_ack(ctx, channel, PUBREL, ack.packet_id, 0)
+    reply(ctx, channel, PUBREL, ack.packet_id, 0)
 
 
 def _handle_pubrel(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
@@ -88,14 +93,18 @@ def _handle_pubrel(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
     if session is None:
         return
     if not session.has_inbound_qos2(ack.packet_id):
-        send_ack(ctx, channel, PUBCOMP, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
+        reply(ctx, channel, PUBCOMP, ack.packet_id, PACKET_IDENTIFIER_NOT_FOUND)
         return
     if session.persistent:
-        if not ctx.ports.release(session, ack.packet_id):
+        if is_pending(channel, PUBCOMP, ack.packet_id):
+            return  # sent again before the first one is kept
+        pubcomp = Reply(ctx, channel, PUBCOMP, ack.packet_id, 0, False)
+        if not ctx.ports.release(session, ack.packet_id, pubcomp):
+            pubcomp.enlist()
             return
     else:
         session.remove_inbound_qos2(ack.packet_id)
-    send_ack(ctx, channel, PUBCOMP, ack.packet_id, 0)  # [MQTT-4.3.3-11]
+    reply(ctx, channel, PUBCOMP, ack.packet_id, 0)  # [MQTT-4.3.3-11]
 
 
 def _handle_pubcomp(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
@@ -108,22 +117,6 @@ def _handle_pubcomp(ctx: FlowContext, channel: Channel, ack: Ack) -> None:
         ctx.counters.unexpected_acks += 1
         return
     finish(ctx, channel, session, outbound, delivery)
-
-
-def send_ack(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:
-    """Send one acknowledgement; MQTT 3 clients get no reason code."""
-    counters = ctx.counters
-    if packet_type == PUBACK:
-        counters.packets_puback_sent += 1
-    elif packet_type == PUBREC:
-        counters.packets_pubrec_sent += 1
-    elif packet_type == PUBREL:
-        counters.packets_pubrel_sent += 1
-    else:
-        counters.packets_pubcomp_sent += 1
-    if channel.version != V5:
-        reason_code = 0
-    ctx.send(channel, encode_ack(packet_type, packet_id, reason_code, channel.version))
 
 
 def _count_acked(ctx: FlowContext, channel: Channel, message: Message) -> None:

@@ -1,20 +1,44 @@
 """What every step of the hot path shares: routing, counters, hooks, ports, the time and the dirty list."""
 
+from typing import Final
+
 from rmq.flow.ports import FlowPorts
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
+from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.channel import Channel
+
+# Whether operations can be kept. HELD: too much waits to be written, or the disk budget is used up; publishers wait.
+# FAILED: the disk refuses; what needs it is refused.
+STORAGE_READY: Final = 0
+STORAGE_HELD: Final = 1
+STORAGE_FAILED: Final = 2
 
 
 class FlowContext:
     """One per node. ``now`` is set by whoever feeds the flow: seconds since 1970, never going back.
 
+    ``queued_bytes`` counts payloads in memory that persistent sessions wait for; over ``memory_budget``, or over
+    ``session_memory_budget`` for one session (0: no limit), messages are put on the list ``to_disk``.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
-    __slots__ = ("chains", "counters", "dirty", "now", "ports", "retained", "router")
+    __slots__ = (
+        "chains",
+        "counters",
+        "dirty",
+        "memory_budget",
+        "now",
+        "ports",
+        "queued_bytes",
+        "retained",
+        "router",
+        "session_memory_budget",
+        "storage",
+        "to_disk",
+    )
 
     def __init__(
         self, router: Router, retained: RetainedTrie, counters: Counters, chains: HookChains, ports: FlowPorts
@@ -26,6 +50,11 @@ class FlowContext:
         self.ports = ports
         self.now = 0.0
         self.dirty: list[Channel] = []
+        self.storage = STORAGE_READY
+        self.queued_bytes = 0
+        self.memory_budget = 0
+        self.session_memory_budget = 0
+        self.to_disk: list[Message] = []
 
     def send(self, channel: Channel, data: bytes) -> None:
         """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""

@@ -3,14 +3,17 @@
 from typing import Final
 
 from rmq.flow.context import FlowContext
+from rmq.flow.payloads import hold, release
 from rmq.flow.send import note_dropped, send_publish, take_allowance
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, UNDECIDED
+from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.publish_wire import PACKET_ID_BYTES
 from rmq.session.channel import CONNECTED, Channel
-from rmq.session.delivery import QUEUED, RELEASED, RESEND, SENT, Delivery
+from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT, Delivery
 from rmq.session.outbound import Outbound
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 
 RETAINED_CHUNK: Final = 256
@@ -63,11 +66,15 @@ def enqueue(
         and channel.limits.mqueue_rate == 0
         and channel.out_size <= channel.limits.out_buffer_limit
     ):
+        if session.persistent:
+            hold(ctx, outbound, message)
         _send_delivery(ctx, channel, outbound, outbound.add(message, qos, retain, subscription_ids, share))
         return True
     if outbound.is_full() and not _make_room(ctx, session, outbound, message):
         return False
     delivery = outbound.add(message, qos, retain, subscription_ids, share)
+    if session.persistent:
+        hold(ctx, outbound, message)
     ctx.counters.messages_queued += 1
     if channel is None:  # what waits is listed when a connection resumes the session
         if ctx.chains.offline_message.handlers:
@@ -85,6 +92,8 @@ def _make_room(ctx: FlowContext, session: Session, outbound: Outbound, message: 
     evicted: Delivery | None = None
     if not outbound.drop_newest:
         evicted = outbound.evict_oldest()
+        if evicted is not None and session.persistent:
+            release(ctx, outbound, evicted.message)
     ctx.counters.dropped_queue_full += 1
     note_dropped(ctx, session, message if evicted is None else evicted.message, "queue_full")
     return evicted is not None
@@ -93,7 +102,7 @@ def _make_room(ctx: FlowContext, session: Session, outbound: Outbound, message: 
 def pump(ctx: FlowContext, channel: Channel) -> None:
     """Send what waits, as far as window, out-buffer and rate allow: first the queue, then owed retained messages."""
     session = channel.session
-    if session is None or channel.state != CONNECTED:
+    if session is None or channel.state != CONNECTED or channel.loading:
         return
     channel.blocked = False
     while _pump_queue(ctx, channel, session) and channel.retained is not None:
@@ -119,6 +128,11 @@ def _pump_queue(ctx: FlowContext, channel: Channel, session: Session) -> bool:
             ctx.counters.dropped_expired += 1  # [MQTT-3.3.2-5]
             drop(ctx, session, outbound, delivery, "expired")
             continue
+        if message.on_disk:
+            outbound.put_back(delivery)
+            channel.loading = True
+            ctx.ports.load_payloads(channel)
+            return False
         if limits.mqueue_rate and not take_allowance(ctx, channel):
             outbound.put_back(delivery)
             _wait_for_allowance(ctx, channel)
@@ -156,8 +170,9 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
             qos = replay.qos if replay.qos < message.qos else message.qos
             if qos:
                 outbound = session.open_outbound()
-                if outbound.head < len(outbound.waiting) or outbound.inflight >= outbound.window:
-                    return False  # the next acknowledgement comes back here
+                under_way = outbound.inflight + channel.proposed
+                if outbound.head < len(outbound.waiting) or under_way >= outbound.window:
+                    return False  # the next acknowledgement, or receipt, comes back here
             # What goes through a persistent session's queue pays its allowance there.
             through_queue = qos > 0 and session.persistent
             if channel.limits.mqueue_rate and not through_queue and not take_allowance(ctx, channel):
@@ -172,7 +187,9 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
             if qos == 0:
                 send_publish(ctx, channel, message, 0, True, False, 0, replay.subscription_ids)
             elif through_queue:
-                ctx.ports.enqueue(session, message, qos, True, replay.subscription_ids)
+                receipt = _QueuedRetained(ctx, channel)
+                if not ctx.ports.enqueue(session, message, qos, True, replay.subscription_ids, receipt):
+                    channel.proposed += 1
                 if session.open_outbound().has_waiting():
                     return True
             else:
@@ -196,10 +213,29 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
     return False
 
 
+class _QueuedRetained(Receipt):
+    """A retained message has reached the queue of a persistent session, or was sent on from there."""
+
+    def __init__(self, ctx: FlowContext, channel: Channel) -> None:
+        super().__init__(False)
+        self._ctx = ctx
+        self._channel = channel
+
+    def applied(self) -> None:
+        channel = self._channel
+        channel.proposed -= 1
+        if channel.retained is not None:
+            pump(self._ctx, channel)
+
+    def give_up(self) -> None:
+        self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+
+
 def drop(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery, reason: str) -> None:
     """Take a delivery out for good; the caller has counted its reason."""
     note_dropped(ctx, session, delivery.message, reason)
     if session.persistent:
+        delivery.state = DONE
         ctx.ports.discard(session, delivery.packet_id)
     else:
         outbound.remove(delivery.packet_id)
@@ -218,9 +254,10 @@ def resume(ctx: FlowContext, channel: Channel, session: Session) -> None:
 
 def finish(ctx: FlowContext, channel: Channel, session: Session, outbound: Outbound, delivery: Delivery) -> None:
     """A delivery is complete: free its packet identifier and its place in the window."""
-    if delivery.state == SENT or delivery.state == RELEASED:
+    if delivery.state == SENT or delivery.state == RELEASED or delivery.state == RELEASING:
         outbound.inflight -= 1
     if session.persistent:
+        delivery.state = DONE
         ctx.ports.acknowledge(session, delivery.packet_id)
     else:
         outbound.remove(delivery.packet_id)
@@ -249,6 +286,7 @@ def _send_delivery(ctx: FlowContext, channel: Channel, outbound: Outbound, deliv
         session = channel.session
         if session is not None:
             if session.persistent:
+                delivery.state = DONE
                 ctx.ports.discard(session, delivery.packet_id)
             else:
                 outbound.remove(delivery.packet_id)

@@ -1,7 +1,7 @@
 """What the hot path needs from the layers above it, as one concrete base class (a Protocol call costs ten times more).
 
 ``engine`` implements it; in a cluster the same calls reach the replicated log. Each call that changes what is kept
-returns True when the change is already applied, False when that will be reported later.
+returns True when the change is already applied, False when its receipt will tell.
 """
 
 from mypy_extensions import mypyc_attr
@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Packet, Publish
 from rmq.session.channel import Channel
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 
 
@@ -17,7 +18,12 @@ class FlowPorts:
     """The calls out of ``flow``; this base refuses all of them."""
 
     def store(
-        self, message: Message | None, chosen: list[str] | None, publisher: Session | None, packet_id: int
+        self,
+        message: Message | None,
+        chosen: list[str] | None,
+        publisher: Session | None,
+        packet_id: int,
+        receipt: Receipt | None,
     ) -> bool:
         """Keep a message: queue it for the persistent sessions that match, and retain it if it says so.
 
@@ -34,15 +40,17 @@ class FlowPorts:
         """A delivery of a persistent session is dropped: expired, too large or refused."""
         raise RuntimeError("no store")
 
-    def receive(self, session: Session, packet_id: int) -> bool:
+    def receive(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """PUBREC came for a delivery of a persistent session; PUBREL follows once this is kept."""
         raise RuntimeError("no store")
 
-    def release(self, session: Session, packet_id: int) -> bool:
+    def release(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """PUBREL came from a persistent session; PUBCOMP follows once this is kept."""
         raise RuntimeError("no store")
 
-    def enqueue(self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None) -> bool:
+    def enqueue(
+        self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None, receipt: Receipt
+    ) -> bool:
         """Queue one message for one persistent session (a retained message for a new subscription)."""
         raise RuntimeError("no store")
 
@@ -61,6 +69,18 @@ class FlowPorts:
     def filter_publish_later(self, channel: Channel, packet: Publish, message: Message) -> None:
         """A ``message_publish`` hook must be awaited: the channel is paused; goes on with ``publish.accept``."""
         raise RuntimeError("no engine")
+
+    def wait_for_storage(self, channel: Channel, packet: Publish, message: Message | None) -> None:
+        """Nothing can be stored just now: the channel is paused; goes on with ``publish.accept``, or is closed."""
+        raise RuntimeError("no store")
+
+    def load_payloads(self, channel: Channel) -> None:
+        """The next deliveries have their payloads on disk: pump the channel again when they are read."""
+        raise RuntimeError("no store")
+
+    def load_payload(self, message: Message) -> None:
+        """Read this one payload back now."""
+        raise RuntimeError("no store")
 
     def relieve(self, channel: Channel) -> None:
         """An out-buffer is over its limit within a turn: hand what it holds to the socket now."""

@@ -2,20 +2,22 @@
 
 from typing import Final
 
-from rmq.flow.acks import send_ack
-from rmq.flow.context import FlowContext
+from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.receipts import Reply, is_pending, reply
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
 from rmq.mqtt import codes
-from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, SUCCESS, V5
+from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, QUOTA_EXCEEDED, SUCCESS, V5
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.packets import Publish
 from rmq.mqtt.primitives import is_utf8
 from rmq.mqtt.properties import payload_format
 from rmq.mqtt.topics import level_count
 from rmq.session.channel import Channel
+from rmq.session.limits import ACK_MEMORY
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 
@@ -37,11 +39,15 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         if qos > limits.max_qos_allowed:
             ctx.ports.close(channel, codes.QOS_NOT_SUPPORTED, "QoS of PUBLISH not supported")  # [MQTT-3.2.2-11]
             return
-        if qos == 2 and session.has_inbound_qos2(packet.packet_id):
+        if qos == 2:
             # Until its PUBREL the packet identifier stands for the same message [MQTT-4.3.3-10].
-            ctx.counters.client_publish_duplicate += 1
-            send_ack(ctx, channel, PUBREC, packet.packet_id, SUCCESS)
-            return
+            if channel.replies is not None and is_pending(channel, PUBREC, packet.packet_id):
+                ctx.counters.client_publish_duplicate += 1
+                return
+            if session.has_inbound_qos2(packet.packet_id):
+                ctx.counters.client_publish_duplicate += 1
+                reply(ctx, channel, PUBREC, packet.packet_id, SUCCESS)
+                return
         if channel.unanswered + session.inbound_qos2_count() >= limits.receive_maximum:
             ctx.ports.close(channel, codes.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged PUBLISHes than allowed")
             return
@@ -102,38 +108,55 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     if session is None:
         return
     qos = packet.qos
-    reason_code = SUCCESS
-    kept = True
-    if message is None:
-        if qos == 2:
-            kept = _keep_packet_id(ctx, session, packet.packet_id, None)
-    else:
-        outcome = route(ctx, message, session if qos == 2 and session.persistent else None, packet.packet_id)
-        kept = outcome >= 0
-        if outcome == 0:
-            reason_code = NO_MATCHING_SUBSCRIBERS
-        if qos == 2 and not session.persistent:
-            session.add_inbound_qos2(packet.packet_id)
+    publisher = session if qos == 2 and session.persistent else None
+    if ctx.storage != STORAGE_READY and (qos or packet.retain) and _needs_storage(ctx, message, publisher):
+        if ctx.storage != STORAGE_FAILED or (qos and channel.version != V5):
+            ctx.ports.wait_for_storage(channel, packet, message)
+            return
+        if qos:
+            _refuse(ctx, channel, packet, QUOTA_EXCEEDED)
+            return
     if qos == 0:
+        if message is not None:
+            route(ctx, message, None, 0, None)
         return
-    if not kept:
-        channel.unanswered += 1
+    answer = PUBACK if qos == 1 else PUBREC
+    later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)
+    waits = channel.limits.ack_policy != ACK_MEMORY or publisher is not None
+    outcome = 1
+    if message is not None:
+        outcome = route(ctx, message, publisher, packet.packet_id, later if waits else None)
+    elif publisher is not None and not ctx.ports.store(None, None, publisher, packet.packet_id, later):
+        outcome = -1
+    if qos == 2 and publisher is None:
+        session.add_inbound_qos2(packet.packet_id)
+    if outcome < 0 and waits:
+        later.enlist()
         return
-    send_ack(ctx, channel, PUBACK if qos == 1 else PUBREC, packet.packet_id, reason_code)
+    reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if outcome == 0 else SUCCESS)
 
 
-def _keep_packet_id(ctx: FlowContext, session: Session, packet_id: int, message: Message | None) -> bool:
-    if session.persistent:
-        return ctx.ports.store(message, None, session, packet_id)
-    session.add_inbound_qos2(packet_id)
-    return True
+def _needs_storage(ctx: FlowContext, message: Message | None, publisher: Session | None) -> bool:
+    if publisher is not None:
+        return True
+    if message is None:
+        return False
+    if message.retain:
+        return True
+    targets = ctx.router.match(message.topic)
+    for target in targets.plain:
+        if target.session.persistent and target.qos:
+            return True
+    return len(targets.groups) > 0
 
 
-def route(ctx: FlowContext, message: Message, publisher: Session | None, packet_id: int) -> int:
+def route(
+    ctx: FlowContext, message: Message, publisher: Session | None, packet_id: int, receipt: Receipt | None
+) -> int:
     """Deliver to everyone: directly, through the store, or on other nodes.
 
-    Returns how many sessions matched, or -1 when the message is stored later. ``publisher`` is the persistent
-    session whose QoS 2 packet identifier is to be kept with the message.
+    Returns how many sessions matched, or -1 when the message is stored later: ``receipt`` will tell. ``publisher`` is
+    the persistent session whose QoS 2 packet identifier is to be kept with the message.
     """
     counters = ctx.counters
     _count_published(ctx, message)
@@ -181,8 +204,12 @@ def route(ctx: FlowContext, message: Message, publisher: Session | None, packet_
     matched += ctx.ports.forward(message)
     if matched == 0:
         _count_nonsubscribed(ctx, message)
-    if must_store and not ctx.ports.store(message, chosen, publisher, packet_id):
-        return -1
+    if must_store:
+        if ctx.storage == STORAGE_FAILED and message_qos == 0:
+            counters.dropped_storage_failed += 1  # only to be retained
+            note_dropped(ctx, None, message, "storage_failed")
+        elif not ctx.ports.store(message, chosen, publisher, packet_id, receipt):
+            return -1
     return matched
 
 
@@ -291,19 +318,20 @@ def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: in
     if reason_code == codes.NOT_AUTHORIZED:
         ctx.counters.dropped_publish_denied += 1
         _note_refused(ctx, channel, packet, "publish_denied")
+    elif reason_code == QUOTA_EXCEEDED:
+        ctx.counters.dropped_storage_failed += 1
+        _note_refused(ctx, channel, packet, "storage_failed")
     else:
         ctx.counters.dropped_publish_invalid += 1
         _note_refused(ctx, channel, packet, "publish_invalid")
     if packet.qos == 1:
-        send_ack(ctx, channel, PUBACK, packet.packet_id, reason_code)
+        reply(ctx, channel, PUBACK, packet.packet_id, reason_code)
     elif packet.qos == 2:
         if channel.version != V5:
             # MQTT 3 can't refuse: the exchange has to be completed, so its identifier is remembered.
-            session = channel.session
-            if session is not None and not _keep_packet_id(ctx, session, packet.packet_id, None):
-                channel.unanswered += 1
-                return
-        send_ack(ctx, channel, PUBREC, packet.packet_id, reason_code)
+            accept(ctx, channel, packet, None)
+            return
+        reply(ctx, channel, PUBREC, packet.packet_id, reason_code)
 
 
 def _note_refused(ctx: FlowContext, channel: Channel, packet: Publish, reason: str) -> None:

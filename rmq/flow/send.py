@@ -1,8 +1,9 @@
-"""One PUBLISH into one out-buffer: the bytes for the receiver's version, its size limit and its rate."""
+"""One PUBLISH or acknowledgement into one out-buffer: the bytes for the receiver's version, size limit and rate."""
 
 from rmq.flow.context import FlowContext
 from rmq.hooks import chains
-from rmq.mqtt.codes import V5
+from rmq.mqtt.codes import PUBACK, PUBREC, PUBREL, V5
+from rmq.mqtt.encode import encode_ack
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.publish_wire import PACKET_ID_BYTES, encode_v5, head_v3, head_v5, with_dup
 from rmq.session.channel import Channel
@@ -156,3 +157,19 @@ def take_allowance(ctx: FlowContext, channel: Channel) -> bool:
         return False
     channel.allowance = allowance - 1.0
     return True
+
+
+def send_ack(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:
+    """Send one acknowledgement; MQTT 3 clients get no reason code."""
+    counters = ctx.counters
+    if packet_type == PUBACK:
+        counters.packets_puback_sent += 1
+    elif packet_type == PUBREC:
+        counters.packets_pubrec_sent += 1
+    elif packet_type == PUBREL:
+        counters.packets_pubrel_sent += 1
+    else:
+        counters.packets_pubcomp_sent += 1
+    if channel.version != V5:
+        reason_code = 0
+    ctx.send(channel, encode_ack(packet_type, packet_id, reason_code, channel.version))

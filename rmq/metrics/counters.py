@@ -43,17 +43,23 @@ class Counters:
         "dropped_publish_invalid",
         "dropped_queue_full",
         "dropped_rate",
+        "dropped_storage_failed",
         "dropped_rejected",
         "dropped_session_ended",
         "dropped_too_large",
         "enhanced_auth_completed",
         "enhanced_auth_failed",
         "enhanced_auth_started",
+        "hook_echoes",
         "hook_errors",
+        "hook_events_abandoned",
         "hook_overruns",
         "hook_queue_full",
         "internal_errors",
         "keepalive_timeouts",
+        "logins_failed",
+        "logins_from_cache",
+        "logins_refused_busy",
         "malformed_packets",
         "messages_acked",
         "messages_acked_admin",
@@ -115,6 +121,8 @@ class Counters:
         "packets_unsuback_sent",
         "packets_unsubscribe_received",
         "protocol_errors",
+        "proxy_protocol_errors",
+        "publish_held",
         "retained_expired",
         "retained_refused",
         "session_created",
@@ -124,7 +132,9 @@ class Counters:
         "session_terminated",
         "session_unsubscribed",
         "takeovers",
+        "tls_handshake_errors",
         "unexpected_acks",
+        "ws_handshake_errors",
     )
 
     def __init__(self) -> None:
@@ -198,6 +208,7 @@ class Counters:
         self.dropped_too_large = 0
         self.dropped_out_buffer_full = 0
         self.dropped_rate = 0
+        self.dropped_storage_failed = 0
         self.dropped_offline_qos0 = 0
         self.dropped_no_share_member = 0
         self.dropped_rejected = 0
@@ -249,6 +260,14 @@ class Counters:
         self.malformed_packets = 0
         self.packets_too_large = 0
         self.protocol_errors = 0
+        self.proxy_protocol_errors = 0
+        self.tls_handshake_errors = 0
+        self.ws_handshake_errors = 0
+        self.publish_held = 0
+        # Logins of the node's own users.
+        self.logins_failed = 0
+        self.logins_from_cache = 0
+        self.logins_refused_busy = 0
         # Enhanced authentication, hooks, and bugs.
         self.enhanced_auth_started = 0
         self.enhanced_auth_completed = 0
@@ -256,4 +275,6 @@ class Counters:
         self.hook_errors = 0
         self.hook_overruns = 0
         self.hook_queue_full = 0
+        self.hook_echoes = 0
+        self.hook_events_abandoned = 0
         self.internal_errors = 0

@@ -153,6 +153,11 @@ METRICS: Final[list[Metric]] = [
     ),
     Metric("messages.dropped.rate", "dropped_rate", "QoS 0, dropped because the receiver's delivery rate is used up"),
     Metric(
+        "messages.dropped.storage_failed",
+        "dropped_storage_failed",
+        "Refused, or not retained, because the disk is full or fails",
+    ),
+    Metric(
         "messages.dropped.offline_qos0",
         "dropped_offline_qos0",
         "QoS 0, dropped because the subscriber is off line",
@@ -246,7 +251,15 @@ METRICS: Final[list[Metric]] = [
         "packets_too_large",
         "Connections closed for a packet over the maximum size",
     ),
+    Metric("client.publish.held", "publish_held", "PUBLISHes that had to wait because nothing could be stored"),
     Metric("connections.protocol_errors", "protocol_errors", "Connections closed for a protocol error"),
+    Metric("proxy.protocol.errors", "proxy_protocol_errors", "Connections closed for a bad PROXY protocol header"),
+    Metric("tls.handshake.errors", "tls_handshake_errors", "Connections whose TLS handshake failed"),
+    Metric("ws.handshake.errors", "ws_handshake_errors", "Connections whose WebSocket handshake was refused"),
+    # Logins of the node's own users.
+    Metric("logins.failed", "logins_failed", "Logins with a bad user name or password"),
+    Metric("logins.from_cache", "logins_from_cache", "Right logins that were remembered from a moment ago"),
+    Metric("logins.refused.busy", "logins_refused_busy", "Logins refused because too many were being checked"),
     # Enhanced authentication, hooks, and bugs.
     Metric("enhanced_auth.started", "enhanced_auth_started", "AUTH exchanges begun at CONNECT"),
     Metric("enhanced_auth.completed", "enhanced_auth_completed", "AUTH exchanges that succeeded"),
@@ -254,6 +267,8 @@ METRICS: Final[list[Metric]] = [
     Metric("hooks.errors", "hook_errors", "Hook handlers that raised"),
     Metric("hooks.overruns", "hook_overruns", "Hook handlers over their time budget"),
     Metric("hooks.queue_full", "hook_queue_full", "Events lost to an asynchronous hook handler: too many wait for it"),
+    Metric("hooks.echoes", "hook_echoes", "Events of plugins' messages that a handler wasn't told: it caused them itself"),
+    Metric("hooks.events_abandoned", "hook_events_abandoned", "Events that a stopped plugin wasn't told in time"),
     Metric("internal.errors", "internal_errors", "Bugs: exceptions that ended one connection"),
 ]
 

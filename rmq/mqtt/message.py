@@ -16,19 +16,25 @@ class Message:
 
     ``properties`` is the forwarded block (see ``packets``). ``created_at`` and ``expires_at`` are seconds since
     1970 on the node's monotonic clock; ``expires_at`` 0.0 means never. ``publisher`` is the client id.
-    The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
+    ``references`` counts the deliveries of persistent sessions that hold it, ``size`` is the length of its payload
+    then; ``location`` is where ``storage`` has written it (-1: nowhere), and ``on_disk`` means that its payload is there
+    alone. The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
     ``publish_wire`` reads and writes them.
     """
 
     __slots__ = (
         "created_at",
         "expires_at",
+        "location",
+        "on_disk",
         "origin",
         "payload",
         "properties",
         "publisher",
         "qos",
+        "references",
         "retain",
+        "size",
         "topic",
         "wire_v3_head",
         "wire_v3_key",
@@ -58,8 +64,20 @@ class Message:
         self.expires_at = expires_at
         self.created_at = created_at
         self.origin = origin
+        self.references = 0
+        self.size = 0
+        self.location = -1
+        self.on_disk = False
         self.wire_v3_key: int = -1
         self.wire_v3_head: bytes = b""
         self.wire_v5_key: int = -1
         self.wire_v5_head: bytes = b""
         self.wire_v5_tail: bytes = b""
+
+    def forget_wire(self) -> None:
+        """Drop the kept encoded forms."""
+        self.wire_v3_key = -1
+        self.wire_v3_head = b""
+        self.wire_v5_key = -1
+        self.wire_v5_head = b""
+        self.wire_v5_tail = b""

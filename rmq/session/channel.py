@@ -11,6 +11,7 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Connect, Packet
 from rmq.session.client_info import ClientInfo
 from rmq.session.limits import Limits
+from rmq.session.receipts import PendingReply
 from rmq.session.topic_alias import OutboundAliases
 from rmq.session.transport import Transport
 
@@ -40,11 +41,16 @@ class RetainedReplay:
 
 
 class Channel:
-    """``pending_connect`` is the CONNECT that is being decided; ``auth_method`` is set by enhanced authentication.
+    """``pending_connect`` is the CONNECT that is being decided; ``auth_method`` and ``auth_state``
+    (what a handler keeps from step to step) are set by enhanced authentication.
 
     ``paused`` means a packet waits for something that takes time: ``backlog`` holds the packets behind it.
     ``congested`` means the socket took no more: bytes wait for it in ``net``, counted in ``out_size`` too.
     ``blocked`` means deliveries wait because the out-buffer is over its high-water mark.
+    ``epoch`` is the one of this connection's claim: once the session has a higher one, another connection has it.
+    ``replies`` are acknowledgements that wait, in order, ``unanswered`` how many PUBLISHes they will answer that count
+    against the Receive Maximum. ``proposed`` counts retained messages on their way into the session's queue, and
+    ``loading`` means that payloads are being read back from disk.
     ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
     """
 
@@ -55,6 +61,7 @@ class Channel:
         "allowance",
         "allowance_at",
         "auth_method",
+        "auth_state",
         "auth_step",
         "backlog",
         "blocked",
@@ -62,15 +69,19 @@ class Channel:
         "congested",
         "decoder",
         "dirty",
+        "epoch",
         "info",
         "keepalive_timeout_s",
         "last_read_at",
         "limits",
+        "loading",
         "max_packet_size",
         "out",
         "out_size",
         "paused",
         "pending_connect",
+        "proposed",
+        "replies",
         "request_problem_information",
         "retained",
         "session",
@@ -102,6 +113,10 @@ class Channel:
         self.aliases_out: OutboundAliases | None = None
         self.acl: dict[str, int] | None = None
         self.unanswered = 0
+        self.replies: list[PendingReply] | None = None
+        self.epoch = 0
+        self.proposed = 0
+        self.loading = False
         self.allowance = 0.0
         self.allowance_at = 0.0
         self.retained: list[RetainedReplay] | None = None
@@ -110,6 +125,7 @@ class Channel:
         self.pending_connect: Connect | None = None
         self.auth_method: str | None = None
         self.auth_step = 0
+        self.auth_state: object = None
 
     def take_output(self) -> bytes:
         """All bytes that wait to be sent, as one string; the out-buffer is empty afterwards."""

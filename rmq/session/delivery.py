@@ -6,12 +6,14 @@ from rmq.mqtt.message import Message
 
 # States of a delivery. QUEUED: never sent. SENT: PUBLISH sent, unacknowledged. RELEASED: PUBREC received, PUBREL
 # sent. DONE: acknowledged, but the operation that removes it from a persistent session isn't applied yet. RESEND:
-# sent on an earlier connection, to be sent again on this one.
+# sent on an earlier connection, to be sent again on this one. RELEASING: PUBREC received, but the operation that says
+# so isn't applied yet.
 QUEUED: Final = 0
 SENT: Final = 1
 RELEASED: Final = 2
 DONE: Final = 3
 RESEND: Final = 4
+RELEASING: Final = 5
 
 
 class Delivery:

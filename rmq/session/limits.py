@@ -4,11 +4,18 @@ from typing import Final
 
 DEFAULT_OUT_BUFFER_LIMIT: Final = 1_048_576
 
+# When a publisher is answered: at once; when a majority has written its message (a node alone: when its journal has);
+# when it is on their disks (survives a loss of power everywhere).
+ACK_MEMORY: Final = 0
+ACK_QUORUM: Final = 1
+ACK_QUORUM_FSYNC: Final = 2
+
 
 class Limits:
     """Options of a listener as the engine uses them; sizes in bytes, intervals in seconds, 0 means no limit."""
 
     __slots__ = (
+        "ack_policy",
         "allow_anonymous",
         "allow_zero_keepalive",
         "check_payload_format",
@@ -42,6 +49,7 @@ class Limits:
 
     def __init__(self, listener: str) -> None:
         self.listener = listener
+        self.ack_policy = ACK_QUORUM
         self.allow_anonymous = True
         self.allow_zero_keepalive = True
         self.check_payload_format = False

@@ -11,7 +11,7 @@ For a persistent session ``add``, ``remove`` and ``release`` are called by the d
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.session.delivery import DONE, RELEASED, RESEND, SENT, Delivery
+from rmq.session.delivery import DONE, RELEASED, RELEASING, RESEND, SENT, Delivery
 
 COMPACT_AT: Final = 64
 LAST_PACKET_ID: Final = 65_535
@@ -23,6 +23,7 @@ class Outbound:
 
     ``reserved`` is the part of the table that may be in flight and is never dropped: the window while there is a
     connection, what was in flight when it ended while there is none. It is the same on every replica.
+    ``payload_bytes`` counts the payloads of a persistent session's deliveries, in memory or on disk.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Outbound:
         "inflight",
         "last_packet_id",
         "limit",
+        "payload_bytes",
         "reserved",
         "waiting",
         "window",
@@ -49,6 +51,7 @@ class Outbound:
         self.head = 0
         self.inflight = 0
         self.last_packet_id = 0
+        self.payload_bytes = 0
 
     def __len__(self) -> int:
         return len(self.deliveries)
@@ -95,7 +98,8 @@ class Outbound:
         while head < len(waiting):
             delivery = waiting[head]
             head += 1
-            unfinished = delivery.state != DONE and delivery.state != RELEASED
+            state = delivery.state
+            unfinished = state != DONE and state != RELEASED and state != RELEASING
             if unfinished and self.deliveries.get(delivery.packet_id) is delivery:
                 self._advance(head)
                 return delivery
@@ -172,7 +176,7 @@ class Outbound:
                 released.append(delivery.packet_id)
                 self.inflight += 1
             elif delivery.state != DONE:
-                if delivery.state == SENT:
+                if delivery.state == SENT or delivery.state == RELEASING:
                     delivery.state = RESEND
                 waiting.append(delivery)
         self.waiting = waiting

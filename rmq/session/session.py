@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 class Session:
     """One client id's state. Times are seconds since 1970; ``expiry_interval`` is in seconds, 0xFFFFFFFF never ends.
 
-    ``epoch`` counts the claims of this client id: what names an older one does nothing. Tables are created when
-    first needed: an idle session costs little.
+    ``epoch`` counts the claims of this client id: what names an older one does nothing; ``created_epoch`` is the claim
+    that began the session. ``snapshot`` is the number of the last snapshot that has the session. Tables are created
+    when first needed: an idle session costs little.
     """
 
     __slots__ = (
         "channel",
         "client_id",
         "created_at",
+        "created_epoch",
         "disconnected_at",
         "drop_newest",
         "epoch",
@@ -36,6 +38,7 @@ class Session:
         "outbound",
         "persistent",
         "protocol_level",
+        "snapshot",
         "subscriptions",
         "username",
         "will",
@@ -50,6 +53,7 @@ class Session:
         self.protocol_level = 4
         self.epoch = 0
         self.created_at = 0.0
+        self.created_epoch = 0
         self.disconnected_at = 0.0
         self.expiry_interval = 0
         self.subscriptions: dict[str, Subscription] | None = None
@@ -60,6 +64,7 @@ class Session:
         self.max_window = 16
         self.max_queue = 1000
         self.drop_newest = False
+        self.snapshot = 0
 
     def open_outbound(self) -> Outbound:
         """The outbound tables, made when the first delivery comes."""

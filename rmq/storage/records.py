@@ -212,6 +212,31 @@ class ReleaseInbound:
         self.packet_id = packet_id
 
 
+class DelayMessage:
+    """Keep a message until ``due_at`` (seconds since 1970), under a key that nobody used before.
+
+    ``publisher`` and ``packet_id`` as in ``StoreMessage``.
+    """
+
+    __slots__ = ("due_at", "key", "message", "packet_id", "publisher")
+
+    def __init__(self, key: str, message: Message, due_at: float, publisher: str, packet_id: int) -> None:
+        self.key = key
+        self.message = message
+        self.due_at = due_at
+        self.publisher = publisher
+        self.packet_id = packet_id
+
+
+class RemoveDelayed:
+    """A delayed message is published, or no longer wanted."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
 class DeleteRetained:
     """Remove a retained message, if it is still the one made at ``created_at`` (0.0: whichever it is)."""
 
@@ -235,4 +260,6 @@ Operation = (
     | AddSubscription
     | RemoveSubscription
     | DeleteRetained
+    | DelayMessage
+    | RemoveDelayed
 )

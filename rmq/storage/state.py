@@ -6,15 +6,16 @@ A session whose connection is on this node is served at once from what was appli
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue
+from rmq.flow.payloads import release, unload
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
-from rmq.session.outbound import Outbound
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
+    DelayMessage,
     DeleteRetained,
     EndSession,
     EnqueueMessage,
@@ -22,6 +23,7 @@ from rmq.storage.records import (
     Operation,
     ReleaseDelivery,
     ReleaseInbound,
+    RemoveDelayed,
     RemoveDelivery,
     RemoveSubscription,
     RemoveWill,
@@ -29,14 +31,36 @@ from rmq.storage.records import (
 )
 
 
+class StateWatcher:
+    """Is told of every change of a session or a retained message before it happens; a snapshot being written is one."""
+
+    def before_session(self, session: Session) -> None:
+        """The session is about to change or to end."""
+
+    def before_retained(self, topic: str) -> None:
+        """The retained message of this topic is about to be replaced or removed."""
+
+
 class State:
     """``sessions`` holds the persistent ones by client id; the router and the retained trie are shared with the flow.
 
     ``max_retained`` and ``max_retained_payload`` are limits of the retained store, 0 for none: over the first only
-    topics that have a message may be replaced, a payload over the second is delivered but not retained.
+    topics that have a message may be replaced, a payload over the second is delivered but not retained. ``delayed`` has
+    messages that are published later, by key, with the time. ``last_epoch`` is the highest epoch ever granted.
     """
 
-    __slots__ = ("ctx", "max_retained", "max_retained_payload", "retained", "router", "sessions")
+    __slots__ = (
+        "ctx",
+        "delayed",
+        "last_epoch",
+        "max_retained",
+        "max_retained_payload",
+        "retained",
+        "router",
+        "sessions",
+        "snapshot",
+        "watcher",
+    )
 
     def __init__(self, ctx: FlowContext, max_retained: int, max_retained_payload: int) -> None:
         self.ctx = ctx
@@ -45,66 +69,96 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.max_retained = max_retained
         self.max_retained_payload = max_retained_payload
+        self.delayed: dict[str, DelayMessage] = {}
+        self.last_epoch = 0
+        self.snapshot = 0
+        self.watcher: StateWatcher | None = None
 
     def apply(self, operation: Operation) -> None:
         """Apply one operation; one that names what isn't there any more does nothing."""
         if isinstance(operation, StoreMessage):
             self._store(operation)
         elif isinstance(operation, RemoveDelivery):
-            outbound = self._outbound(operation.client_id)
-            if outbound is not None:
-                outbound.remove(operation.packet_id)
+            self._remove_delivery(operation)
         elif isinstance(operation, ReleaseDelivery):
-            outbound = self._outbound(operation.client_id)
-            if outbound is not None:
-                outbound.release(operation.packet_id)
+            session = self._changing(operation.client_id)
+            if session is not None and session.outbound is not None:
+                session.outbound.release(operation.packet_id)
         elif isinstance(operation, ReleaseInbound):
-            session = self.sessions.get(operation.client_id)
+            session = self._changing(operation.client_id)
             if session is not None:
                 session.remove_inbound_qos2(operation.packet_id)
         elif isinstance(operation, EnqueueMessage):
-            session = self.sessions.get(operation.client_id)
-            if session is not None:
-                enqueue(
-                    self.ctx,
-                    session,
-                    operation.message,
-                    operation.qos,
-                    operation.retain,
-                    operation.subscription_ids,
-                    operation.share,
-                )
+            self._enqueue(operation)
         elif isinstance(operation, OpenSession):
             self._open_session(operation)
         elif isinstance(operation, CloseSession):
             self._close_session(operation)
         elif isinstance(operation, EndSession):
-            self._end_session(operation)
-        elif isinstance(operation, RemoveWill):
             session = self.sessions.get(operation.client_id)
+            if session is not None and session.epoch == operation.epoch:
+                self._forget(session)
+        elif isinstance(operation, RemoveWill):
+            session = self._changing(operation.client_id)
             if session is not None and session.epoch == operation.epoch:
                 session.will = None
                 session.will_due_at = 0.0
         elif isinstance(operation, AddSubscription):
             self._add_subscription(operation)
         elif isinstance(operation, RemoveSubscription):
-            session = self.sessions.get(operation.client_id)
+            session = self._changing(operation.client_id)
             if session is not None:
                 unsubscribe(self.router, session, operation.key)
+        elif isinstance(operation, DelayMessage):
+            if not self._is_duplicate(operation.publisher, operation.packet_id):
+                self.delayed[operation.key] = operation
+        elif isinstance(operation, RemoveDelayed):
+            self.delayed.pop(operation.key, None)
         else:
             self._delete_retained(operation)
 
-    def _outbound(self, client_id: str) -> Outbound | None:
+    def _changing(self, client_id: str) -> Session | None:
+        """The session of a client id, which is about to change."""
         session = self.sessions.get(client_id)
-        return None if session is None else session.outbound
+        if session is not None and session.snapshot != self.snapshot and self.watcher is not None:
+            self.watcher.before_session(session)
+        return session
+
+    def _is_duplicate(self, publisher: str, packet_id: int) -> bool:
+        """Keep a QoS 2 packet identifier; True if it is kept already: the message was stored before [MQTT-4.3.3-10]."""
+        session = self._changing(publisher) if publisher else None
+        if session is None:
+            return False
+        if session.has_inbound_qos2(packet_id):
+            return True
+        session.add_inbound_qos2(packet_id)
+        return False
+
+    def _remove_delivery(self, operation: RemoveDelivery) -> None:
+        session = self._changing(operation.client_id)
+        outbound = None if session is None else session.outbound
+        if outbound is None:
+            return
+        delivery = outbound.remove(operation.packet_id)
+        if delivery is not None:
+            release(self.ctx, outbound, delivery.message)
+
+    def _enqueue(self, operation: EnqueueMessage) -> None:
+        session = self._changing(operation.client_id)
+        if session is not None:
+            enqueue(
+                self.ctx,
+                session,
+                operation.message,
+                operation.qos,
+                operation.retain,
+                operation.subscription_ids,
+                operation.share,
+            )
 
     def _store(self, operation: StoreMessage) -> None:
         message = operation.message
-        if operation.publisher:
-            publisher = self.sessions.get(operation.publisher)
-            if publisher is not None:
-                publisher.add_inbound_qos2(operation.packet_id)
-        if message is None:
+        if self._is_duplicate(operation.publisher, operation.packet_id) or message is None:
             return
         if message.retain:
             self._retain(message)
@@ -124,6 +178,8 @@ class State:
                 target = own
             qos = target.qos if target.qos < message_qos else message_qos
             if qos:
+                if session.snapshot != self.snapshot and self.watcher is not None:
+                    self.watcher.before_session(session)
                 retain = message.retain and target.retain_as_published
                 enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
         chosen = operation.chosen
@@ -132,7 +188,7 @@ class State:
                 self._store_for_member(message, chosen[i], chosen[i + 1])
 
     def _store_for_member(self, message: Message, key: str, client_id: str) -> None:
-        session = self.sessions.get(client_id)
+        session = self._changing(client_id)
         subscription = None if session is None else session.find_subscription(key)
         if session is None or subscription is None:
             return
@@ -144,7 +200,7 @@ class State:
 
     def _retain(self, message: Message) -> None:
         if not message.payload:
-            self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            self._remove_retained(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return
         if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
             self.ctx.counters.retained_refused += 1
@@ -153,7 +209,19 @@ class State:
             self.ctx.counters.retained_refused += 1
             return
         self.ctx.counters.messages_retained += 1
+        replaced = self._remove_retained(message.topic) if self.watcher is not None or self.ctx.memory_budget else None
         self.retained.set(message)
+        if replaced is not None and replaced.references and replaced.location >= 0:
+            unload(self.ctx, replaced)
+
+    def _remove_retained(self, topic: str) -> Message | None:
+        message = self.retained.get(topic)
+        if message is None:
+            return None
+        if self.watcher is not None:
+            self.watcher.before_retained(topic)
+        self.retained.remove(topic)
+        return message
 
     def _has_room(self, topic: str) -> bool:
         # The broker's own figures on $SYS take nobody's place.
@@ -165,18 +233,22 @@ class State:
     def _delete_retained(self, operation: DeleteRetained) -> None:
         message = self.retained.get(operation.topic)
         if message is not None and (operation.created_at == 0.0 or message.created_at == operation.created_at):
-            self.retained.remove(operation.topic)
+            self._remove_retained(operation.topic)
 
     def _open_session(self, operation: OpenSession) -> None:
+        self.last_epoch = max(self.last_epoch, operation.epoch)
         session = self.sessions.get(operation.client_id)
         if session is not None and session.epoch >= operation.epoch:
             return
+        self._changing(operation.client_id)
         if session is not None and not operation.resume:
             self._forget(session)
             session = None
         if session is None:
             session = Session(operation.client_id, True)
             session.created_at = operation.at
+            session.created_epoch = operation.epoch
+            session.snapshot = self.snapshot
             self.sessions[operation.client_id] = session
         session.epoch = operation.epoch
         session.username = operation.username
@@ -195,7 +267,7 @@ class State:
             outbound.set_window(operation.window)
 
     def _close_session(self, operation: CloseSession) -> None:
-        session = self.sessions.get(operation.client_id)
+        session = self._changing(operation.client_id)
         if session is None or session.epoch != operation.epoch:
             return
         session.disconnected_at = operation.at
@@ -206,33 +278,35 @@ class State:
         if operation.will_due_at == 0.0:
             session.will = None
 
-    def _end_session(self, operation: EndSession) -> None:
-        session = self.sessions.get(operation.client_id)
-        if session is not None and session.epoch == operation.epoch:
-            self._forget(session)
-
     def _forget(self, session: Session) -> None:
+        self._changing(session.client_id)
         del self.sessions[session.client_id]
         unsubscribe_all(self.router, session)
+        outbound = session.outbound
+        if outbound is not None:
+            for delivery in outbound.deliveries.values():
+                release(self.ctx, outbound, delivery.message)
 
     def _add_subscription(self, operation: AddSubscription) -> None:
-        session = self.sessions.get(operation.client_id)
+        session = self._changing(operation.client_id)
         if session is None:
             return
-        subscribe(
-            self.router,
-            Subscription(
-                session,
-                operation.key,
-                operation.topic_filter,
-                operation.share_group,
-                operation.qos,
-                operation.no_local,
-                operation.retain_as_published,
-                operation.retain_handling,
-                operation.subscription_id,
-            ),
-        )
+        subscribe(self.router, subscription_of(session, operation))
+
+
+def subscription_of(session: Session, operation: AddSubscription) -> Subscription:
+    """The subscription that an operation describes."""
+    return Subscription(
+        session,
+        operation.key,
+        operation.topic_filter,
+        operation.share_group,
+        operation.qos,
+        operation.no_local,
+        operation.retain_as_published,
+        operation.retain_handling,
+        operation.subscription_id,
+    )
 
 
 def subscribe(router: Router, subscription: Subscription) -> None:

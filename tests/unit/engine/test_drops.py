@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT
 from rmq.metrics.keys import METRICS
 from rmq.session.limits import Limits
@@ -76,7 +77,10 @@ def test_every_reason_once_and_the_total_is_their_sum(engine: Engine) -> None:
     share.lose()
     engine.advance(11)
     assert engine.counters.dropped_session_ended == 1
-    assert engine.counters.messages_dropped == sum_of_reasons(engine) == 11
+    engine.broker.ctx.storage = STORAGE_FAILED
+    publisher.publish("kept", b"x", 1, retain=True)
+    assert engine.counters.dropped_storage_failed == 1
+    assert engine.counters.messages_dropped == sum_of_reasons(engine) == 12
     assert {metric.name for metric in REASONS if getattr(engine.counters, metric.attribute) == 0} == {UNREACHED}
 
 

@@ -14,6 +14,7 @@ from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.delivery import RELEASED
 from rmq.session.outbound import Outbound
+from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.records import Operation
 from rmq.storage.state import State
@@ -38,7 +39,7 @@ class Replica(ClusterPort):
         self.state = State(ctx, options.max_retained, options.max_retained_payload)
         engine.broker.cluster = self
 
-    def propose(self, operation: Operation) -> bool:
+    def propose(self, operation: Operation, receipt: Receipt | None = None) -> bool:
         self._behind.append(operation)
         self._state.apply(operation)
         return True

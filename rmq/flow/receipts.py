@@ -1,0 +1,82 @@
+"""Acknowledgements that wait until what they acknowledge is kept, and stay in order meanwhile."""
+
+from rmq.flow.context import FlowContext
+from rmq.flow.send import send_ack
+from rmq.mqtt import codes
+from rmq.session.channel import CONNECTED, Channel
+from rmq.session.limits import ACK_QUORUM_FSYNC
+from rmq.session.receipts import PendingReply
+
+
+class Reply(PendingReply):
+    """Answers a client's packet, after the replies that it waited for before."""
+
+    def __init__(
+        self, ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int, counted: bool
+    ) -> None:
+        super().__init__(packet_type, packet_id, reason_code, counted, channel.limits.ack_policy == ACK_QUORUM_FSYNC)
+        self._ctx = ctx
+        self._channel = channel
+
+    def enlist(self) -> None:
+        """The operation is proposed: the reply takes its place in the order of the channel's replies."""
+        channel = self._channel
+        replies = channel.replies
+        if replies is None:
+            channel.replies = [self]
+        else:
+            replies.append(self)
+        if self.counted:
+            channel.unanswered += 1
+
+    def applied(self) -> None:
+        """Send it, and what waited for it."""
+        self.ready = True
+        send_ready(self._ctx, self._channel)
+
+    def give_up(self) -> None:
+        """No reason code can say that the outcome is unknown: the client sends it again on its next connection."""
+        self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+
+
+def reply(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:
+    """Answer now, or after what still waits: acknowledgements keep their order [MQTT-4.6.0-2], [MQTT-4.6.0-3]."""
+    replies = channel.replies
+    if replies is None:
+        send_ack(ctx, channel, packet_type, packet_id, reason_code)
+        return
+    later = PendingReply(packet_type, packet_id, reason_code, False, False)
+    later.ready = True
+    replies.append(later)
+
+
+def is_pending(channel: Channel, packet_type: int, packet_id: int) -> bool:
+    """Whether this very reply waits already."""
+    replies = channel.replies
+    if replies is not None:
+        for pending in replies:
+            if pending.packet_id == packet_id and pending.packet_type == packet_type:
+                return True
+    return False
+
+
+def send_ready(ctx: FlowContext, channel: Channel) -> None:
+    """Send the replies that wait for nothing any more."""
+    replies = channel.replies
+    if replies is None:
+        return
+    if channel.state != CONNECTED:
+        channel.replies = None
+        return
+    count = 0
+    for pending in replies:
+        if not pending.ready:
+            break
+        count += 1
+        if pending.counted:
+            channel.unanswered -= 1
+        send_ack(ctx, channel, pending.packet_type, pending.packet_id, pending.reason_code)
+    if count == len(replies):
+        channel.replies = None
+    elif count:
+        del replies[:count]

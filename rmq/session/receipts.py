@@ -1,0 +1,32 @@
+"""Receipts: what is to happen once a proposed change of what is kept is certain."""
+
+from mypy_extensions import mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Receipt:
+    """Goes with a proposed operation; exactly one of its two methods is called, unless the node dies first.
+
+    ``synced_only``: wait until the operation would survive a loss of power, not only the death of this process.
+    """
+
+    def __init__(self, synced_only: bool) -> None:
+        self.synced_only = synced_only
+
+    def applied(self) -> None:
+        """The operation is kept, as safely as was asked, and applied."""
+
+    def give_up(self) -> None:
+        """Whether the operation will ever be kept has been unknown for too long; it may still be applied later."""
+
+
+class PendingReply(Receipt):
+    """An acknowledgement that waits for its operation, or for replies before it; ``counted`` in ``unanswered``."""
+
+    def __init__(self, packet_type: int, packet_id: int, reason_code: int, counted: bool, synced_only: bool) -> None:
+        super().__init__(synced_only)
+        self.packet_type = packet_type
+        self.packet_id = packet_id
+        self.reason_code = reason_code
+        self.counted = counted
+        self.ready = False
