@@ -3,10 +3,13 @@
 High to low, each importing only what stands below it (pyproject.toml has the rule, tests/architecture checks it):
 
 cli         rmq-node: flags and configuration, then a node
+testing     brokers for the tests of programs that talk MQTT: a pytest plugin, and one for trio
 node        the composition root: builds all parts, starts and stops them, minds signals
+users       the node's own users: a password file, and who a client is by password or SCRAM
 net         sockets: the reactor, listeners, connections and byte layers (the last two are hot)
 plugin_host finds, starts and stops plugins
 plugin_api  what a plugin may touch: its door to the engine
+management  the only door for APIs, command lines and dashboards: what can be asked and done
 engine      clients and their sessions: connect, subscribe, disconnect, timers, limits, and the ports to others
 storage     operations on what is kept, and the state they change (records and state are hot)
 flow        hot: packets in, messages routed, deliveries out

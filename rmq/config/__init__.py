@@ -1,8 +1,12 @@
 """Configuration: files, environment and flags become one frozen `Settings`, or a `ConfigError` with every problem.
 
+auth       the password file, and who may be anonymous
 units      how durations, sizes, addresses and rates are written
 model      the sections of rmq.toml, and `Settings`
-listeners  the keys of `[listener.<kind>.<name>]`
+listeners  the keys that every `[listener.<kind>.<name>]` has
+listener_kinds  the kinds of listener, and the keys that only some have
+tls_files  whether the files of a TLS listener can be used
+storage    what is kept on disk, and when publishers are answered
 origins    which file, variable or flag a value came from
 sources    read files, environment and flags into one raw table
 validate   raw tables against a model, with errors people can act on
@@ -12,8 +16,15 @@ secrets    which values those are
 section    the base of all models: strict and frozen
 """
 
+from rmq.config.listener_kinds import (
+    AnyListenerSettings,
+    TcpListenerSettings,
+    TlsKeys,
+    UnixListenerSettings,
+    WsListenerSettings,
+)
 from rmq.config.listeners import ListenerSettings
-from rmq.config.load import load
+from rmq.config.load import load, load_table
 from rmq.config.model import Settings
 from rmq.config.origins import ConfigError, Origin, Override, Problem
 from rmq.config.render import effective_toml
@@ -22,6 +33,7 @@ from rmq.config.validate import check_plugins
 
 __all__ = [
     "Address",
+    "AnyListenerSettings",
     "ConfigError",
     "ListenerSettings",
     "Origin",
@@ -29,7 +41,12 @@ __all__ = [
     "Problem",
     "Rate",
     "Settings",
+    "TcpListenerSettings",
+    "TlsKeys",
+    "UnixListenerSettings",
+    "WsListenerSettings",
     "check_plugins",
     "effective_toml",
     "load",
+    "load_table",
 ]

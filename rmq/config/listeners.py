@@ -1,4 +1,4 @@
-"""The keys of one `[listener.<kind>.<name>]` table: sockets, handshake, protocol limits, sessions and queues."""
+"""The keys that every `[listener.<kind>.<name>]` table has: handshake, protocol limits, rates, sessions and queues."""
 
 from typing import Annotated, Literal
 
@@ -10,17 +10,13 @@ from rmq.config.units import (
     KIB,
     MIB,
     UNLIMITED,
-    Address,
+    AutoBool,
+    ByteRate,
     ByteSize,
     Duration,
-    ListenAddress,
     MessageRate,
     WholeSeconds,
 )
-
-DEFAULT_LISTENER = "external"
-# Loopback until told otherwise: a broker nobody configured must not be open to the network.
-DEFAULT_ADDRESS = Address("127.0.0.1", 1883)
 
 # Fixed header (1 + 4 bytes) and the largest remaining length [MQTT5-1.5.5].
 PROTOCOL_MAX_PACKET_SIZE = 5 + 268_435_455
@@ -31,10 +27,12 @@ MAX_MQUEUE_LEN = 60_000
 UInt16 = Annotated[int, Field(ge=0, le=65_535)]
 PositiveUInt16 = Annotated[int, Field(ge=1, le=65_535)]
 Count = Annotated[int, Field(ge=0)]
+AckPolicy = Literal["memory", "quorum", "quorum_fsync"]
+ListenerAckPolicy = Literal["node", "memory", "quorum", "quorum_fsync"]
 DropPolicy = Literal["oldest", "newest"]
 
 
-def _above_zero(value: float) -> float:
+def above_zero(value: float) -> float:
     if value <= 0:
         raise ValueError("must be more than 0")
     return value
@@ -52,23 +50,22 @@ class ListenerSettings(Section):
     """What holds for every connection that comes in through one listener."""
 
     enable: bool = True
-    addr: ListenAddress
-
-    # the socket
     backlog: Annotated[int, Field(ge=1)] = 1024
-    # Our default: replies are gathered and sent once per turn, so Nagle's algorithm could only delay them.
-    nodelay: bool = True
-    reuseaddr: bool = True
-    reuseport: bool = False
-    tcp_keepalive: bool = True
 
     # connections and handshakes
     max_connections: Annotated[int, Field(ge=1)] = 1_024_000
     max_handshaking_limit: Annotated[int, Field(ge=1)] = 500
-    handshake_timeout: Annotated[Duration, AfterValidator(_above_zero)] = 30.0
-    allow_anonymous: bool = True
+    handshake_timeout: Annotated[Duration, AfterValidator(above_zero)] = 30.0
+    allow_anonymous: AutoBool = None
     # Every server must take client identifiers of 1 to 23 bytes [MQTT-3.1.3-5].
     max_clientid_len: Annotated[int, Field(ge=23, le=65_535)] = 65_535
+
+    # how fast bytes, messages and connections may come in
+    max_messages_rate: MessageRate = UNLIMITED
+    max_bytes_rate: ByteRate = UNLIMITED
+    max_listener_messages_rate: MessageRate = UNLIMITED
+    max_listener_bytes_rate: ByteRate = UNLIMITED
+    max_connections_rate: MessageRate = UNLIMITED
 
     # keep alive
     min_keepalive: UInt16 = 0
@@ -102,6 +99,7 @@ class ListenerSettings(Section):
     mqueue_rate_limit: MessageRate = UNLIMITED
     # None by default: a PUBACK is a promise, and dropping the message minutes later by default would break it.
     message_expiry_interval: WholeSeconds = 0
+    ack_policy: ListenerAckPolicy = "node"
     out_buffer_limit: ByteSize = 1 * MIB
 
     @property

@@ -1,15 +1,18 @@
 """From files, environment and flags to one frozen `Settings`; every problem is reported, not only the first."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rmq.config.listeners import DEFAULT_ADDRESS, DEFAULT_LISTENER
+from rmq.config.listener_kinds import DEFAULT_ADDRESSES, DEFAULT_LISTENER, TcpListenerSettings, UnixListenerSettings
 from rmq.config.model import PluginsSettings, Settings, plugins_folder
 from rmq.config.origins import ConfigError, Origins, Override, Problem, Sources
 from rmq.config.sources import RawTable
 from rmq.config.validate import dotted, validate
 
 DEFAULT_FILE = Path("etc/rmq.toml")
+# Kinds of which there is a listener when nothing is configured.
+DEFAULT_KINDS = ("tcp", "ws")
 
 
 def load(
@@ -28,10 +31,21 @@ def load(
     raw.problems += dir_problems
     if any(problem.where == str(path) for problem in raw.problems):
         raise ConfigError(raw.problems)  # without the main file everything else would only look wrong
+    return _settings(raw, path, lambda: load(config_file, environ=environ, overrides=overrides))
+
+
+def load_table(values: Mapping[str, object], source: str) -> Settings:
+    """Settings from the tables that a program gives; no file and no variable is read. Errors name `source`."""
+    raw = RawTable()
+    raw.add_table(values, source)
+    return _settings(raw, None)
+
+
+def _settings(raw: RawTable, path: Path | None, read_again: Callable[[], Settings] | None = None) -> Settings:
     plugin_configs = _take_plugin_tables(raw)
-    _fill_default_listener(raw)
+    _fill_default_listeners(raw)
     problems = list(raw.problems)
-    sources = Sources(path, plugin_configs, raw.origins)
+    sources = Sources(path, plugin_configs, raw.origins, read_again)
     try:
         settings = validate(Settings, raw.values, raw.origins, context=sources)
     except ConfigError as error:
@@ -98,19 +112,29 @@ def _take_plugin_tables(raw: RawTable) -> dict[str, dict[str, object]]:
     return tables
 
 
-def _fill_default_listener(raw: RawTable) -> None:
-    """No listener at all: the default one. The default one without an address: the default address."""
+def _fill_default_listeners(raw: RawTable) -> None:
+    """No listener at all: the default ones. A default one without an address: its default address.
+
+    A default one that is merely switched off says nothing about the other.
+    """
     listeners = raw.values.setdefault("listener", {})
     if not isinstance(listeners, dict):
         return
-    named = listeners.setdefault("tcp", {}) if not listeners or "tcp" in listeners else {}
-    if not isinstance(named, dict):
-        return
-    if not named:
-        named[DEFAULT_LISTENER] = {}
-    table = named.get(DEFAULT_LISTENER)
-    if isinstance(table, dict):
-        table.setdefault("addr", str(DEFAULT_ADDRESS))
+    off = {"enable": False}
+    named = [table for kind in listeners.values() if isinstance(kind, dict) for table in kind.items()]
+    if all(name == DEFAULT_LISTENER and table == off for name, table in named):
+        for kind in DEFAULT_KINDS:
+            tables = listeners.setdefault(kind, {})
+            if isinstance(tables, dict):
+                tables.setdefault(DEFAULT_LISTENER, {})
+    else:
+        for kind in DEFAULT_KINDS:
+            listeners.setdefault(kind, {})
+    for kind, address in DEFAULT_ADDRESSES.items():
+        tables = listeners.get(kind)
+        table = tables.get(DEFAULT_LISTENER) if isinstance(tables, dict) else None
+        if isinstance(table, dict):
+            table.setdefault("addr", str(address))
 
 
 def _address_clashes(settings: Settings, origins: Origins) -> list[Problem]:
@@ -118,18 +142,21 @@ def _address_clashes(settings: Settings, origins: Origins) -> list[Problem]:
     seen = list(settings.listeners.items())
     for position, (name, listener) in enumerate(seen):
         for earlier_name, earlier in seen[:position]:
-            if not listener.addr.clashes_with(earlier.addr):
+            if isinstance(listener, TcpListenerSettings) and isinstance(earlier, TcpListenerSettings):
+                if not listener.addr.clashes_with(earlier.addr):
+                    continue
+                # A wildcard and one interface can share a port when both ask for it; one address never can.
+                if listener.addr != earlier.addr and listener.reuseport and earlier.reuseport:
+                    continue
+                key, mine, other = "addr", str(listener.addr), str(earlier.addr)
+            elif isinstance(listener, UnixListenerSettings) and isinstance(earlier, UnixListenerSettings):
+                key, mine, other = "path", listener.path, earlier.path
+                if os.path.abspath(mine) != os.path.abspath(other):
+                    continue
+            else:
                 continue
-            # Sharing a port between a wildcard and one interface works when both ask for it; one address never does.
-            if listener.addr != earlier.addr and listener.reuseport and earlier.reuseport:
-                continue
-            key = ("listener", *name.split(".", 1), "addr")
-            origin = origins.nearest(key)
-            problems.append(
-                Problem(
-                    origin.name if origin is not None else "",
-                    dotted(key),
-                    f"{listener.addr} is taken by listener.{earlier_name} ({earlier.addr})",
-                )
-            )
+            at = ("listener", *name.split(".", 1), key)
+            origin = origins.nearest(at)
+            where = origin.name if origin is not None else ""
+            problems.append(Problem(where, dotted(at), f"{mine} is taken by listener.{earlier_name} ({other})"))
     return problems

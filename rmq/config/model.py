@@ -6,9 +6,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, field_validator
 
-from rmq.config.listeners import DEFAULT_ADDRESS, DEFAULT_LISTENER, Count, ListenerSettings
+from rmq.config.auth import AuthSettings
+from rmq.config.listener_kinds import AnyListenerSettings, ListenerTables
+from rmq.config.listeners import Count, above_zero
 from rmq.config.origins import Key, Origin, Sources
 from rmq.config.section import Section
+from rmq.config.storage import StorageSettings
 from rmq.config.units import MIB, ByteSize, Duration, WholeSeconds
 from rmq.config.validate import validate
 
@@ -16,12 +19,10 @@ M = TypeVar("M", bound=BaseModel)
 
 LogTarget = Literal["console", "file", "both", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["text", "json"]
+LogFormat = Literal["auto", "text", "json"]
 SharedStrategy = Literal[
     "random", "round_robin", "round_robin_per_group", "sticky", "local", "hash_clientid", "hash_topic"
 ]
-
-_LISTENER_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _only_placeholders(*known: str) -> AfterValidator:
@@ -48,11 +49,25 @@ ConfigPath = Annotated[str, _only_placeholders("{config_dir}")]
 Names = Annotated[tuple[str, ...], Field(strict=False)]  # TOML has lists; ours must not change
 
 
+class BusySettings(Section):
+    """[node.busy]: when the node is too busy to take new clients; a limit of 0 is none."""
+
+    check_enable: bool = True
+    update_interval: Annotated[Duration, AfterValidator(above_zero)] = 2.0
+    loop_lag: Duration = 2.0
+    memory: ByteSize = 0
+    loadavg: Annotated[float, Field(ge=0)] = 0.0
+    cpuloadavg: Annotated[float, Field(ge=0)] = 0.0
+    handshaking: Count = 0
+
+
 class NodeSettings(Section):
     """[node]"""
 
     id: Annotated[int, Field(ge=1, le=4_294_967_295)] = 1
     data_dir: PathWithId = "./data/{id}"
+    shutdown_timeout: Annotated[Duration, AfterValidator(above_zero)] = 10.0
+    busy: BusySettings = BusySettings()
 
 
 class LogSettings(Section):
@@ -60,7 +75,8 @@ class LogSettings(Section):
 
     to: LogTarget = "console"
     level: Annotated[LogLevel, BeforeValidator(_spell_level)] = "info"
-    format: LogFormat = "text"
+    format: LogFormat = "auto"
+    connection_lines: Count = 1000
     dir: PathWithId = "./log"
     file: PathWithId = "rmq-{id}.log"
 
@@ -110,36 +126,21 @@ def plugins_folder(configured: str, config_file: Path | None) -> Path:
     return Path(configured.replace("{config_dir}", str(config_dir))).expanduser()
 
 
-def _default_tcp() -> dict[str, ListenerSettings]:
-    return {DEFAULT_LISTENER: ListenerSettings(addr=DEFAULT_ADDRESS)}
-
-
-class ListenerTables(Section):
-    """[listener.<kind>.<name>]"""
-
-    tcp: dict[str, ListenerSettings] = Field(default_factory=_default_tcp)
-
-    @field_validator("tcp")
-    @classmethod
-    def _names_fit_a_key(cls, listeners: dict[str, ListenerSettings]) -> dict[str, ListenerSettings]:
-        for name in listeners:
-            if _LISTENER_NAME.fullmatch(name) is None:
-                raise ValueError(f"the listener name {name!r} may hold letters, digits, _ and - only")
-        return listeners
-
-
 class Settings(Section):
     """The whole configuration of one node. `load` makes it; `Settings()` is the embedded default."""
 
     node: NodeSettings = NodeSettings()
     log: LogSettings = LogSettings()
     plugins: PluginsSettings = PluginsSettings()
+    auth: AuthSettings = AuthSettings()
     hooks: HooksSettings = HooksSettings()
     mqtt: MqttSettings = MqttSettings()
     retain: RetainSettings = RetainSettings()
+    storage: StorageSettings = StorageSettings()
     listener: ListenerTables = ListenerTables()
 
     _sources: Sources = PrivateAttr(default_factory=Sources)
+    _repair: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: object) -> None:
         if isinstance(context, Sources):
@@ -159,13 +160,27 @@ class Settings(Section):
         return self._path(self.log.dir) / self.log.file.replace("{id}", str(self.node.id))
 
     @property
+    def repair(self) -> bool:
+        """Whether to start with damaged data, setting aside what can't be read; asked for once, never configured."""
+        return self._repair
+
+    def ask_repair(self) -> None:
+        """Start with damaged data."""
+        self._repair = True
+
+    @property
+    def users_path(self) -> Path | None:
+        """The password file; None without one."""
+        return self.auth.users_path(self.config_file)
+
+    @property
     def plugins_path(self) -> Path:
         return plugins_folder(self.plugins.dir, self.config_file)
 
     @property
-    def listeners(self) -> dict[str, ListenerSettings]:
+    def listeners(self) -> dict[str, AnyListenerSettings]:
         """The enabled listeners by full name, such as "tcp.external"."""
-        return {f"tcp.{name}": listener for name, listener in self.listener.tcp.items() if listener.enable}
+        return self.listener.enabled()
 
     @property
     def configured_plugins(self) -> tuple[str, ...]:
@@ -179,6 +194,11 @@ class Settings(Section):
     def plugin_settings(self, name: str, model: type[M]) -> M:
         """One plugin's configuration as its own model; ConfigError names every wrong key with its origin."""
         return validate(model, self.plugin_config(name), self._sources.origins, prefix=("plugins", name))
+
+    def read_again(self) -> "Settings":
+        """The settings as files and environment have them now; these ones when there is nothing to read."""
+        again = self._sources.read_again
+        return self if again is None else again()
 
     def origin(self, *key: str) -> Origin | None:
         """Where a value was set, e.g. `origin("node", "id")`; None for a default."""

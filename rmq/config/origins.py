@@ -1,8 +1,12 @@
 """Where each configured value came from, so that an error names the file, variable or flag a person has to change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmq.config.model import Settings
 
 Key = tuple[str, ...]
 
@@ -78,8 +82,9 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What `load` remembers beside the validated values."""
+    """What `load` remembers beside the validated values; `read_again` reads the same sources once more."""
 
     config_file: Path | None = None
     plugin_configs: Mapping[str, dict[str, object]] = field(default_factory=dict)
     origins: Origins = field(default_factory=Origins)
+    read_again: "Callable[[], Settings] | None" = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from rmq.config.listeners import DEFAULT_ADDRESS, ListenerSettings
+from rmq.config.listener_kinds import listener_defaults
 from rmq.config.model import Settings
 from rmq.config.origins import Key
 from rmq.config.secrets import masked
@@ -42,6 +42,7 @@ def _resolved(settings: Settings) -> dict[str, dict[str, object]]:
     values["log"]["dir"] = str(settings.log_path.parent)
     values["log"]["file"] = settings.log_path.name
     values["plugins"]["dir"] = str(settings.plugins_path)
+    values["auth"]["users_file"] = str(settings.users_path or "")
     return values
 
 
@@ -73,8 +74,8 @@ def _table_lines(settings: Settings, key: Key, table: dict[str, object], default
 
 def _inner(default: dict[str, object], key: Key, name: str) -> dict[str, object]:
     inner = default.get(name)
-    if inner is None and key == ("listener", "tcp"):
-        inner = ListenerSettings(addr=DEFAULT_ADDRESS).model_dump(mode="json", exclude={"addr"})
+    if inner is None and len(key) == 2 and key[0] == "listener":
+        inner = listener_defaults(key[1])
     return inner if isinstance(inner, dict) else {}
 
 

@@ -65,6 +65,10 @@ class RawTable:
             else:
                 self._put(key, parse_value(override.text), Origin(override.source, override.text))
 
+    def add_table(self, values: Mapping[str, object], source: str) -> None:
+        """Keys that a program gives; `source` is what errors name."""
+        self._merge((), dict(values), Origin(source))
+
     def table(self, *key: str) -> dict[str, object]:
         """The table at `key`, empty when there is none."""
         found: object = self.values

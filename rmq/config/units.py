@@ -31,7 +31,8 @@ _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?"
 _DURATION_HINT = 'write a duration such as "30s", "5m", "2h", "1h30m", "7d", "1500ms" or 0 (a bare number is seconds)'
 _SIZE_HINT = 'write a size such as "512KB", "1MB", "2GB" or a number of bytes'
 _ADDRESS_HINT = 'write an address such as "127.0.0.1:1883", "[::1]:1883" or ":1883" (every IPv4 interface)'
-_RATE_HINT = 'write a rate such as "1000,1s" (1000 messages a second), or "" for unlimited'
+_RATE_HINT = 'write a rate such as "1000,1s" (1000 a second), or "" for unlimited'
+_BYTE_RATE_HINT = 'write a rate such as "64KB,1s" (65536 bytes a second), or "" for unlimited'
 
 
 def parse_duration(value: object) -> float:
@@ -131,6 +132,14 @@ class Address:
         return ":" in self.host
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it; of names, only ``localhost`` is known to be so (RFC 6761, 6.3)."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
     def is_wildcard(self) -> bool:
         return self.host in ("0.0.0.0", "::")
 
@@ -192,6 +201,15 @@ class Rate:
 UNLIMITED = Rate(0, 1.0)  # the period is never 0, so that nobody divides by it
 
 
+def parse_auto(value: object) -> bool | None:
+    """true, false, or "auto" (None): the broker decides."""
+    if value is None or isinstance(value, bool):
+        return value
+    if value == "auto":
+        return None
+    raise ValueError('must be true, false or "auto"')
+
+
 def parse_rate(value: object) -> Rate:
     if isinstance(value, Rate):
         return value
@@ -213,9 +231,36 @@ def parse_rate(value: object) -> Rate:
     return Rate(count, period_s)
 
 
+def parse_byte_rate(value: object) -> Rate:
+    """As `parse_rate`, with a size before the comma."""
+    if isinstance(value, Rate):
+        return value
+    if value == 0 and not isinstance(value, bool):
+        return UNLIMITED
+    if not isinstance(value, str):
+        raise ValueError(_BYTE_RATE_HINT)
+    size_text, comma, period = value.partition(",")
+    if not comma:
+        if size_text.strip() in ("", "0"):
+            return UNLIMITED
+        raise ValueError(_BYTE_RATE_HINT)
+    return parse_rate(f"{parse_byte_size(size_text)},{period}")
+
+
+def format_byte_rate(rate: Rate) -> str:
+    """The size in the largest unit that divides it: 65536 bytes a second -> "64KB,1s"."""
+    return "" if rate.is_unlimited else f"{format_byte_size(rate.count)},{format_duration(rate.period_s)}"
+
+
 # The types configuration models use. `mode="json"` dumps give back what a person would write.
 Duration = Annotated[float, PlainValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
 WholeSeconds = Annotated[int, PlainValidator(parse_whole_seconds), PlainSerializer(format_duration, when_used="json")]
+AutoBool = Annotated[
+    bool | None,
+    PlainValidator(parse_auto),
+    PlainSerializer(lambda value: "auto" if value is None else value, when_used="json"),
+]
 ByteSize = Annotated[int, PlainValidator(parse_byte_size), PlainSerializer(format_byte_size, when_used="json")]
 ListenAddress = Annotated[Address, PlainValidator(parse_address), PlainSerializer(str, when_used="json")]
 MessageRate = Annotated[Rate, PlainValidator(parse_rate), PlainSerializer(str, when_used="json")]
+ByteRate = Annotated[Rate, PlainValidator(parse_byte_rate), PlainSerializer(format_byte_rate, when_used="json")]

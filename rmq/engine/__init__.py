@@ -14,12 +14,19 @@ session_end        the end of a session, and of its share in shared subscription
 payloads           reading back what waits on disk only
 storage_waits      publishers that wait until there is room to store
 wills              publishing a will
+admin              what is done in the name of an administrator
 client_registry    who is connected here
+queue_census       counting what all sessions have queued and in flight
+busy               whether the node is too busy to take new clients
+connection_log     one line a client that came or went
 timers             the timer wheel
 connection_timers  keep alive, handshake time-out, the time for last bytes
 session_timers     session expiry and will delay
 retained_expiry    the expiry of retained messages
 rate_wait          the next try of a channel whose delivery rate was used up
+restore            what goes on after a restart
 ports              what a cluster provides
-solo               its stand-in for a node alone
+journal_port       what a node alone that keeps its data does instead: journal, apply, answer
+snapshots          when the state is written anew, and its steps
+solo               what one does that keeps nothing on disk
 """

@@ -1,19 +1,21 @@
 """The broker of one node: owns the state and the tables, and offers what listeners, plugins and management call."""
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
 from rmq.engine.claims import Claims
 from rmq.engine.client_registry import ClientRegistry
+from rmq.engine.connection_log import ConnectionLog
 from rmq.engine.ports import ClusterPort
+from rmq.engine.queue_census import SESSIONS_AT_ONCE, SESSIONS_PER_TICK, QueueCensus
 from rmq.engine.solo import SoloPort
 from rmq.engine.storage_waits import StorageWaits
 from rmq.engine.timers import Timer, TimerWheel
 from rmq.flow import inbound
-from rmq.flow.context import FlowContext
+from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, FlowContext
 from rmq.flow.ports import FlowPorts
 from rmq.flow.publish import route
 from rmq.hooks.chains import HookChains
@@ -25,6 +27,7 @@ from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.channel import CLOSING, CONNECTING, Channel
+from rmq.session.limits import ACK_QUORUM
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.records import Operation
@@ -49,7 +52,9 @@ class BrokerOptions:
         self.retained_ttl_s = 0
         self.allow_multiple_matches = False
         self.storage_timeout_s = 5.0
-        self.ack_synced = False
+        self.ack_policy = ACK_QUORUM
+        self.memory_budget = 0
+        self.session_memory_budget = 0
         self.shared_subscription_strategy = "round_robin"
 
 
@@ -57,7 +62,8 @@ class Broker:
     """Everything of one node's engine. All calls come from the one trio thread.
 
     ``clock`` gives seconds since 1970 and never goes back; ``spawn`` runs an async function in the node's nursery;
-    ``flush`` is set by ``net``: it sends what was written outside of a reactor turn.
+    ``flush`` is set by ``net``: it sends what was written outside of a reactor turn. ``turn_storage`` is called at the
+    end of each turn, before that.
     """
 
     def __init__(
@@ -76,25 +82,31 @@ class Broker:
         self.runner = runner
         self.clock = clock
         self.stats = Stats()
+        self.census = QueueCensus(self._sessions, self.stats)
         self._connect_rate = Rate()
         router = Router(
             options.allow_multiple_matches, strategy=options.shared_subscription_strategy, seed=options.node_id
         )
         self.ctx = FlowContext(router, RetainedTrie(), counters, chains, ports)
         self.ctx.now = clock()
+        self.ctx.memory_budget = options.memory_budget
+        self.ctx.session_memory_budget = options.session_memory_budget
         self.state = State(self.ctx, options.max_retained, options.max_retained_payload)
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
         self.claims = Claims()
+        self.connection_log = ConnectionLog()
         self.storage_waits = StorageWaits(self, options.storage_timeout_s)
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
         self.keepalive_timers: dict[Channel, Timer] = {}
         self.persistent_connected = 0
+        self.busy = False  # new CONNECTs are refused
         self.rate_waits: set[Channel] = set()
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, Timer] = {}
         self.spawn: Spawn = _no_nursery
         self.flush: Callable[[], None] = _nothing
+        self.turn_storage: Callable[[], None] = _nothing
 
     def touch_clock(self) -> float:
         """Bring the flow's time up to date; done before anything that didn't come from the reactor."""
@@ -169,49 +181,46 @@ class Broker:
         now = self.touch_clock()
         self.timers.advance(now)
         self.flush()
-        self._sample_gauges()
+        self.sample_gauges()
+        if self.census.is_under_way:
+            self.census.count(SESSIONS_PER_TICK)
         if self._connect_rate.sample(now, self.counters.client_connect):
             self.stats.handshakes_rate.set(round(self._connect_rate.per_second()))
 
-    def _sample_gauges(self) -> None:
+    def sample_gauges(self) -> None:
         """The gauges that cost nothing to read; often, because their ``max`` must not miss a peak."""
         stats = self.stats
         router = self.ctx.router
         stats.connections.set(len(self.registry))
+        stats.sessions.set(self.session_count())
         stats.subscriptions.set(router.subscription_count)
         stats.subscriptions_shared.set(router.shared_count)
         stats.topics.set(router.topics)
         stats.routes.set(router.topics)
         stats.retained.set(self.ctx.retained.count)
+        stats.storage_failed.set(1 if self.ctx.storage == STORAGE_FAILED else 0)
+        stats.storage_held.set(1 if self.ctx.storage == STORAGE_HELD else 0)
+        stats.storage_bytes.set(self.cluster.disk_bytes)
+        stats.storage_queued_bytes.set(self.ctx.queued_bytes)
+        stats.delayed_publishes.set(len(self.state.delayed))
 
     def session_count(self) -> int:
         """How many sessions this node has, with and without a connection."""
         return len(self.registry) + len(self.state.sessions) - self.persistent_connected
 
     def refresh_stats(self) -> Stats:
-        """The gauges, with those that are only computed on demand brought up to date."""
-        self._sample_gauges()
-        stats = self.stats
-        stats.sessions.set(self.session_count())
-        queued = inflight = inbound_qos2 = 0
-        for session in self._sessions():
-            outbound = session.outbound
-            if outbound is not None:
-                sent = 0 if session.channel is None else outbound.inflight
-                inflight += sent
-                queued += len(outbound) - sent
-            inbound_qos2 += session.inbound_qos2_count()
-        stats.message_queues.set(queued)
-        stats.out_inflights.set(inflight)
-        stats.in_inflights.set(inbound_qos2)
-        return stats
+        """The gauges; those of queues are as old as ``QueueCensus`` says when there are many sessions."""
+        self.sample_gauges()
+        self.census.count(SESSIONS_AT_ONCE)
+        return self.stats
 
-    def _sessions(self) -> Iterator[Session]:
-        yield from self.state.sessions.values()
+    def _sessions(self) -> list[Session]:
+        sessions = list(self.state.sessions.values())
         for channel in self.registry:
             session = channel.session
             if session is not None and not session.persistent:
-                yield session
+                sessions.append(session)
+        return sessions
 
 
 class _Continue(Receipt):
@@ -231,7 +240,7 @@ class _Continue(Receipt):
 
 
 def _nothing() -> None:
-    """Until ``net`` is there nothing can be sent."""
+    """Until ``net`` is there nothing can be sent, and without a journal nothing is to be written."""
 
 
 def _no_nursery(work: Callable[[], Awaitable[None]]) -> None:

@@ -35,7 +35,11 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
     channel.pending_connect = packet
     channel.request_problem_information = packet.request_problem_information
     channel.max_packet_size = packet.maximum_packet_size
-    refusal = _check(channel, packet)
+    if broker.busy:
+        counters.connections_refused_busy += 1
+        disconnect.close(broker, channel, codes.SERVER_BUSY, "server busy")
+        return
+    refusal = _check(channel, packet) or _take_certificate_name(channel, packet)
     if refusal is not None:
         disconnect.close(broker, channel, refusal[0], refusal[1])
         return
@@ -67,6 +71,18 @@ def _check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
             return codes.QOS_NOT_SUPPORTED, "QoS of the will not supported"  # [MQTT-3.2.2-12]
         if will.retain and not limits.retain_available:
             return codes.RETAIN_NOT_SUPPORTED, "retain not supported"  # [MQTT-3.2.2-13]
+    return None
+
+
+def _take_certificate_name(channel: Channel, packet: Connect) -> tuple[int, str] | None:
+    """Where the listener takes user names from certificates, the one in CONNECT doesn't count."""
+    name = channel.transport.certificate_name()
+    if name is None:
+        return None
+    if not name:
+        # Else whoever has such a certificate could choose any name.
+        return codes.NOT_AUTHORIZED, "the certificate has no name to be the user name"
+    packet.username = name
     return None
 
 
@@ -134,7 +150,7 @@ def authenticate(broker: "Broker", channel: Channel, packet: Connect, info: Clie
         enhanced_auth.begin(broker, channel, packet, info)
         return
     broker.counters.client_authenticate += 1
-    request = AuthRequest(info, packet.password)
+    request = AuthRequest(info, packet.password, certificate_name=channel.transport.certificate_name())
     if broker.chains.client_authenticate.waits:
 
         async def work() -> Callable[[], None]:
@@ -152,11 +168,15 @@ def authenticate(broker: "Broker", channel: Channel, packet: Connect, info: Clie
 def authenticated(
     broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, result: AuthResult | None
 ) -> None:
-    """Act on what authentication said; without an opinion the listener's anonymous switch decides."""
+    """Act on what authentication said; without an opinion the listener's anonymous switch decides.
+
+    Enhanced authentication, which comes here too, always has one.
+    """
     if _refused(broker, channel, result):
         return
     if result is None or result.verdict != ALLOW:
-        if not channel.limits.allow_anonymous:
+        # Who has its name from a certificate has shown who it is.
+        if not channel.limits.allow_anonymous and channel.transport.certificate_name() is None:
             if packet.username is None:
                 broker.counters.client_auth_anonymous_error += 1
             disconnect.close(broker, channel, codes.NOT_AUTHORIZED, "not authorized")
@@ -357,6 +377,7 @@ def _bind(
         counters.session_resumed += 1
     else:
         counters.session_created += 1
+    broker.connection_log.connected(now, info, session_present)
     broker.ctx.send(channel, encode_success(channel, packet, info, session.expiry_interval, session_present))
     hooks = broker.chains
     if hooks.client_connack.handlers:

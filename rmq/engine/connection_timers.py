@@ -26,8 +26,8 @@ class KeepAlive(Timer):
         channel = self._channel
         if channel.state != CONNECTED:
             return 0.0
-        if channel.paused:
-            return now + channel.keepalive_timeout_s  # nothing is read while a packet waits for a hook
+        if channel.paused or channel.transport.is_held_back():
+            return now + channel.keepalive_timeout_s  # nothing is read: not the client's silence
         deadline = channel.last_read_at + channel.keepalive_timeout_s
         if now < deadline:
             return deadline

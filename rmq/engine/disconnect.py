@@ -128,6 +128,7 @@ def end_connection(broker: "Broker", channel: Channel, reason_code: int, text: s
     """
     if channel.state >= CLOSING:
         return
+    broker.connection_log.ended(broker.ctx.now, channel, reason_code, text)
     was_waiting = channel.state in (AWAIT_CONNECT, CONNECTING)
     channel.state = CLOSING
     channel.close_reason = text

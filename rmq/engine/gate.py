@@ -46,6 +46,8 @@ class EngineGate(FlowPorts):
             if ttl and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl):
                 message.expires_at = message.created_at + ttl
         applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id), receipt)
+        if not applied and message is not None and message.retain:
+            broker.ctx.retaining[message.topic] = message
         if message is not None and message.retain and message.expires_at and message.payload:
             broker.timers.enter(RetainedExpiry(broker, message), message.expires_at)
         return applied

@@ -25,6 +25,11 @@ class ClusterPort(ABC):
         May call back at once. Later claims win; whoever owned the client id has given it up by then.
         """
 
+    @property
+    def disk_bytes(self) -> int:
+        """What the data takes on this node's disk."""
+        return 0
+
     def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
         """Read payloads back that are on disk only; ``then`` is called when they are in memory."""
         raise RuntimeError("nothing is on disk")

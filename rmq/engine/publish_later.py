@@ -25,7 +25,9 @@ def check(broker: "Broker", channel: Channel, packet: Publish) -> None:
         )
         if verdict == DENY_ONCE:
             return lambda: publish.deny(broker.ctx, channel, packet, verdict)
-        publish.remember_verdict(channel, packet, ALLOW if verdict == UNDECIDED else verdict)
+        if channel.acl is not None:
+            publish.remember_verdict(channel, packet, ALLOW if verdict == UNDECIDED else verdict)
+        # Otherwise the cache was dropped meanwhile: this was said by rules that are gone, so it is asked once more.
         return lambda: publish.handle_publish(broker.ctx, channel, packet)
 
     broker.wait(channel, work)

@@ -12,7 +12,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_suback, encode_unsuback
 from rmq.mqtt.errors import MqttError
 from rmq.mqtt.packets import Suback, Subscribe, SubscriptionRequest, Unsuback, Unsubscribe
-from rmq.mqtt.topics import has_wildcard, is_valid_topic_filter, level_count, split_shared
+from rmq.mqtt.topics import has_wildcard, is_valid_topic_filter, level_count, matches, split_shared
 from rmq.session.channel import Channel, RetainedReplay
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
@@ -196,7 +196,7 @@ def _answer(
         wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and not outcome.existing)
         if wants_retained and not subscription.share_group:
             # [MQTT-3.3.1-9, -10, -11]; never for shared subscriptions (4.8.2)
-            replays.append(RetainedReplay(subscription.topic_filter, outcome.qos, ids))
+            replays.append(replay_for(broker, subscription.topic_filter, outcome.qos, ids))
     counters.packets_suback_sent += 1
     broker.ctx.send(channel, encode_suback(Suback(packet.packet_id, reasons), channel.version, channel.max_packet_size))
     if replays:
@@ -205,6 +205,13 @@ def _answer(
         else:
             channel.retained.extend(replays)
         pump(broker.ctx, channel)
+
+
+def replay_for(broker: "Broker", topic_filter: str, qos: int, subscription_ids: list[int] | None) -> RetainedReplay:
+    """The retained messages for a new subscription, those included that were routed before it and are kept in a moment."""
+    retaining = broker.ctx.retaining.values()
+    early = [message for message in retaining if message.payload and matches(topic_filter, message.topic)]
+    return RetainedReplay(topic_filter, qos, subscription_ids, early)
 
 
 def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) -> None:

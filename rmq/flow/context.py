@@ -22,6 +22,7 @@ class FlowContext:
 
     ``queued_bytes`` counts payloads in memory that persistent sessions wait for; over ``memory_budget``, or over
     ``session_memory_budget`` for one session (0: no limit), messages are put on the list ``to_disk``.
+    ``retaining`` has, by topic, messages to be retained that were routed already and aren't applied yet.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
@@ -34,6 +35,7 @@ class FlowContext:
         "ports",
         "queued_bytes",
         "retained",
+        "retaining",
         "router",
         "session_memory_budget",
         "storage",
@@ -55,6 +57,7 @@ class FlowContext:
         self.memory_budget = 0
         self.session_memory_budget = 0
         self.to_disk: list[Message] = []
+        self.retaining: dict[str, Message] = {}
 
     def send(self, channel: Channel, data: bytes) -> None:
         """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""

@@ -4,16 +4,15 @@ from typing import Final
 
 from rmq.flow.context import FlowContext
 from rmq.flow.payloads import hold, release
+from rmq.flow.receipts import NO_REPLY, Reply
 from rmq.flow.send import note_dropped, send_publish, take_allowance
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, UNDECIDED
-from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.publish_wire import PACKET_ID_BYTES
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT, Delivery
 from rmq.session.outbound import Outbound
-from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 
 RETAINED_CHUNK: Final = 256
@@ -179,7 +178,10 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
                 _wait_for_allowance(ctx, channel)
                 return False
             replay.waiting.pop()
-            if ctx.retained.get(message.topic) is not message:
+            current = ctx.retaining.get(message.topic) if ctx.retaining else None
+            if current is None:
+                current = ctx.retained.get(message.topic)
+            if current is not message:
                 continue  # replaced meanwhile, and delivered as a live message then
             if message.expires_at != 0.0 and message.expires_at <= ctx.now:
                 continue
@@ -190,6 +192,7 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
                 receipt = _QueuedRetained(ctx, channel)
                 if not ctx.ports.enqueue(session, message, qos, True, replay.subscription_ids, receipt):
                     channel.proposed += 1
+                    receipt.enlist()
                 if session.open_outbound().has_waiting():
                     return True
             else:
@@ -205,6 +208,8 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
         else:
             chunks += 1
             messages, cursor = ctx.retained.match_chunk(replay.topic_filter, replay.cursor, RETAINED_CHUNK)
+            if replay.early:
+                messages = [message for message in messages if message not in replay.early]
             messages.reverse()
             replay.waiting = messages
             replay.cursor = cursor
@@ -213,22 +218,18 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
     return False
 
 
-class _QueuedRetained(Receipt):
+class _QueuedRetained(Reply):
     """A retained message has reached the queue of a persistent session, or was sent on from there."""
 
     def __init__(self, ctx: FlowContext, channel: Channel) -> None:
-        super().__init__(False)
-        self._ctx = ctx
-        self._channel = channel
+        super().__init__(ctx, channel, NO_REPLY, 0, 0, False)
 
     def applied(self) -> None:
         channel = self._channel
         channel.proposed -= 1
         if channel.retained is not None:
             pump(self._ctx, channel)
-
-    def give_up(self) -> None:
-        self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+        super().applied()
 
 
 def drop(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery, reason: str) -> None:

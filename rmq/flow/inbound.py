@@ -3,9 +3,9 @@
 from rmq.flow.acks import handle_ack
 from rmq.flow.context import FlowContext
 from rmq.flow.publish import handle_publish
+from rmq.flow.receipts import reply_to_ping
 from rmq.hooks import chains
 from rmq.mqtt import codes
-from rmq.mqtt.encode import PINGRESP
 from rmq.mqtt.packets import Ack, Packet, Pingreq, Publish
 from rmq.session.channel import CLOSING, CONNECTED, Channel
 
@@ -14,6 +14,7 @@ def receive(ctx: FlowContext, channel: Channel, data: bytes) -> None:
     """Handle everything that is complete with these bytes. The caller has set ``ctx.now``."""
     channel.last_read_at = ctx.now
     ctx.counters.bytes_received += len(data)
+    channel.bytes_received += len(data)
     packets = channel.decoder.feed(data)
     if packets:
         if channel.paused:
@@ -54,6 +55,7 @@ def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None
         elif isinstance(packet, Publish):
             counters = ctx.counters
             counters.packets_publish_received += 1
+            channel.messages_received += 1
             if packet.qos == 0:
                 counters.messages_qos0_received += 1
             elif packet.qos == 1:
@@ -65,8 +67,7 @@ def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None
             handle_ack(ctx, channel, packet)
         elif isinstance(packet, Pingreq):
             ctx.counters.packets_pingreq_received += 1
-            ctx.counters.packets_pingresp_sent += 1
-            ctx.send(channel, PINGRESP)
+            reply_to_ping(ctx, channel)
             if ctx.chains.client_keepalive.handlers:
                 info = channel.info
                 if info is not None:

@@ -7,7 +7,7 @@ from rmq.session.outbound import Outbound
 
 def hold(ctx: FlowContext, outbound: Outbound, message: Message) -> None:
     """A delivery of a persistent session holds the message; over a budget its payload shall live on disk only."""
-    if message.references == 0:
+    if message.references == 0 and not message.on_disk:
         message.size = len(message.payload)
         ctx.queued_bytes += message.size
     message.references += 1

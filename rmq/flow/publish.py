@@ -4,7 +4,7 @@ from typing import Final
 
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue
-from rmq.flow.receipts import Reply, is_pending, reply
+from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
@@ -118,7 +118,12 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
             return
     if qos == 0:
         if message is not None:
-            route(ctx, message, None, 0, None)
+            if not message.retain:
+                route(ctx, message, None, 0, None)
+            else:
+                place = Reply(ctx, channel, NO_REPLY, 0, 0, False)
+                if route(ctx, message, None, 0, place) < 0:
+                    place.enlist()
         return
     answer = PUBACK if qos == 1 else PUBREC
     later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)

@@ -1,11 +1,17 @@
 """Acknowledgements that wait until what they acknowledge is kept, and stay in order meanwhile."""
 
+from typing import Final
+
 from rmq.flow.context import FlowContext
-from rmq.flow.send import send_ack
+from rmq.flow.send import send_ack, send_pingresp
 from rmq.mqtt import codes
+from rmq.mqtt.codes import PINGRESP
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.limits import ACK_QUORUM_FSYNC
 from rmq.session.receipts import PendingReply
+
+# A place in the order of replies for something that has none of its own.
+NO_REPLY: Final = 0
 
 
 class Reply(PendingReply):
@@ -45,6 +51,19 @@ def reply(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, 
     if replies is None:
         send_ack(ctx, channel, packet_type, packet_id, reason_code)
         return
+    _wait(replies, packet_type, packet_id, reason_code)
+
+
+def reply_to_ping(ctx: FlowContext, channel: Channel) -> None:
+    """PINGRESP, after all that still waits: a client may take it as a sign that all it sent before is done."""
+    replies = channel.replies
+    if replies is None:
+        send_pingresp(ctx, channel)
+        return
+    _wait(replies, PINGRESP, 0, 0)
+
+
+def _wait(replies: list[PendingReply], packet_type: int, packet_id: int, reason_code: int) -> None:
     later = PendingReply(packet_type, packet_id, reason_code, False, False)
     later.ready = True
     replies.append(later)
@@ -75,7 +94,10 @@ def send_ready(ctx: FlowContext, channel: Channel) -> None:
         count += 1
         if pending.counted:
             channel.unanswered -= 1
-        send_ack(ctx, channel, pending.packet_type, pending.packet_id, pending.reason_code)
+        if pending.packet_type == PINGRESP:
+            send_pingresp(ctx, channel)
+        elif pending.packet_type != NO_REPLY:
+            send_ack(ctx, channel, pending.packet_type, pending.packet_id, pending.reason_code)
     if count == len(replies):
         channel.replies = None
     elif count:

@@ -3,7 +3,7 @@
 from rmq.flow.context import FlowContext
 from rmq.hooks import chains
 from rmq.mqtt.codes import PUBACK, PUBREC, PUBREL, V5
-from rmq.mqtt.encode import encode_ack
+from rmq.mqtt.encode import PINGRESP, encode_ack
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
 from rmq.mqtt.publish_wire import PACKET_ID_BYTES, encode_v5, head_v3, head_v5, with_dup
 from rmq.session.channel import Channel
@@ -120,6 +120,7 @@ def _too_large(ctx: FlowContext, channel: Channel, message: Message) -> bool:
 def _count_sent(ctx: FlowContext, channel: Channel, message: Message, qos: int) -> None:
     counters = ctx.counters
     counters.packets_publish_sent += 1
+    channel.messages_sent += 1
     counters.messages_delivered += 1
     if qos == 0:
         counters.messages_qos0_sent += 1
@@ -157,6 +158,12 @@ def take_allowance(ctx: FlowContext, channel: Channel) -> bool:
         return False
     channel.allowance = allowance - 1.0
     return True
+
+
+def send_pingresp(ctx: FlowContext, channel: Channel) -> None:
+    """Answer a PINGREQ."""
+    ctx.counters.packets_pingresp_sent += 1
+    ctx.send(channel, PINGRESP)
 
 
 def send_ack(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:

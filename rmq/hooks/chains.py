@@ -28,6 +28,7 @@ ClientConnect = Callable[[ClientInfo, Connect], "AuthResult | None"]
 ClientConnack = Callable[[ClientInfo, int], object]
 ClientAuthenticate = Callable[[AuthRequest], "AuthResult | None"]
 ClientEnhancedAuth = Callable[[EnhancedAuthRequest], "AuthResult | None"]
+ClientConnectCheckAcl = Callable[[ClientInfo], int]
 ClientConnected = Callable[[ClientInfo], object]
 ClientDisconnected = Callable[[ClientInfo, int, str], object]
 ClientSubscribe = Callable[[ClientInfo, SubscriptionRequest], "SubscriptionRequest | None"]
@@ -66,6 +67,7 @@ class HookChains:
         "client_authenticate",
         "client_connack",
         "client_connect",
+        "client_connect_check_acl",
         "client_connected",
         "client_disconnected",
         "client_enhanced_auth",
@@ -99,6 +101,7 @@ class HookChains:
         self.client_connack: Chain[ClientConnack] = Chain()
         self.client_authenticate: Chain[ClientAuthenticate] = Chain()
         self.client_enhanced_auth: Chain[ClientEnhancedAuth] = Chain()
+        self.client_connect_check_acl: Chain[ClientConnectCheckAcl] = Chain()
         self.client_connected: Chain[ClientConnected] = Chain()
         self.client_disconnected: Chain[ClientDisconnected] = Chain()
         self.client_subscribe: Chain[ClientSubscribe] = Chain()
@@ -139,6 +142,18 @@ def client_subscribe_check_acl(chains: HookChains, client: ClientInfo, topic_fil
         return LATER
     for handler in chain.handlers:
         verdict = handler(client, topic_filter, qos)
+        if verdict != UNDECIDED:
+            return verdict
+    return UNDECIDED
+
+
+def client_connect_check_acl(chains: HookChains, client: ClientInfo) -> int:
+    """The verdict on connecting as whoever the client turned out to be; LATER when it must be awaited."""
+    chain = chains.client_connect_check_acl
+    if chain.waits:
+        return LATER
+    for handler in chain.handlers:
+        verdict = handler(client)
         if verdict != UNDECIDED:
             return verdict
     return UNDECIDED

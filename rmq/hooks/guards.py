@@ -6,7 +6,7 @@ from typing import Final, cast
 import structlog
 import trio
 
-from rmq.hooks.points import FILTER, HookPoint
+from rmq.hooks.points import FILTER, NOTIFY, HookPoint
 from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
@@ -18,6 +18,7 @@ from rmq.hooks.verdicts import (
 )
 from rmq.metrics.counters import Counters
 from rmq.mqtt.codes import SERVER_UNAVAILABLE
+from rmq.mqtt.message import Message
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +46,22 @@ class Guard:
     """Calls one handler; always answers with a value that the chain understands, and never raises.
 
     An answer that comes late counts as none: a plugin that is too slow must not be one that opens doors slowly.
+
+    A handler that is told of a message and publishes one isn't told of that one (an *echo*) while it is being called:
+    otherwise one that publishes to a topic without subscribers in message_nonsubscribed would call itself for ever.
     """
 
-    __slots__ = ("_error_log", "_overrun_log", "deny_on_error", "handler", "plugin", "point", "watch")
+    __slots__ = (
+        "_calling",
+        "_error_log",
+        "_message_at",
+        "_overrun_log",
+        "deny_on_error",
+        "handler",
+        "plugin",
+        "point",
+        "watch",
+    )
 
     def __init__(self, point: HookPoint, plugin: str, handler: Handler, deny_on_error: bool, watch: Watch) -> None:
         self.point = point
@@ -55,18 +69,28 @@ class Guard:
         self.handler = handler
         self.deny_on_error = deny_on_error and point.denies_on_error
         self.watch = watch
+        has_message = point.kind == NOTIFY and "message" in point.arguments
+        self._message_at = point.arguments.index("message") if has_message else -1
+        self._calling = False
         self._error_log = _LogGate()
         self._overrun_log = _LogGate()
 
     def __call__(self, *args: object) -> object:
         """Call a synchronous handler in place."""
         watch = self.watch
+        was_calling = self._calling
+        if was_calling and self.is_plugins_message(args):
+            watch.counters.hook_echoes += 1
+            return None
+        self._calling = True
         started = watch.now()
         try:
             answer = self.handler(*args)
         except Exception as error:  # a border: plugin code may raise anything
             self._failed(error)
             return self._fallback(args)
+        finally:
+            self._calling = was_calling
         took = watch.now() - started
         if took > watch.time_budget_s:
             self._overran(took)
@@ -84,6 +108,13 @@ class Guard:
         if scope.cancelled_caught:
             self._overran(watch.async_time_budget_s)
         return self._fallback(args)
+
+    def is_plugins_message(self, args: tuple[object, ...]) -> bool:
+        """Whether these are the arguments of an event about a message that no client published, so maybe a plugin."""
+        if self._message_at < 0:
+            return False
+        message = args[self._message_at]
+        return isinstance(message, Message) and not message.publisher
 
     def _checked(self, answer: object, args: tuple[object, ...]) -> object:
         point = self.point

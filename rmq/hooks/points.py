@@ -71,6 +71,14 @@ _ALL: Final = (
         "One step of an AUTH exchange (MQTT 5, 4.12); LATER with auth_data asks the client for another step.",
         denies_on_error=True,
     ),
+    HookPoint(
+        "client_connect_check_acl",
+        DECIDE,
+        ("client",),
+        int,
+        "May the client connect, now that it is known who it is? Asked after every way of authentication.",
+        denies_on_error=True,
+    ),
     HookPoint("client_connected", NOTIFY, ("client",), None, "A client is connected and its session bound."),
     HookPoint(
         "client_disconnected", NOTIFY, ("client", "reason_code", "text"), None, "The connection of a client ended."

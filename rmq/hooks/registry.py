@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+import trio
+
 from rmq.hooks.background import BackgroundQueue, Spawn
 from rmq.hooks.chains import Chain, HookChains
 from rmq.hooks.guards import Guard, Handler, Watch
@@ -61,13 +63,22 @@ class HookRegistry:
         self._spawn = spawn
         for handles in self._handles.values():
             for handle in handles:
-                if handle.background is not None:
+                if handle.background is not None and not handle.background.has_nursery:
                     handle.background.start(spawn)
 
     def register(
-        self, point_name: str, handler: Handler, plugin: str, priority: int = 0, deny_on_error: bool = True
+        self,
+        point_name: str,
+        handler: Handler,
+        plugin: str,
+        priority: int = 0,
+        deny_on_error: bool = True,
+        spawn: Spawn | None = None,
     ) -> Handle:
-        """Have ``handler`` called at a point; those of higher priority come first, then those registered earlier."""
+        """Have ``handler`` called at a point; those of higher priority come first, then those registered earlier.
+
+        ``spawn`` is where an asynchronous handler of a notify point runs, the node's nursery unless given.
+        """
         point = POINTS.get(point_name)
         if point is None:
             raise ValueError(f"{plugin}: there is no hook point {point_name!r}")
@@ -79,7 +90,7 @@ class HookRegistry:
         _check_arguments(point, handler, plugin)
         guard = Guard(point, plugin, handler, deny_on_error and self._deny_on_error, self._watch)
         in_background = is_async and point.kind == NOTIFY and point_name != "before_startup"
-        background = BackgroundQueue(guard, self._spawn) if in_background else None
+        background = BackgroundQueue(guard, spawn or self._spawn) if in_background else None
         handle = Handle(point, plugin, priority, is_async, guard, background)
         self._replace(point_name, sorted([*self._handles[point_name], handle], key=_by_priority))
         return handle
@@ -107,13 +118,35 @@ class HookRegistry:
                 self._replace(name, kept)
         return gone
 
+    async def drain(self, handles: Sequence[Handle], timeout_s: float) -> None:
+        """Take out those of ``handles`` that are told later, and wait until they know what happened so far.
+
+        What they weren't told when the time is over is lost and counted.
+        """
+        behind = [handle for handle in handles if handle.background is not None]
+        for handle in behind:
+            name = handle.point.name
+            self._replace(name, [other for other in self._handles[name] if other is not handle])
+        try:
+            with trio.move_on_after(timeout_s):
+                for handle in behind:
+                    if handle.background is not None:
+                        await handle.background.drain()
+        finally:
+            for handle in behind:
+                self._forget(handle)
+
+    def handles_of(self, plugin: str) -> list[Handle]:
+        """Everything that a plugin has registered."""
+        return [handle for handles in self._handles.values() for handle in handles if handle.plugin == plugin]
+
     def handles(self, point_name: str) -> Sequence[Handle]:
         """The registrations of a point in the order in which they are called; never changed, only replaced."""
         return self._handles[point_name]
 
     def _forget(self, handle: Handle) -> None:
         if handle.background is not None:
-            handle.background.clear()
+            self._watch.counters.hook_events_abandoned += handle.background.clear()
 
     def _replace(self, point_name: str, handles: list[Handle]) -> None:
         self._handles[point_name] = handles

@@ -8,6 +8,7 @@ class Counters:
     """All counters of a node, from zero at its start."""
 
     __slots__ = (
+        "accepts_delayed",
         "bytes_received",
         "bytes_sent",
         "client_auth_anonymous",
@@ -33,6 +34,7 @@ class Counters:
         "connections_accepted",
         "connections_closed_by_client",
         "connections_lost",
+        "connections_refused_busy",
         "connections_refused_limit",
         "dropped_expired",
         "dropped_hook",
@@ -123,6 +125,8 @@ class Counters:
         "protocol_errors",
         "proxy_protocol_errors",
         "publish_held",
+        "reads_held_client",
+        "reads_held_listener",
         "retained_expired",
         "retained_refused",
         "session_created",
@@ -131,6 +135,9 @@ class Counters:
         "session_subscribed",
         "session_terminated",
         "session_unsubscribed",
+        "storage_batches",
+        "storage_errors",
+        "storage_snapshots",
         "takeovers",
         "tls_handshake_errors",
         "unexpected_acks",
@@ -169,6 +176,9 @@ class Counters:
         self.session_resumed = 0
         self.session_terminated = 0
         self.session_expired = 0
+        self.storage_batches = 0
+        self.storage_errors = 0
+        self.storage_snapshots = 0
         self.takeovers = 0
         # Messages published, by where they come from.
         self.messages_publish = 0
@@ -254,6 +264,10 @@ class Counters:
         # Why connections were refused or closed.
         self.connections_accepted = 0
         self.connections_refused_limit = 0
+        self.connections_refused_busy = 0
+        self.accepts_delayed = 0
+        self.reads_held_client = 0
+        self.reads_held_listener = 0
         self.connections_closed_by_client = 0
         self.connections_lost = 0
         self.keepalive_timeouts = 0

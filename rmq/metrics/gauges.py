@@ -31,6 +31,7 @@ class Stats:
     """All gauges of a node; names as outside, dialect names are in ``keys``."""
 
     __slots__ = (
+        "busy",
         "connections",
         "delayed_publishes",
         "forwards",
@@ -44,12 +45,17 @@ class Stats:
         "retained",
         "routes",
         "sessions",
+        "storage_bytes",
+        "storage_failed",
+        "storage_held",
+        "storage_queued_bytes",
         "subscriptions",
         "subscriptions_shared",
         "topics",
     )
 
     def __init__(self) -> None:
+        self.busy = Gauge()
         self.connections = Gauge()
         self.delayed_publishes = Gauge()
         self.forwards = Gauge()
@@ -63,6 +69,10 @@ class Stats:
         self.retained = Gauge()
         self.routes = Gauge()
         self.sessions = Gauge()
+        self.storage_bytes = Gauge()
+        self.storage_failed = Gauge()
+        self.storage_held = Gauge()
+        self.storage_queued_bytes = Gauge()
         self.subscriptions = Gauge()
         self.subscriptions_shared = Gauge()
         self.topics = Gauge()

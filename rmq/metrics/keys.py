@@ -81,6 +81,9 @@ METRICS: Final[list[Metric]] = [
     Metric("session.resumed", "session_resumed", "Sessions resumed"),
     Metric("session.terminated", "session_terminated", "Sessions ended for good"),
     Metric("session.expired", "session_expired", "Sessions ended by their expiry interval"),
+    Metric("storage.batches", "storage_batches", "Batches of operations written to the journal"),
+    Metric("storage.errors", "storage_errors", "Disk calls that failed"),
+    Metric("storage.snapshots", "storage_snapshots", "Snapshots taken"),
     Metric("session.takeovers", "takeovers", "Connections closed because another one took their session over"),
     # Messages published, by where they come from.
     Metric("messages.publish", "messages_publish", "Messages published"),
@@ -235,6 +238,26 @@ METRICS: Final[list[Metric]] = [
         "Network connections closed at once: a cap of the listener is reached",
     ),
     Metric(
+        "connections.refused.busy",
+        "connections_refused_busy",
+        "CONNECTs refused because the node was too busy",
+    ),
+    Metric(
+        "connections.delayed",
+        "accepts_delayed",
+        "Times that accepting had to wait for the listener's connection rate",
+    ),
+    Metric(
+        "reads.held.client",
+        "reads_held_client",
+        "Times that a client wasn't read for a while: over its own inbound rate",
+    ),
+    Metric(
+        "reads.held.listener",
+        "reads_held_listener",
+        "Times that a client wasn't read for a while: its listener was over its inbound rate",
+    ),
+    Metric(
         "connections.closed_by_client",
         "connections_closed_by_client",
         "Connections ended by the client's DISCONNECT",
@@ -267,7 +290,9 @@ METRICS: Final[list[Metric]] = [
     Metric("hooks.errors", "hook_errors", "Hook handlers that raised"),
     Metric("hooks.overruns", "hook_overruns", "Hook handlers over their time budget"),
     Metric("hooks.queue_full", "hook_queue_full", "Events lost to an asynchronous hook handler: too many wait for it"),
-    Metric("hooks.echoes", "hook_echoes", "Events of plugins' messages that a handler wasn't told: it caused them itself"),
+    Metric(
+        "hooks.echoes", "hook_echoes", "Events of plugins' messages that a handler wasn't told: it caused them itself"
+    ),
     Metric("hooks.events_abandoned", "hook_events_abandoned", "Events that a stopped plugin wasn't told in time"),
     Metric("internal.errors", "internal_errors", "Bugs: exceptions that ended one connection"),
 ]
@@ -287,7 +312,12 @@ STATS: Final[list[Stat]] = [
     Stat("forwards", "forwards", SUM, "Messages on their way to other nodes"),
     Stat("message_storages", "message_storages", SUM, "Messages kept for later subscribers"),
     Stat("delayed_publishs", "delayed_publishes", SUM, "Delayed messages that wait for their time"),
+    Stat("storage.failed", "storage_failed", SUM, "1 while nothing can be stored because the disk is full or fails"),
+    Stat("storage.held", "storage_held", SUM, "1 while publishers wait: the disk is slow, or the disk budget used up"),
+    Stat("storage.bytes", "storage_bytes", SUM, "Bytes of journal, snapshot and segments on disk"),
+    Stat("storage.queued_bytes", "storage_queued_bytes", SUM, "Bytes of payloads in memory that wait in queues"),
     Stat("topics", "topics", ONCE, "Distinct topic filters"),
+    Stat("busy", "busy", SUM, "1 while the node is too busy to take new clients"),
     Stat("routes", "routes", ONCE, "Routes: topic filters with the node they lead to"),
 ]
 

@@ -5,56 +5,40 @@ Hot: it moves every byte, so it is compiled; the socket is made elsewhere and on
 
 from typing import TYPE_CHECKING, Final
 
-from mypy_extensions import mypyc_attr
-
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import pump
 from rmq.flow.inbound import receive
-from rmq.net.layers import ByteLayer, LayerError
+from rmq.mqtt import codes
+from rmq.mqtt.packets import Publish
+from rmq.net.connection_owner import ConnectionOwner
+from rmq.net.layers import ENDED, PROXY_HEADER, TLS_HANDSHAKE, WS_HANDSHAKE, ByteLayer, LayerError
 from rmq.session.channel import CLOSED, CLOSING, Channel
 from rmq.session.transport import Transport
 
 if TYPE_CHECKING:
     from rmq.net.byte_socket import ByteSocket
+    from rmq.net.inbound_rates import Meter
 
 READ_SIZE: Final = 65_536
 PIECE_SIZE: Final = 262_144
 SHUT_WR: Final = 1
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class ConnectionOwner:
-    """What a connection asks of the reactor that drives it and the listener that accepted it."""
-
-    def watch(self, connection: "Connection") -> None:
-        """What the connection waits for has changed."""
-
-    def forget(self, connection: "Connection") -> None:
-        """The connection's socket is about to be closed."""
-
-    def lost(self, connection: "Connection", text: str) -> None:
-        """The network connection ended without a DISCONNECT."""
-
-    def limit_close(self, connection: "Connection") -> None:
-        """The connection waits for its peer to take the last bytes: not for ever."""
-
-    def handshake_over(self, connection: "Connection") -> None:
-        """The CONNECT was accepted, or never will be."""
-
-    def addresses(self, connection: "Connection") -> tuple[str, int, int]:
-        """The peer's host and port, and the local port."""
-        return "", 0, 0
-
-    def report_bug(self, connection: "Connection", where: str) -> None:
-        """An exception came out of the handling of this connection; it is being handled."""
-
-
 class Connection(Transport):
-    """Carries bytes between a socket and a channel; made by a listener, driven by the reactor."""
+    """Carries bytes between a socket and a channel; made by a listener, driven by the reactor.
+
+    ``layers`` stand between the two, the one next to the socket first: PROXY protocol, TLS, WebSocket. None for plain
+    TCP, whose way through here is the shortest.
+    """
 
     __slots__ = (
         "_ctx",
+        "_end_due",
+        "_finished",
         "_handshaking",
+        "_held",
+        "_layer_end",
+        "_layers_owe",
         "_lingering",
         "_owner",
         "_unsent",
@@ -62,6 +46,7 @@ class Connection(Transport):
         "channel",
         "fd",
         "layers",
+        "meter",
         "sock",
         "wants_read",
     )
@@ -78,8 +63,14 @@ class Connection(Transport):
         self._unsent: bytes = b""
         self._unsent_from = 0
         self.wants_read = True
+        self.meter: Meter | None = None  # None unless inbound rates are limited
+        self._held = False  # nothing is read until the meter allows it
         self._lingering = False
         self._handshaking = True
+        self._layers_owe = False  # bytes of their own may wait in the layers
+        self._layer_end: LayerError | None = None  # how a layer ended; what came before it may still wait
+        self._end_due = False  # it waits no more
+        self._finished = False  # the layers' last bytes are out of them
 
     @property
     def wants_write(self) -> bool:
@@ -88,46 +79,152 @@ class Connection(Transport):
 
     def on_readable(self) -> None:
         """Read once, at most ``READ_SIZE`` bytes, and have them handled."""
+        meter = self.meter
+        if meter is None:
+            self._read(READ_SIZE)
+        else:
+            self._read_metered(meter)
+
+    def _read(self, room: int) -> int:
+        """How many bytes came."""
         try:
-            data: bytes = self.sock.recv(READ_SIZE)
+            data: bytes = self.sock.recv(room)
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError as error:
             self.lose(error.strerror or "connection lost")
-            return
+            return 0
         if not data:
             self.lose("connection closed by the client")
-            return
+            return 0
+        size = len(data)
         channel = self.channel
         if channel is None or channel.state >= CLOSING:
-            return  # lingering: read and forget, so that the peer can read our last bytes
-        if self.layers is not None:
-            data = self._through_layers(data)
-            if not data:
-                return
+            return size  # lingering: read and forget, so that the peer can read our last bytes
+        layers = self.layers
+        if layers is not None:
+            self._receive_layered(layers, channel, data)
+            return size
         receive(self._ctx, channel, data)
         if channel.paused:
             self._set_reading(False)
+        return size
 
-    def _through_layers(self, data: bytes) -> bytes:
+    def _read_metered(self, meter: "Meter") -> None:
+        """Read what the meter allows; at the end of that, wait until it allows more."""
+        channel = self.channel
+        if self._held or channel is None:
+            return  # woken by a hang-up: what came before it is read in its turn
+        ctx = self._ctx
+        now = ctx.now
+        room = meter.room(now)
+        if room > 0:
+            backlog = channel.backlog
+            known = 0 if backlog is None else len(backlog)
+            before = ctx.counters.packets_publish_received
+            size = self._read(room)
+            messages = ctx.counters.packets_publish_received - before
+            backlog = channel.backlog
+            if backlog is not None:  # behind a pause, and counted only when they are handled
+                for i in range(known, len(backlog)):
+                    if isinstance(backlog[i], Publish):
+                        messages += 1
+            meter.spend(size, messages, now)
+            if meter.room(now) > 0:
+                return
+        if self.fd >= 0 and channel.state < CLOSING:
+            self._held = True
+            self._set_reading(False)
+            self._owner.hold_back(self)
+
+    def read_again(self) -> None:
+        """The meter allows to read."""
+        channel = self.channel
+        if not self._held or channel is None:
+            return
+        self._held = False
+        if self.meter is not None:
+            self.meter.served = False
+        channel.last_read_at = self._ctx.now  # that nothing was read was not the client's silence
+        if not channel.paused:
+            self._set_reading(True)
+
+    def _receive_layered(self, layers: list[ByteLayer], channel: Channel, data: bytes) -> None:
+        """Pass bytes inwards, have what comes out handled, and send what the layers have to say."""
+        if self._layer_end is not None:
+            return  # a layer has ended while the channel is paused
+        size = len(data)
+        for layer in layers:
+            try:
+                data = layer.receive(data)
+            except LayerError as error:
+                self._layer_end = error
+                data = error.before
+            if not data:
+                break
+        # While the socket takes nothing, what the layers owe waits in them: they bound it. After an end it is part of
+        # the farewell, so that the peer is given the time to read it.
+        self._layers_owe = True
+        if not self._unsent and self._layer_end is None:
+            self._send(self._outwards(b"", False))
+            if self.fd < 0:
+                return
+        # ``receive`` counts the bytes that it gets; what is counted is what was on the wire.
+        self._ctx.counters.bytes_received += size - len(data)
+        if data:
+            receive(self._ctx, channel, data)
+        if channel.paused:
+            self._set_reading(False)
+        else:
+            self._end_soon()
+
+    def _outwards(self, data: bytes, last: bool) -> bytes:
+        """Pass bytes outwards, with those that the layers owe; after the ``last`` ones each layer says its farewell."""
         layers = self.layers
         if layers is None:
             return data
-        try:
-            for i in range(len(layers)):
-                layer = layers[i]
-                data = layer.receive(data)
-                pending = layer.take_pending()
-                if pending:
-                    for outer in range(i - 1, -1, -1):
-                        pending = layers[outer].send(pending)
-                    self._send(pending)
-                if not data:
-                    break
-        except LayerError as error:
-            self.lose(str(error))
-            return b""
+        for layer in reversed(layers):
+            if data:
+                data = layer.send(data)
+            if last:
+                data += layer.finish()
+            elif self._layers_owe:
+                data += layer.take_pending()
+        self._layers_owe = False
+        if last:
+            self._finished = True
         return data
+
+    def _end_soon(self) -> None:
+        """If a layer has ended: all before that is handled, the next flush ends the connection."""
+        channel = self.channel
+        if self._layer_end is not None and channel is not None:
+            self._end_due = True
+            if not channel.dirty:
+                channel.dirty = True
+                self._ctx.dirty.append(channel)
+
+    def _end_with_layer(self, channel: Channel) -> bool:
+        """End the connection, unless it waits again or has ended; its last bytes go with one more flush."""
+        end = self._layer_end
+        self._end_due = False
+        if end is None or channel.paused or channel.state >= CLOSING:
+            return False
+        counters = self._ctx.counters
+        if end.kind == ENDED:
+            self._owner.lost(self, str(end))
+            channel.state = CLOSING  # not closed yet: the layers' farewell is to be sent
+            return True
+        if end.kind == TLS_HANDSHAKE:
+            counters.tls_handshake_errors += 1
+        elif end.kind == WS_HANDSHAKE:
+            counters.ws_handshake_errors += 1
+        elif end.kind == PROXY_HEADER:
+            counters.proxy_protocol_errors += 1
+        else:
+            counters.protocol_errors += 1
+        self._ctx.ports.close(channel, codes.PROTOCOL_ERROR, str(end))
+        return True
 
     def on_writable(self) -> None:
         """The socket takes bytes again."""
@@ -154,6 +251,8 @@ class Connection(Transport):
         if channel is None:
             return
         channel.dirty = False
+        if self._end_due and self._end_with_layer(channel):
+            return
         if self._unsent:
             if channel.state >= CLOSING:
                 self._limit_close()  # the peer may have stopped reading for good
@@ -161,29 +260,31 @@ class Connection(Transport):
         if channel.out:
             data = channel.take_output()
             if self.layers is not None:
-                for layer in reversed(self.layers):
-                    data = layer.send(data)
+                data = self._outwards(data, channel.state >= CLOSING)
             if not self._send(data):
                 return
             if channel.state >= CLOSING:
                 self._linger()
                 return
         elif channel.state >= CLOSING:
-            if self._lingering:
+            data = b"" if self.layers is None or self._finished else self._outwards(b"", True)
+            if data:
+                if self._send(data):
+                    self._linger()
+            elif self._lingering:
                 self._linger()
             else:
                 self.close()
+            return
+        elif self._layers_owe and not self._send(self._outwards(b"", False)):
             return
         if channel.blocked:
             pump(self._ctx, channel)
 
     def _send(self, data: bytes) -> bool:
-        """Send; False when not all of it went, which then waits until the socket takes more."""
-        if self._unsent:
-            self._unsent += data
-            if self.channel is not None:
-                self.channel.out_size += len(data)
-            return False
+        """Send, while nothing is unsent; False when not all of it went: the rest waits until the socket takes more."""
+        if not data:
+            return True
         sent = self._try_send(data)
         if sent == len(data):
             return True
@@ -220,6 +321,8 @@ class Connection(Transport):
         except OSError:
             self.close()
             return
+        self.meter = None
+        self._held = False
         self._set_reading(True)
         self._limit_close()
 
@@ -236,7 +339,17 @@ class Connection(Transport):
     def resume_reading(self) -> None:
         """The channel is no longer paused."""
         if self.fd >= 0:
-            self._set_reading(True)
+            if not self._held:
+                self._set_reading(True)
+            self._end_soon()
+
+    def is_held_back(self) -> bool:
+        """Whether nothing is read because of inbound rates."""
+        return self._held
+
+    def certificate_name(self) -> str | None:
+        """The user name that the client's certificate gives it."""
+        return self._owner.certificate_name(self)
 
     def accepted(self) -> None:
         """The handshake is over."""
@@ -262,6 +375,7 @@ class Connection(Transport):
         self.fd = -1
         self.sock.close()
         self._unsent = b""
+        self._layer_end = None  # its traceback may hold this connection
         channel = self.channel
         if channel is not None:
             channel.state = CLOSED
@@ -271,40 +385,5 @@ class Connection(Transport):
             self.channel = None
 
     def addresses(self) -> tuple[str, int, int]:
-        """The peer's host and port, and the local port."""
+        """The client's host and port, and the local port."""
         return self._owner.addresses(self)
-
-
-def handle_ready(
-    connections: dict[int, Connection],
-    ready: list[tuple[int, int]],
-    readable: int,
-    writable: int,
-    owner: ConnectionOwner,
-) -> list[int]:
-    """Serve the connections among the descriptors that are ready; returns the descriptors that are something else."""
-    others: list[int] = []
-    for fd, events in ready:
-        connection = connections.get(fd)
-        if connection is None:
-            others.append(fd)
-            continue
-        try:
-            if events & readable:
-                connection.on_readable()
-            if events & writable and connection.fd == fd:
-                connection.on_writable()
-        except Exception:
-            owner.report_bug(connection, "in a packet")
-    return others
-
-
-def flush_channels(channels: list[Channel], owner: ConnectionOwner) -> None:
-    """Send what these channels have collected."""
-    for channel in channels:
-        transport = channel.transport
-        try:
-            transport.flush()
-        except Exception:
-            if isinstance(transport, Connection):
-                owner.report_bug(transport, "in a flush")

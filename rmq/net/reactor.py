@@ -13,7 +13,9 @@ import structlog
 import trio
 
 from rmq.mqtt.topic_cache import TopicCache
-from rmq.net.connection import Connection, ConnectionOwner, flush_channels, handle_ready
+from rmq.net.connection import Connection
+from rmq.net.connection_owner import ConnectionOwner
+from rmq.net.turns import flush_channels, handle_ready
 from rmq.session.channel import Channel
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ class Reactor:
         """What the connection waits for has changed."""
         events = (select.EPOLLIN if connection.wants_read else 0) | (select.EPOLLOUT if connection.wants_write else 0)
         if connection.fd >= 0:
-            self._epoll.modify(connection.fd, events)
+            # A hang-up can't be masked out: edge-triggered it is told once, and not in every turn until it is read.
+            self._epoll.modify(connection.fd, events or select.EPOLLET)
 
     def forget(self, connection: Connection) -> None:
         """The connection is about to be closed."""
@@ -114,6 +117,7 @@ class Reactor:
                     self.broker.report_bug(None, f"in accepting on {listener.name}")
             elif fd == self._wake_receive.fileno():
                 self._wake_receive.recv(4096)
+        self._turn_storage()
         self._flush_slice()
         self._busy = False
         return True
@@ -134,10 +138,17 @@ class Reactor:
         """Send what was written outside of a turn; within one this does nothing, the turn ends with it anyway."""
         if not self._busy:
             self._busy = True
+            self._turn_storage()
             self._flush_slice()
             self._busy = False
             if self.ctx.dirty:
                 self.wake()
+
+    def _turn_storage(self) -> None:
+        try:
+            self.broker.turn_storage()
+        except Exception:
+            self.broker.report_bug(None, "in storage")
 
     def _flush_slice(self) -> None:
         # At most FLUSHES_PER_SLICE connections; the rest follows in the next turn.

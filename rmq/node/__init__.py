@@ -2,6 +2,11 @@
 
 process  a node as a process: signals, log, what it says at the start
 node     one node: every part built, started and stopped in order
+auth     the node's own users, and which listeners take clients that are nobody
+reload   what is read again while the node runs
+load_watch  measures how busy the node is
+management  the management service, made from the parts of a node
+storage  the data: read at the start, given to the broker, closed at the end
 options  from settings to the plain values that the parts are made with
 """
 

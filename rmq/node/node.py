@@ -8,27 +8,41 @@ import trio
 
 from rmq.config import ConfigError, Problem, Settings
 from rmq.engine.broker import Broker
+from rmq.engine.connection_log import ConnectionLog
 from rmq.engine.disconnect import close
 from rmq.engine.gate import EngineGate
 from rmq.engine.timers import TICKS_PER_SECOND
 from rmq.hooks.async_runner import AsyncRunner
 from rmq.hooks.chains import HookChains
 from rmq.hooks.registry import HookRegistry
+from rmq.log import reopen_files, write_events
 from rmq.metrics.counters import Counters
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes
+from rmq.net.listening_socket import ListenError
 from rmq.net.reactor import Reactor
-from rmq.node.options import broker_options, make_listener
+from rmq.node.auth import admit_anonymous, make_users
+from rmq.node.load_watch import watch_load
+from rmq.node.management import make_management
+from rmq.node.options import broker_options, busy_limits, make_listener
+from rmq.node.reload import Reload, ReloadError
+from rmq.node.storage import Storage
 from rmq.plugin_api import Message, NodeServices
 from rmq.plugin_host.catalog import Catalog
-from rmq.plugin_host.manager import PluginManager, PluginStartError
-from rmq.plugin_host.selection import choose_plugins
+from rmq.plugin_host.manager import PluginManager
+from rmq.plugin_host.running import PluginStartError
+from rmq.plugin_host.selection import ConfiguredPlugins, choose_plugins
+from rmq.session.channel import CONNECTED
 
 log = structlog.get_logger(__name__)
 
 # How long clients may take to read their DISCONNECT when the node stops.
-STOP_GRACE_S: Final = 1.0
-# The plugins that a configuration can name. The engine knows them by dotted path and from here alone.
+STOP_GRACE_S: Final = 3.0
+# How much of ``node.shutdown_timeout`` clients, and then clients and plugins together, may use up.
+CLIENTS_SHARE: Final = 0.4
+PLUGINS_SHARE: Final = 0.8
+# The plugins that ship with rmq: a checkout finds them without having been installed. Others are entry points of what
+# is installed. The engine knows them by dotted path and from here alone.
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
@@ -36,10 +50,16 @@ PLUGINS: Final[dict[str, str]] = {
 
 
 class Node:
-    """One node, built but not started. ``listeners`` have their real ports once ``open`` was called."""
+    """One node, built but not started. ``listeners`` have their real ports once ``open`` was called.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+    ``stop_grace_s``: how long its clients may take to read their DISCONNECT when it stops.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float], stop_grace_s: float = STOP_GRACE_S) -> None:
         self.settings = settings
+        self._stop_grace_s = stop_grace_s
+        catalog = Catalog.installed(PLUGINS)
+        chosen = choose_plugins(settings, catalog)  # first, because it may raise: nothing needs to be closed yet
         chains = HookChains()
         counters = Counters()
         self.hooks = HookRegistry(
@@ -53,9 +73,23 @@ class Node:
         runner = AsyncRunner(chains, self.hooks)
         self.broker = Broker(broker_options(settings), chains, counters, runner, clock, gate)
         gate.broker = self.broker
-        self.listeners = [make_listener(name, listener) for name, listener in settings.listeners.items()]
+        self.listeners = [make_listener(settings, name, listener) for name, listener in settings.listeners.items()]
+        admit_anonymous(settings, self.listeners)
+        self.users = make_users(settings, self.hooks, counters, clock)
         self.reactor = Reactor(self.broker)
-        self.plugins = PluginManager(self._services(), choose_plugins(settings, Catalog(PLUGINS)))
+        self.storage: Storage | None = None
+        self.broker.connection_log = ConnectionLog(settings.log.connection_lines)
+        choice = ConfiguredPlugins(catalog, settings, settings.read_again)
+        self.plugins = PluginManager(self._services(), chosen, choice)
+        self.management = make_management(settings, self.broker, self.hooks, self.plugins)
+        self.reload = Reload()
+        self.reload.parts += [
+            ("log file", reopen_files),
+            ("certificates", self._reload_certificates),
+            ("plugins", self._reload_plugins),
+        ]
+        if self.users is not None:
+            self.reload.parts.append(("password file", self.users.reload))
 
     def _services(self) -> NodeServices:
         broker = self.broker
@@ -68,6 +102,10 @@ class Node:
 
         def count_error() -> None:
             broker.counters.internal_errors += 1
+
+        def drop_access_cache() -> None:
+            for channel in broker.registry:
+                channel.acl = None
 
         def has_subscribers(topic: str) -> bool:
             targets = broker.ctx.router.match(topic)
@@ -83,20 +121,22 @@ class Node:
             lambda: stats_snapshot(broker.refresh_stats()),
             lambda: metrics_snapshot(broker.counters),
             count_error,
+            drop_access_cache,
         )
 
     def open(self) -> None:
-        """Take all addresses; raises ``ConfigError`` naming the ones that can't be had."""
+        """Read the data, take all addresses; raises ``ConfigError`` naming what can't be had."""
         problems: list[Problem] = []
+        if self.settings.storage.enable:
+            self.storage = Storage(self.settings, self.broker, self.reactor)
         for listener in self.listeners:
             try:
                 listener.open()
-            except OSError as error:
+            except ListenError as error:
                 kind, name = listener.name.split(".", 1)
-                origin = self.settings.origin("listener", kind, name, "addr")
-                address = f"{listener.host}:{listener.port}"
-                key = f"listener.{listener.name}.addr"
-                problems.append(Problem(origin.name if origin else "", key, f"{address}: {error.strerror}"))
+                origin = self.settings.origin("listener", kind, name, error.key)
+                key = f"listener.{listener.name}.{error.key}"
+                problems.append(Problem(origin.name if origin else "", key, str(error)))
         if problems:
             self.close()
             raise ConfigError(problems)
@@ -117,13 +157,15 @@ class Node:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)
                 nursery.start_soon(self._turn_timers)
+                busy = self.settings.node.busy
+                if busy.check_enable:
+                    nursery.start_soon(watch_load, self.broker, busy_limits(self.settings), busy.update_interval)
+                nursery.start_soon(self.reload.serve)
                 started()
                 await trio.sleep_forever()
             finally:
-                with trio.move_on_after(STOP_GRACE_S, shield=True):
-                    await self._say_goodbye()
-                await self.plugins.stop()
-                self.close()
+                with trio.CancelScope(shield=True):
+                    await self._stop()
 
     async def _start_plugins(self, nursery: trio.Nursery) -> None:
         try:
@@ -131,10 +173,43 @@ class Node:
         except PluginStartError as error:
             raise ConfigError([Problem("", f"plugins.{error.plugin}", error.reason)]) from None
 
+    async def _reload_plugins(self) -> None:
+        problems = await self.plugins.reload_all()
+        if problems:
+            raise ReloadError(problems)
+
+    def _reload_certificates(self) -> None:
+        problems: list[str] = []
+        for listener in self.listeners:
+            try:
+                listener.reload_certificates()
+            except ListenError as error:
+                problems.append(f"listener.{listener.name}.{error.key}: {error}")
+        if problems:
+            raise ReloadError(problems)
+
     async def _turn_timers(self) -> None:
         while True:
             await trio.sleep(1 / TICKS_PER_SECOND)
             self.broker.advance_timers()
+            self._write_connection_lines()
+
+    def _write_connection_lines(self) -> None:
+        broker = self.broker
+        write_events("rmq.connections", broker.connection_log.take(broker.ctx.now))
+
+    async def _stop(self) -> None:
+        begun = trio.current_time()
+        timeout = self.settings.node.shutdown_timeout
+        with trio.move_on_after(min(self._stop_grace_s, timeout * CLIENTS_SHARE)):
+            try:
+                await self._say_goodbye()
+            except Exception:
+                self.broker.report_bug(None, "in the goodbye to clients")  # the rest is stopped all the same
+        await self.plugins.stop(begun + timeout * PLUGINS_SHARE)
+        # From here on nothing changes what is kept: the journal can be closed.
+        self.close()
+        self._write_connection_lines()
 
     async def _say_goodbye(self) -> None:
         for listener in self.listeners:
@@ -142,11 +217,26 @@ class Node:
         broker = self.broker
         broker.touch_clock()
         for channel in self.reactor.channels():
-            close(broker, channel, codes.SERVER_SHUTTING_DOWN, "node stops")
-        await self.reactor.drain()
+            # A CONNACK can't carry the reason code of a node that stops (MQTT 5.0, table 3-1).
+            connected = channel.state == CONNECTED
+            close(broker, channel, codes.SERVER_SHUTTING_DOWN if connected else codes.SERVER_UNAVAILABLE, "node stops")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._turn_timers_of_the_closing)
+            await self.reactor.drain()
+            nursery.cancel_scope.cancel()
+
+    async def _turn_timers_of_the_closing(self) -> None:
+        """Connections whose peers don't read are cut by their timers."""
+        while True:
+            await trio.sleep(1 / TICKS_PER_SECOND)
+            self.broker.advance_timers()
+            self.reactor.wake()  # so that it sees that there is one connection less to wait for
 
     def close(self) -> None:
-        """Close every socket."""
+        """Close every socket, and then the data."""
         for listener in self.listeners:
             listener.close()
         self.reactor.close()
+        if self.storage is not None:
+            self.storage.close()
+            self.storage = None

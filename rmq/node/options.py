@@ -1,9 +1,25 @@
 """From settings to the plain values that the parts of a node are made with."""
 
-from rmq.config import ListenerSettings, Settings
+from typing import Final
+
+from rmq.config import (
+    AnyListenerSettings,
+    ListenerSettings,
+    Rate,
+    Settings,
+    TcpListenerSettings,
+    TlsKeys,
+    UnixListenerSettings,
+    WsListenerSettings,
+)
 from rmq.engine.broker import BrokerOptions
+from rmq.engine.busy import BusyLimits
+from rmq.net.inbound_rates import RateLimit
+from rmq.net.layer_stack import TlsOptions
 from rmq.net.listener import Listener, ListenerOptions
-from rmq.session.limits import Limits
+from rmq.session.limits import ACK_MEMORY, ACK_QUORUM, ACK_QUORUM_FSYNC, Limits
+
+ACK_POLICIES: Final = {"memory": ACK_MEMORY, "quorum": ACK_QUORUM, "quorum_fsync": ACK_QUORUM_FSYNC}
 
 
 def broker_options(settings: Settings) -> BrokerOptions:
@@ -16,13 +32,16 @@ def broker_options(settings: Settings) -> BrokerOptions:
     options.max_retained = settings.retain.max_retained_messages
     options.max_retained_payload = settings.retain.max_payload_size
     options.retained_ttl_s = settings.retain.retained_message_ttl
+    options.storage_timeout_s = settings.storage.timeout
+    options.ack_policy = ACK_POLICIES[settings.storage.ack_policy]
+    options.memory_budget = settings.storage.memory_budget if settings.storage.enable else 0
+    options.session_memory_budget = settings.storage.session_memory_budget if settings.storage.enable else 0
     return options
 
 
 def listener_limits(name: str, settings: ListenerSettings) -> Limits:
     """What the settings of a listener say about its clients."""
     limits = Limits(name)
-    limits.allow_anonymous = settings.allow_anonymous
     limits.allow_zero_keepalive = settings.allow_zero_keepalive
     limits.check_payload_format = settings.check_payload_format
     limits.drop_newest = settings.mqueue_drop_policy == "newest"
@@ -53,14 +72,67 @@ def listener_limits(name: str, settings: ListenerSettings) -> Limits:
     return limits
 
 
-def make_listener(name: str, settings: ListenerSettings) -> Listener:
+def make_listener(node: Settings, name: str, settings: AnyListenerSettings) -> Listener:
     """A listener that isn't open yet."""
-    options = ListenerOptions(settings.addr.host, settings.addr.port, is_ipv6=settings.addr.is_ipv6)
+    if isinstance(settings, UnixListenerSettings):
+        options = ListenerOptions("", 0)
+        options.path = settings.path
+        options.mode = int(settings.mode, 8)
+    else:
+        options = _tcp_options(settings)
     options.backlog = settings.backlog
     options.max_connections = settings.max_connections
     options.max_handshakes = settings.max_handshaking_limit
+    inbound = options.inbound
+    inbound.client_messages = _rate(settings.max_messages_rate)
+    inbound.client_bytes = _rate(settings.max_bytes_rate)
+    inbound.listener_messages = _rate(settings.max_listener_messages_rate)
+    inbound.listener_bytes = _rate(settings.max_listener_bytes_rate)
+    inbound.connections = _rate(settings.max_connections_rate)
+    limits = listener_limits(name, settings)
+    policy = settings.ack_policy
+    limits.ack_policy = ACK_POLICIES[node.storage.ack_policy if policy == "node" else policy]
+    return Listener(options, limits)
+
+
+def _tcp_options(settings: TcpListenerSettings) -> ListenerOptions:
+    options = ListenerOptions(settings.addr.host, settings.addr.port, is_ipv6=settings.addr.is_ipv6)
     options.nodelay = settings.nodelay
     options.reuseaddr = settings.reuseaddr
     options.reuseport = settings.reuseport
     options.tcp_keepalive = settings.tcp_keepalive
-    return Listener(options, listener_limits(name, settings))
+    options.proxy_protocol = settings.proxy_protocol
+    options.proxy_header_s = settings.proxy_protocol_timeout
+    if isinstance(settings, WsListenerSettings):
+        options.websocket_path = settings.path
+    if isinstance(settings, TlsKeys):
+        options.tls = _tls_options(settings)
+    return options
+
+
+def _tls_options(settings: TlsKeys) -> TlsOptions:
+    tls = TlsOptions(settings.cert, settings.key)
+    tls.client_ca = settings.client_ca_certs
+    if settings.cross_certificate:
+        tls.verify = "optional" if settings.cross_certificate == "optional" else "required"
+    if settings.cert_cn_as_username:
+        tls.user_name = "cn"
+    elif settings.cert_subject_dn_as_username:
+        tls.user_name = "subject"
+    return tls
+
+
+def _rate(rate: Rate) -> RateLimit | None:
+    return None if rate.is_unlimited else RateLimit(rate.count, rate.period_s)
+
+
+def busy_limits(settings: Settings) -> BusyLimits:
+    """What the settings say about when the node is busy."""
+    busy = settings.node.busy
+    limits = BusyLimits()
+    limits.loop_lag_s = busy.loop_lag
+    limits.memory = busy.memory
+    limits.loadavg = busy.loadavg
+    limits.cpu_percent = busy.cpuloadavg
+    limits.handshakes = busy.handshaking
+    return limits

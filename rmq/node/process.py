@@ -1,12 +1,15 @@
 """A node as a process: its data folder, its log, signals, and what it says when it is ready."""
 
 import gc
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import structlog
@@ -16,12 +19,15 @@ from rmq import __version__
 from rmq.build_info import build_description
 from rmq.config import ConfigError, Problem, Settings
 from rmq.log import setup_logging
+from rmq.node.auth import keys_that_open
 from rmq.node.node import Node
 
 log = structlog.get_logger(__name__)
 
 # Tuned for many objects that live long: a full collection of a million sessions must be rare.
 GC_THRESHOLDS: Final = (100_000, 50, 1000)
+# The node didn't stop within node.shutdown_timeout.
+EXIT_NOT_STOPPED: Final = 1
 
 
 class Clock:
@@ -70,7 +76,11 @@ def _prepare_data(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    with _quiet_collector(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with (
+        _quiet_collector(),
+        ExitStack() as stopping,
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
+    ):
         node = Node(settings, Clock())
         node.open()
         running = trio.CancelScope()
@@ -82,9 +92,39 @@ async def _serve(settings: Settings) -> None:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(serve)
-            async for number in signals:  # to the end: told twice is told once
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    node.reload.request()
+                    continue
+                if running.cancel_called:
+                    _exit_at_once(number, None)  # it came together with the first one
                 log.info("stopping", signal=signal.Signals(number).name)
+                for other in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(other, _exit_at_once)
+                stopping.enter_context(_time_limit(settings.node.shutdown_timeout))
                 running.cancel()
+
+
+def _exit_at_once(number: int, frame: FrameType | None) -> None:
+    """Told twice to stop: no more waiting for anything. The exit code is that of a process that the signal killed."""
+    os._exit(128 + number)
+
+
+@contextmanager
+def _time_limit(limit_s: float) -> Iterator[None]:
+    """End the process after this time, whatever hangs: in a thread of its own, for a plugin may block all others."""
+    timer = threading.Timer(limit_s, _give_up, (limit_s,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(limit_s: float) -> None:
+    sys.stderr.write(f"rmq-node: not stopped after {limit_s:g} s, leaving all the same\n")
+    os._exit(EXIT_NOT_STOPPED)
 
 
 @contextmanager
@@ -103,11 +143,11 @@ def _quiet_collector() -> Iterator[None]:
 def _announce(node: Node) -> None:
     settings = node.settings
     lines = [f"rmq-node {__version__} ({build_description()}), node {settings.node.id}"]
-    lines += [
-        f"  listens  {listener.host}:{listener.port} (MQTT 3.1, 3.1.1, 5.0; {listener.name})"
-        for listener in node.listeners
-    ]
+    lines += [f"  listens  {listener.address} (MQTT 3.1, 3.1.1, 5.0; {listener.name})" for listener in node.listeners]
     lines.append(f"  data     {settings.data_path.resolve()}")
     lines.append(f"  config   {settings.config_file.resolve() if settings.config_file else 'built-in defaults'}")
+    for key in keys_that_open(settings, node.hooks):
+        log.warning("nobody can log in at a listener", mend=key)
+        lines.append(f"  closed   nobody can log in there; write this to let everybody in: {key}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

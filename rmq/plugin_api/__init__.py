@@ -2,12 +2,14 @@
 
 plugin  the base class of plugins and of their configuration
 host    the node as a plugin sees it
+state   what an operator is told of a plugin
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
 
 from rmq.config.units import ByteSize, Duration, ListenAddress, WholeSeconds
 from rmq.hooks.points import POINTS
+from rmq.hooks.registry import Handle
 from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
@@ -25,6 +27,7 @@ from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_sh
 from rmq.mqtt.topics import matches as topic_matches
 from rmq.plugin_api.host import HookHandler, NodeServices, PluginHost
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
+from rmq.plugin_api.state import PluginState
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
 
@@ -45,6 +48,7 @@ __all__ = [
     "Connect",
     "Duration",
     "EnhancedAuthRequest",
+    "Handle",
     "HookHandler",
     "ListenAddress",
     "Message",
@@ -54,6 +58,7 @@ __all__ = [
     "PluginConfig",
     "PluginError",
     "PluginHost",
+    "PluginState",
     "Subscription",
     "SubscriptionRequest",
     "WholeSeconds",

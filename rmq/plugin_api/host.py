@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 import trio
 
-from rmq.hooks.registry import HookRegistry
+from rmq.hooks.registry import Handle, HookRegistry
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.topics import is_valid_topic_name
 
@@ -31,6 +31,7 @@ class NodeServices:
         stats: Callable[[], dict[str, int]],
         metrics: Callable[[], dict[str, int]],
         count_error: Callable[[], None],
+        drop_access_cache: Callable[[], None] | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -41,15 +42,26 @@ class NodeServices:
         self.stats = stats
         self.metrics = metrics
         self.count_error = count_error
+        self.drop_access_cache = drop_access_cache or _no_cache
 
 
 class PluginHost:
-    """The node for one plugin. All calls belong to the node's one trio thread."""
+    """The node for one plugin. All calls belong to the node's one trio thread.
 
-    def __init__(self, plugin: str, services: NodeServices, nursery: trio.Nursery) -> None:
+    ``failed`` is called when one of the plugin's tasks ends with an exception, which was logged and counted before.
+    """
+
+    def __init__(
+        self,
+        plugin: str,
+        services: NodeServices,
+        nursery: trio.Nursery,
+        failed: Callable[[BaseException], None] | None = None,
+    ) -> None:
         self._plugin = plugin
         self._services = services
         self._nursery = nursery
+        self._failed = failed
         self.node_id = services.node_id
         self.node_name = services.node_name
         self.logger: structlog.stdlib.BoundLogger = structlog.get_logger(plugin).bind(plugin=plugin)
@@ -58,9 +70,17 @@ class PluginHost:
         """Seconds since 1970 on a clock that never goes back."""
         return self._services.now()
 
-    def on(self, point: str, handler: HookHandler, priority: int = 0, deny_on_error: bool = True) -> None:
-        """Register a handler at a hook point (``rmq.hooks.points`` has them all); higher priorities are asked first."""
-        self._services.registry.register(point, handler, self._plugin, priority, deny_on_error=deny_on_error)
+    def on(self, point: str, handler: HookHandler, priority: int = 0, deny_on_error: bool = True) -> Handle:
+        """Register a handler at a hook point (``rmq.hooks.points`` has them all); higher priorities are asked first.
+
+        Handlers are taken out when the plugin stops; what is returned is for taking one out earlier.
+        """
+        spawn = self._nursery.start_soon  # what is told later is told in the plugin's own nursery, which ends after it
+        return self._services.registry.register(point, handler, self._plugin, priority, deny_on_error, spawn)
+
+    def off(self, handle: Handle) -> None:
+        """Take a handler out again; one that is out already is left alone."""
+        self._services.registry.unregister(handle)
 
     def publish(
         self,
@@ -99,13 +119,30 @@ class PluginHost:
         """The counters of this node since its start."""
         return self._services.metrics()
 
+    def drop_access_cache(self) -> None:
+        """Forget the verdicts on publishing that connections remember: what they were based on has changed.
+
+        Loading, unloading and reloading a plugin does this by itself. It takes time in proportion to the connections.
+        """
+        self._services.drop_access_cache()
+
     def spawn(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Run an async function in a task that ends with the plugin; what it raises is logged and counted."""
+        """Run an async function in a task that ends with the plugin.
+
+        What it raises is logged and counted, and the plugin is shown as inactive from then on: with one of its tasks
+        gone it doesn't do all it should. Its handlers stay, so that no door opens.
+        """
         self._nursery.start_soon(self._run, work)
 
     async def _run(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
-        except Exception:
+        except (Exception, SystemExit) as error:  # a border: a plugin may raise anything, and ends no node
             self._services.count_error()
             self.logger.exception("task of a plugin failed")
+            if self._failed is not None:
+                self._failed(error)
+
+
+def _no_cache() -> None:
+    """Nothing is remembered anywhere."""

@@ -15,13 +15,13 @@ class PluginConfig(Section):
 
 
 class PluginError(Exception):
-    """A plugin can't start, and its text tells the operator why in one line."""
+    """A plugin can't start or take a configuration, and its text tells the operator why in one line."""
 
 
 class Plugin(Generic[ConfigT]):
     """One plugin of one node.
 
-    ``immutable``: it can't be stopped or started while the node runs.
+    ``immutable``: it can't be stopped, started or reloaded while the node runs.
     """
 
     name: ClassVar[str]
@@ -38,7 +38,18 @@ class Plugin(Generic[ConfigT]):
         """Register hooks, open what is needed. Raise ``PluginError`` when the node can't do without it."""
 
     async def stop(self) -> None:
-        """Close what ``start`` opened. Hooks are unregistered and spawned tasks cancelled right afterwards."""
+        """Close what ``start`` opened. Hooks are unregistered and spawned tasks cancelled right afterwards.
+
+        Asynchronous handlers of notify points were told everything before, and aren't any more.
+        """
+
+    async def reload(self, config: ConfigT) -> None:
+        """Go over to a new configuration, already checked, at once or not at all; set ``self.config`` yourself.
+
+        Raise ``PluginError`` to refuse it and stay as you are. A plugin that doesn't override this is restarted with
+        the new configuration instead, and hears no events meanwhile.
+        """
+        raise NotImplementedError
 
     def attrs(self) -> dict[str, object]:
         """What an operator may want to know about it just now; anything that can be written as JSON."""

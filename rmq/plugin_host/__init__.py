@@ -1,6 +1,8 @@
 """Plugins from their names in the configuration to running objects.
 
-catalog    names to classes, by dotted path
-selection  which plugins a node starts, in what order, with which configuration
-manager    start in order, stop in reverse
+catalog     names to classes, from entry points and by dotted path
+selection   which plugins a node starts, in what order, with which configuration, and what may be loaded later
+running     one plugin from its start to the end of its tasks
+operations  loading, unloading and reloading, one at a time
+manager     start in order, stop in reverse, operations while the node runs
 """

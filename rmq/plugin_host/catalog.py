@@ -1,13 +1,19 @@
-"""The plugins that can be named in a configuration: names to classes, loaded by dotted path."""
+"""The plugins that can be named in a configuration: names to classes, found as entry points or by dotted path."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Final
 
 from pydantic import BaseModel
 
+from rmq.config import ConfigError, Problem
 from rmq.plugin_api import Plugin
 
 AnyPlugin = type[Plugin[BaseModel]]
+
+# Where other distributions tell of their plugins: [project.entry-points."rmq.plugins"] name = "package.module:Class".
+ENTRY_POINT_GROUP: Final = "rmq.plugins"
 
 _OTHER_PREFIX = "rmqtt-"
 _PREFIX = "rmq-"
@@ -18,7 +24,7 @@ class CatalogError(Exception):
 
 
 class Catalog:
-    """Plugins by name; ``paths`` maps a name to ``"package.module:Class"``.
+    """Plugins by name; ``paths`` maps a name to ``"package.module:Class"``. No code is imported before it is needed.
 
     Configurations written for RMQTT call a plugin rmqtt-x; they mean our rmq-x.
     """
@@ -26,6 +32,16 @@ class Catalog:
     def __init__(self, paths: Mapping[str, str]) -> None:
         self._paths = dict(paths)
         self._classes: dict[str, AnyPlugin] = {}
+
+    @classmethod
+    def installed(cls, shipped: Mapping[str, str]) -> "Catalog":
+        """The ``shipped`` plugins and every entry point of what is installed; nobody takes a shipped name away."""
+        found = {point.name: point.value.replace(" ", "") for point in entry_points(group=ENTRY_POINT_GROUP)}
+        return cls(found | dict(shipped))
+
+    def names(self) -> list[str]:
+        """All plugins, sorted."""
+        return sorted(self._paths)
 
     def canonical(self, name: str) -> str:
         """Our name of a plugin; unknown names come back as they are."""
@@ -42,14 +58,16 @@ class Catalog:
             self._classes[name] = self._import(name)
         return self._classes[name]
 
-    def models(self) -> dict[str, type[BaseModel]]:
-        """The configuration model of every plugin, by all names that are understood."""
-        models: dict[str, type[BaseModel]] = {}
-        for name in self._paths:
-            models[name] = self.load(name).Config
-            if name.startswith(_PREFIX):
-                models.setdefault(_OTHER_PREFIX + name.removeprefix(_PREFIX), models[name])
-        return models
+    def loaded(self, name: str) -> AnyPlugin | None:
+        """The class of a plugin if it was needed before."""
+        return self._classes.get(self.canonical(name))
+
+    def models(self) -> Mapping[str, type[BaseModel]]:
+        """The configuration model of every plugin, by all names that are understood.
+
+        Code is loaded when a model is asked for: a plugin that is installed, broken and not used troubles nobody.
+        """
+        return _Models(self)
 
     def _import(self, name: str) -> AnyPlugin:
         path = self._paths.get(name)
@@ -58,11 +76,38 @@ class Catalog:
         module_name, _, class_name = path.partition(":")
         try:
             module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise CatalogError(f"plugin {name} can't be loaded: {error}") from error
+        except Exception as error:  # a border: importing runs the plugin's code
+            reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+            raise CatalogError(f"plugin {name} can't be loaded: {reason}") from error
         found: object = getattr(module, class_name, None)
         if not (isinstance(found, type) and issubclass(found, Plugin)):
             raise CatalogError(f"plugin {name} can't be loaded: {path} isn't a plugin class")
         if found.name != name:
             raise CatalogError(f"plugin {name} can't be loaded: {path} calls itself {found.name}")
         return found
+
+
+class _Models(Mapping[str, type[BaseModel]]):
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __getitem__(self, name: str) -> type[BaseModel]:
+        if name not in self:
+            raise KeyError(name)
+        try:
+            return self._catalog.load(name).Config
+        except CatalogError as error:
+            raise ConfigError([Problem("", "plugins", str(error))]) from error
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._catalog.canonical(name) in self._catalog.names()
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self._catalog.names():
+            yield name
+            other = _OTHER_PREFIX + name.removeprefix(_PREFIX)
+            if name.startswith(_PREFIX) and self._catalog.canonical(other) == name:
+                yield other
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,4 +1,6 @@
-"""Which plugins a node starts, in what order, with which configuration."""
+"""Which plugins a node starts, in what order, with which configuration; and the configuration read again."""
+
+from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel
 
@@ -12,6 +14,68 @@ class ChosenPlugin:
     def __init__(self, plugin_class: AnyPlugin, config: BaseModel) -> None:
         self.plugin_class = plugin_class
         self.config = config
+
+
+class PluginChoice:
+    """What may be started while a node runs. This base knows the plugins it is given, and no file to read again."""
+
+    def __init__(self, chosen: Sequence[ChosenPlugin]) -> None:
+        self._chosen = {choice.plugin_class.name: choice for choice in chosen}
+
+    def names(self) -> list[str]:
+        """Every plugin that can be named."""
+        return list(self._chosen)
+
+    def canonical(self, name: str) -> str:
+        """Our name of a plugin; unknown names come back as they are."""
+        return name
+
+    def loaded(self, name: str) -> AnyPlugin | None:
+        """The class of a plugin, None when its code wasn't needed so far."""
+        choice = self._chosen.get(name)
+        return None if choice is None else choice.plugin_class
+
+    def read_again(self) -> None:
+        """Have ``choose`` look at the sources as they are now; ``ConfigError`` when they can't be read."""
+
+    def choose(self, name: str) -> ChosenPlugin:
+        """A plugin with its configuration, checked; ``ConfigError`` says what is wrong with either."""
+        return self._chosen[name]
+
+
+class ConfiguredPlugins(PluginChoice):
+    """The plugins of a catalog; ``load_settings`` reads files, environment and flags of the node again."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, load_settings: Callable[[], Settings]) -> None:
+        super().__init__([])
+        self._catalog = catalog
+        self._settings = settings
+        self._load_settings = load_settings
+
+    def names(self) -> list[str]:
+        """Every plugin of the catalog."""
+        return self._catalog.names()
+
+    def canonical(self, name: str) -> str:
+        """Our name of a plugin; RMQTT's are understood."""
+        return self._catalog.canonical(name)
+
+    def loaded(self, name: str) -> AnyPlugin | None:
+        """The class of a plugin, None when its code wasn't needed so far."""
+        return self._catalog.loaded(name)
+
+    def read_again(self) -> None:
+        """Read all sources; the settings of before stay when something is wrong with them."""
+        self._settings = self._load_settings()
+
+    def choose(self, name: str) -> ChosenPlugin:
+        """A plugin with its configuration as it was read last."""
+        try:
+            plugin_class = self._catalog.load(name)
+        except CatalogError as error:
+            raise ConfigError([Problem("", f"plugins.{name}", str(error))]) from None
+        configured_as = _configured_as(self._settings, self._catalog, name)
+        return ChosenPlugin(plugin_class, self._settings.plugin_settings(configured_as, plugin_class.Config))
 
 
 def choose_plugins(settings: Settings, catalog: Catalog) -> list[ChosenPlugin]:

@@ -41,6 +41,10 @@ class RetainedTrie:
     def get(self, topic: str) -> Message | None:
         return self._messages.get(topic)
 
+    def all(self) -> list[Message]:
+        """All of them as they are now."""
+        return list(self._messages.values())
+
     def remove(self, topic: str) -> bool:
         """True if there was one."""
         if self._messages.pop(topic, None) is None:

@@ -27,17 +27,21 @@ CLOSED: Final = 4
 
 
 class RetainedReplay:
-    """The retained messages that one new subscription is still owed; ``cursor`` is where the last chunk ended."""
+    """The retained messages that one new subscription is still owed; ``cursor`` is where the last chunk ended.
 
-    __slots__ = ("cursor", "done", "qos", "subscription_ids", "topic_filter", "waiting")
+    ``early`` are messages that were routed before the subscription was there, and will be retained in a moment.
+    """
 
-    def __init__(self, topic_filter: str, qos: int, subscription_ids: list[int] | None) -> None:
+    __slots__ = ("cursor", "done", "early", "qos", "subscription_ids", "topic_filter", "waiting")
+
+    def __init__(self, topic_filter: str, qos: int, subscription_ids: list[int] | None, early: list[Message]) -> None:
         self.topic_filter = topic_filter
         self.qos = qos
         self.subscription_ids = subscription_ids
         self.cursor: object = None
         self.done = False
-        self.waiting: list[Message] = []
+        self.early = early
+        self.waiting: list[Message] = list(early)
 
 
 class Channel:
@@ -52,6 +56,7 @@ class Channel:
     against the Receive Maximum. ``proposed`` counts retained messages on their way into the session's queue, and
     ``loading`` means that payloads are being read back from disk.
     ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
+    ``bytes_received`` and ``bytes_sent`` are the protocol's own, without what TLS or WebSocket add.
     """
 
     __slots__ = (
@@ -65,6 +70,8 @@ class Channel:
         "auth_step",
         "backlog",
         "blocked",
+        "bytes_received",
+        "bytes_sent",
         "close_reason",
         "congested",
         "decoder",
@@ -76,6 +83,8 @@ class Channel:
         "limits",
         "loading",
         "max_packet_size",
+        "messages_received",
+        "messages_sent",
         "out",
         "out_size",
         "paused",
@@ -112,6 +121,10 @@ class Channel:
         self.aliases_in: dict[int, str] | None = None
         self.aliases_out: OutboundAliases | None = None
         self.acl: dict[str, int] | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.messages_received = 0
+        self.messages_sent = 0
         self.unanswered = 0
         self.replies: list[PendingReply] | None = None
         self.epoch = 0
@@ -133,4 +146,5 @@ class Channel:
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         self.out_size = 0
+        self.bytes_sent += len(data)
         return data

@@ -11,7 +11,7 @@ For a persistent session ``add``, ``remove`` and ``release`` are called by the d
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.session.delivery import DONE, RELEASED, RELEASING, RESEND, SENT, Delivery
+from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT, Delivery
 
 COMPACT_AT: Final = 64
 LAST_PACKET_ID: Final = 65_535
@@ -150,6 +150,15 @@ class Outbound:
         delivery = self.deliveries.get(packet_id)
         if delivery is not None:
             delivery.state = RELEASED
+
+    def mark_sent(self, count: int) -> None:
+        """The oldest ``count`` deliveries may have reached the client: sent again, they carry DUP [MQTT-3.3.1-1]."""
+        for delivery in self.deliveries.values():
+            if count == 0:
+                return
+            count -= 1
+            if delivery.state == QUEUED:
+                delivery.state = SENT
 
     def set_window(self, window: int) -> None:
         """A connection takes the session: so many deliveries may be unacknowledged."""

@@ -16,6 +16,17 @@ class Transport:
     def accepted(self) -> None:
         """The CONNECT was accepted: the handshake is over."""
 
+    def is_held_back(self) -> bool:
+        """Whether nothing is read because the client, or its listener, is over its inbound rate."""
+        return False
+
+    def certificate_name(self) -> str | None:
+        """The user name that the peer's certificate gives it, empty when the certificate has none.
+
+        None when there is no certificate, or names aren't taken from certificates here.
+        """
+        return None
+
     def abort(self) -> None:
         """Close at once; what is in the out-buffer is lost."""
 

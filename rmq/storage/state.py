@@ -6,7 +6,7 @@ A session whose connection is on this node is served at once from what was appli
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue
-from rmq.flow.payloads import release, unload
+from rmq.flow.payloads import hold, release, unload
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
@@ -32,13 +32,10 @@ from rmq.storage.records import (
 
 
 class StateWatcher:
-    """Is told of every change of a session or a retained message before it happens; a snapshot being written is one."""
+    """Is told of a session before it changes; a snapshot that is being written is one."""
 
     def before_session(self, session: Session) -> None:
         """The session is about to change or to end."""
-
-    def before_retained(self, topic: str) -> None:
-        """The retained message of this topic is about to be replaced or removed."""
 
 
 class State:
@@ -117,6 +114,26 @@ class State:
         else:
             self._delete_retained(operation)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        for session in list(self.sessions.values()):
+            self._forget(session)
+        self.retained.clear()
+        self.delayed.clear()
+        self.last_epoch = 0
+
+    def restore_session(self, session: Session) -> None:
+        """Enter a session that a snapshot had."""
+        self.sessions[session.client_id] = session
+        session.snapshot = self.snapshot
+        if session.subscriptions is not None:
+            for subscription in session.subscriptions.values():
+                self.router.add(subscription)
+        outbound = session.outbound
+        if outbound is not None:
+            for delivery in outbound.deliveries.values():
+                hold(self.ctx, outbound, delivery.message)
+
     def _changing(self, client_id: str) -> Session | None:
         """The session of a client id, which is about to change."""
         session = self.sessions.get(client_id)
@@ -162,6 +179,9 @@ class State:
             return
         if message.retain:
             self._retain(message)
+            retaining = self.ctx.retaining
+            if retaining and retaining.get(message.topic) is message:
+                del retaining[message.topic]
         message_qos = message.qos
         if message_qos == 0:
             return
@@ -200,7 +220,7 @@ class State:
 
     def _retain(self, message: Message) -> None:
         if not message.payload:
-            self._remove_retained(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return
         if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
             self.ctx.counters.retained_refused += 1
@@ -209,19 +229,10 @@ class State:
             self.ctx.counters.retained_refused += 1
             return
         self.ctx.counters.messages_retained += 1
-        replaced = self._remove_retained(message.topic) if self.watcher is not None or self.ctx.memory_budget else None
+        replaced = self.retained.get(message.topic)
         self.retained.set(message)
-        if replaced is not None and replaced.references and replaced.location >= 0:
-            unload(self.ctx, replaced)
-
-    def _remove_retained(self, topic: str) -> Message | None:
-        message = self.retained.get(topic)
-        if message is None:
-            return None
-        if self.watcher is not None:
-            self.watcher.before_retained(topic)
-        self.retained.remove(topic)
-        return message
+        if replaced is not None and replaced.location >= 0:
+            unload(self.ctx, replaced)  # it was only kept in memory as long as it was retained
 
     def _has_room(self, topic: str) -> bool:
         # The broker's own figures on $SYS take nobody's place.
@@ -233,7 +244,7 @@ class State:
     def _delete_retained(self, operation: DeleteRetained) -> None:
         message = self.retained.get(operation.topic)
         if message is not None and (operation.created_at == 0.0 or message.created_at == operation.created_at):
-            self._remove_retained(operation.topic)
+            self.retained.remove(operation.topic)
 
     def _open_session(self, operation: OpenSession) -> None:
         self.last_epoch = max(self.last_epoch, operation.epoch)
@@ -275,6 +286,7 @@ class State:
         session.will_due_at = operation.will_due_at
         if session.outbound is not None:
             session.outbound.reserve(operation.inflight)
+            session.outbound.mark_sent(operation.inflight)
         if operation.will_due_at == 0.0:
             session.will = None
 

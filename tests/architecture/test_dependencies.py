@@ -8,7 +8,14 @@ import sys
 from tests.architecture.sources import PACKAGES, imported_names, modules, pyproject
 
 # distribution -> import names, where they differ
-IMPORT_NAMES = {"mypy-extensions": {"mypy_extensions"}, "pydantic": {"pydantic", "pydantic_core"}}
+IMPORT_NAMES = {
+    "argon2-cffi": {"argon2"},
+    "mypy-extensions": {"mypy_extensions"},
+    "pydantic": {"pydantic", "pydantic_core"},
+}
+
+# pytest is what loads this module, so it is there: nobody who runs a node needs it.
+PYTEST_PLUGIN = "rmq.testing.pytest_plugin"
 
 
 def declared() -> list[set[str]]:
@@ -18,7 +25,11 @@ def declared() -> list[set[str]]:
 
 
 def imported() -> set[str]:
-    names = {name.partition(".")[0] for path in modules().values() for name in imported_names(path)}
+    names = {
+        found.partition(".")[0]
+        for module, path in modules().items()
+        for found in imported_names(path) - ({"pytest"} if module == PYTEST_PLUGIN else set())
+    }
     return names - set(sys.stdlib_module_names) - set(PACKAGES)
 
 

@@ -7,4 +7,5 @@ load_tool  rmq-bench as a process pinned to the other core
 counters   the node's own counters, read from $SYS, against what the load tool counted
 machine    what the numbers were measured on
 document   docs/benchmarks.md
+bad_logins publish latency while passwords are guessed: a script of its own, run by hand
 """

@@ -9,7 +9,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from tests.support import wire
 from tests.support.packet_notation import V5
@@ -44,15 +44,26 @@ class Silence(AssertionError):
     """Nothing came in time."""
 
 
-class Client:
-    """One connection. ``level`` decides how packets are built and read."""
+class ClientSocket(Protocol):
+    """What a client needs of a socket: a TCP one, and what TLS, WebSocket or a proxy make of it."""
 
-    def __init__(self, address: tuple[str, int], client_id: str = "", level: int = V5) -> None:
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def settimeout(self, timeout_s: float | None, /) -> None: ...
+    def setsockopt(self, level: int, option: int, value: bytes, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class Client:
+    """One connection, over TCP or a socket of one's own. ``level`` decides how packets are built and read."""
+
+    def __init__(
+        self, address: tuple[str, int], client_id: str = "", level: int = V5, sock: ClientSocket | None = None
+    ) -> None:
         self.address = address
         self.client_id = client_id
         self.level = level
-        self._socket = socket.create_connection(address, TIMEOUT_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock or _tcp(address)
         self._received = bytearray()
         self._packets: deque[Packet] = deque()
         self._last_packet_id = 0
@@ -294,6 +305,12 @@ class Client:
                 raise BadServerPacket(f"[MQTT-3.1.2-24] a packet of {at + length} bytes: {buffer.hex(' ')}")
             self._packets.append(parse(buffer[0], bytes(buffer[at : at + length]), self.level))
             del buffer[: at + length]
+
+
+def _tcp(address: tuple[str, int]) -> socket.socket:
+    sock = socket.create_connection(address, TIMEOUT_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def payloads(packets: Sequence[Packet]) -> list[bytes]:

@@ -21,7 +21,9 @@ from rmq.hooks.registry import HookRegistry
 from rmq.metrics.counters import Counters
 from rmq.mqtt.framing import Decoder
 from rmq.mqtt.topic_cache import TopicCache
-from rmq.net.connection import Connection, ConnectionOwner, flush_channels
+from rmq.net.connection import Connection
+from rmq.net.connection_owner import ConnectionOwner
+from rmq.net.turns import flush_channels
 from rmq.session.channel import Channel
 from rmq.session.limits import Limits
 from rmq.session.session import Session

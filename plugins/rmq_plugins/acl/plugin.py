@@ -6,16 +6,17 @@ from rmq.plugin_api import (
     ALLOW,
     DENY,
     DENY_AND_DISCONNECT,
-    AuthRequest,
-    AuthResult,
+    UNDECIDED,
     ClientInfo,
+    Connect,
+    Handle,
     Plugin,
     PluginHost,
 )
 from rmq_plugins.acl.config import AclConfig
 from rmq_plugins.acl.rules import RuleBook
 
-# Clients between authentication and CONNACK; one whose connection breaks in that moment is told to nobody.
+# Clients between CONNECT and CONNACK; one whose connection breaks in that moment is told to nobody.
 MAX_CONNECTING: Final = 10_000
 
 
@@ -33,34 +34,60 @@ class AclPlugin(Plugin[AclConfig]):
         self._connecting: dict[ClientInfo, int] = {}
         self._connected: dict[ClientInfo, int] = {}
         self._denied = {"connect": 0, "publish": 0, "subscribe": 0}
+        self._handles: list[Handle] = []
 
     async def start(self) -> None:
         """Take part where the rules need it, with the configured priority."""
+        self._take_part()
+
+    async def reload(self, config: AclConfig) -> None:
+        """Go over to other rules between two packets. Who is connected stays so, and is judged by the new ones.
+
+        A password that only the new rules have counts as not shown by clients that are connected already.
+        """
+        book = RuleBook(config.rules)
+        for clients in (self._connecting, self._connected):
+            for client, passwords in clients.items():
+                clients[client] = book.carried_over(self._book, passwords)
+        self.config = config
+        self._book = book
+        self._publish_denial = DENY_AND_DISCONNECT if config.disconnect_if_pub_rejected else DENY
+        before = self._handles
+        self._take_part()
+        for handle in before:
+            self.host.off(handle)
+
+    def _take_part(self) -> None:
         priority = self.config.priority
-        book = self._book
-        if book.denies_connections or book.uses_passwords:
-            self.host.on("client_authenticate", self._authenticate, priority)
-        if book.uses_passwords:
-            self.host.on("client_connack", self._answered)
-            self.host.on("client_disconnected", self._disconnected)
-        self.host.on("message_publish_check_acl", self._check_publish, priority)
-        self.host.on("client_subscribe_check_acl", self._check_subscribe, priority)
+        on = self.host.on
+        self._handles = [
+            on("message_publish_check_acl", self._check_publish, priority),
+            on("client_subscribe_check_acl", self._check_subscribe, priority),
+        ]
+        if self._book.denies_connections:
+            self._handles.append(on("client_connect_check_acl", self._check_connect, priority))
+        if self._book.uses_passwords:
+            self._handles.append(on("client_connect", self._connecting_with, priority))
+            self._handles.append(on("client_connack", self._answered))
+            self._handles.append(on("client_disconnected", self._disconnected))
 
     def attrs(self) -> dict[str, object]:
         """How many rules there are, and how often they said no."""
         return {"rules": len(self.config.rules), "denied": dict(self._denied)}
 
-    def _authenticate(self, request: AuthRequest) -> AuthResult | None:
-        client = request.client
-        passwords = self._book.fitting_passwords(request.password)
-        if not self._book.may_connect(client, passwords):
-            self._denied["connect"] += 1
-            return AuthResult(DENY)
+    def _connecting_with(self, client: ClientInfo, connect: Connect) -> None:
+        # Beside an AUTH exchange a password proves nothing: nobody checks it.
+        passwords = 0 if connect.auth_method is not None else self._book.fitting_passwords(connect.password)
         if passwords:
             if len(self._connecting) >= MAX_CONNECTING:
                 del self._connecting[next(iter(self._connecting))]
             self._connecting[client] = passwords
-        return None
+
+    def _check_connect(self, client: ClientInfo) -> int:
+        if self._book.may_connect(client, self._passwords(client)):
+            return UNDECIDED
+        self._denied["connect"] += 1
+        return DENY
 
     def _answered(self, client: ClientInfo, reason_code: int) -> None:
         passwords = self._connecting.pop(client, 0)

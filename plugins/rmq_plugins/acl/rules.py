@@ -1,7 +1,7 @@
 """Rules as they are asked: the first one that fits the client, the action and the topic decides; without one it's no.
 
-*Connecting*: rules with the action ``connect``, and those with ``all`` that have no topics. "No rule fits" means no
-opinion, so that a listener's ``allow_anonymous`` keeps its say.
+*Connecting*: rules with the action ``connect``, and those with ``all`` that have no topics, asked when it is known who
+the client is, in whatever way it was authenticated. No rule fits: it may.
 
 *Publishing*: a rule fits when one of its filters matches the topic name.
 
@@ -123,6 +123,16 @@ class RuleBook:
     def fitting_passwords(self, password: bytes | None) -> int:
         """A bit for each rule with this password; the password itself needs not be kept."""
         return sum(1 << index for index, known in enumerate(self._passwords) if known == password)
+
+    def carried_over(self, before: "RuleBook", passwords: int) -> int:
+        """What ``fitting_passwords`` would say here of a client of which another book said ``passwords``.
+
+        Of a password that no rule had then it isn't known whether the client would have shown it: it counts as not.
+        """
+        return sum(
+            self.fitting_passwords(known)
+            for known in {known for index, known in enumerate(before._passwords) if passwords >> index & 1}
+        )
 
     def may_connect(self, client: ClientInfo, passwords: int) -> bool:
         """False when a rule denies it."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import orjson
 import trio
 
-from rmq.plugin_api import ClientInfo, Plugin, Subscription, is_valid_topic_name
+from rmq.plugin_api import ClientInfo, Plugin, PluginHost, Subscription, is_valid_topic_name
 from rmq_plugins.sys_topic.config import SysTopicConfig
 
 
@@ -16,6 +16,10 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
     name = "rmq-sys-topic"
     descr = "Figures and events of the node on $SYS topics"
     Config = SysTopicConfig
+
+    def __init__(self, config: SysTopicConfig, host: PluginHost) -> None:
+        super().__init__(config, host)
+        self._sleeping = trio.CancelScope()
 
     async def start(self) -> None:
         """Publish now and then in intervals, and hook in for the events."""
@@ -33,7 +37,13 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
             # The metrics go last: they count the stats message, and whoever reads both sees the newer state here.
             self._publish("stats", self.host.stats(), retain=self.config.message_retain_available)
             self._publish("metrics", self.host.metrics(), retain=self.config.message_retain_available)
-            await trio.sleep(self.config.publish_interval)
+            with trio.CancelScope() as self._sleeping:
+                await trio.sleep(self.config.publish_interval)
+
+    async def reload(self, config: SysTopicConfig) -> None:
+        """Go over to other keys: the figures are published at once, and from then on in the new interval."""
+        self.config = config
+        self._sleeping.cancel()
 
     def _publish(self, topic: str, body: object, *, retain: bool) -> None:
         self.host.publish(

@@ -64,14 +64,6 @@ def test_stopping_tells_every_client(node: BrokerProcess, clients: Connect) -> N
     assert "Traceback" not in node.log
 
 
-def test_being_told_twice_is_being_told_once(node: BrokerProcess, clients: Connect) -> None:
-    client = clients(node.address, "a")
-    os.kill(node.pid, signal.SIGINT)
-    node.ask_to_stop()
-    client.expect_disconnect(0x8B)
-    assert node.stop() == 0
-
-
 def test_a_client_that_is_sending_is_told_too(node: BrokerProcess, clients: Connect) -> None:
     # What it sent and nobody read must not turn the end into a reset, which would take the DISCONNECT away.
     client = clients(node.address, "busy")

@@ -8,7 +8,7 @@ from rmq_plugins.acl.config import AclConfig
 from rmq.hooks import chains
 from rmq.hooks.chains import HookChains
 from rmq.mqtt.codes import NOT_AUTHORIZED, SUCCESS
-from rmq.plugin_api import ALLOW, DENY, DENY_AND_DISCONNECT, AuthRequest, ClientInfo
+from rmq.plugin_api import ALLOW, DENY, DENY_AND_DISCONNECT, UNDECIDED, ClientInfo, Connect
 from tests.plugins.acl.clients import client
 from tests.support.plugins import PluginBench
 
@@ -21,19 +21,24 @@ class Acl:
         self.plugin = plugin
 
     def connects(self, info: ClientInfo, password: bytes | None = None, reason_code: int = SUCCESS) -> bool:
-        """Authenticate and answer; False when it is denied."""
-        result = chains.client_authenticate(self.chains, AuthRequest(info, password))
-        if result is not None:
-            assert (result.verdict, result.reason_code) == (DENY, NOT_AUTHORIZED)
-            reason_code = result.reason_code
-        chains.client_connack(self.chains, info, reason_code)
-        return result is None
+        """Say CONNECT, be authenticated, and be answered; False when it is denied."""
+        assert chains.client_connect(self.chains, info, connect_packet(info, password)) is None
+        verdict = chains.client_connect_check_acl(self.chains, info)
+        assert verdict in (UNDECIDED, DENY)
+        chains.client_connack(self.chains, info, NOT_AUTHORIZED if verdict == DENY else reason_code)
+        return verdict == UNDECIDED
 
     def publishes(self, info: ClientInfo, topic: str = "a") -> int:
         return chains.message_publish_check_acl(self.chains, info, topic, 0, False)
 
     def subscribes(self, info: ClientInfo, topic_filter: str = "a") -> int:
         return chains.client_subscribe_check_acl(self.chains, info, topic_filter, 0)
+
+
+def connect_packet(info: ClientInfo, password: bytes | None, auth_method: str | None = None) -> Connect:
+    packet = Connect(info.protocol_level, info.client_id, True, 60)
+    packet.username, packet.password, packet.auth_method = info.username, password, auth_method
+    return packet
 
 
 async def started(bench: PluginBench, *rules: list[object], **keys: object) -> Acl:
@@ -63,7 +68,8 @@ async def test_a_denied_client_may_not_connect_and_others_are_left_to_authentica
 
 async def test_hooks_that_no_rule_needs_are_left_alone(plugin_bench: PluginBench) -> None:
     await started(plugin_bench, ["allow", "all"])
-    assert not plugin_bench.chains.client_authenticate.handlers
+    assert not plugin_bench.chains.client_connect.handlers
+    assert not plugin_bench.chains.client_connect_check_acl.handlers
     assert not plugin_bench.chains.client_connack.handlers
     assert not plugin_bench.chains.client_disconnected.handlers
 
@@ -92,8 +98,26 @@ async def test_the_will_of_a_client_that_is_still_connecting_is_judged_by_its_pa
 ) -> None:
     acl = await started(plugin_bench, PASSWORD_RULE)
     info = client(username="u")
-    assert chains.client_authenticate(plugin_bench.chains, AuthRequest(info, b"secret")) is None
+    assert chains.client_connect(plugin_bench.chains, info, connect_packet(info, b"secret")) is None
     assert acl.publishes(info) == ALLOW
+
+
+async def test_a_password_beside_an_auth_exchange_fits_nobody(plugin_bench: PluginBench) -> None:
+    acl = await started(plugin_bench, PASSWORD_RULE)
+    info = client(username="u")
+    chains.client_connect(plugin_bench.chains, info, connect_packet(info, b"secret", "SCRAM-SHA-256"))
+    assert acl.publishes(info) == DENY_AND_DISCONNECT
+
+
+async def test_connecting_is_judged_as_who_the_client_turned_out_to_be(plugin_bench: PluginBench) -> None:
+    rules: list[list[object]] = [["allow", {"superuser": True}, "connect"], ["deny", {"user": "mallory"}, "connect"]]
+    acl = await started(plugin_bench, *rules)
+    info = client(username="alice")
+    chains.client_connect(plugin_bench.chains, info, connect_packet(info, None, "SCRAM-SHA-256"))
+    info.username = "mallory"
+    assert chains.client_connect_check_acl(acl.chains, info) == DENY
+    info.superuser = True
+    assert chains.client_connect_check_acl(acl.chains, info) == UNDECIDED
 
 
 @pytest.mark.parametrize("way", ["disconnected", "refused"])
@@ -115,5 +139,5 @@ async def test_connections_that_break_before_their_answer_use_no_memory(
     acl = await started(plugin_bench, PASSWORD_RULE)
     infos = [client(str(number), username="u") for number in range(3)]
     for info in infos:
-        chains.client_authenticate(plugin_bench.chains, AuthRequest(info, b"secret"))
+        chains.client_connect(plugin_bench.chains, info, connect_packet(info, b"secret"))
     assert [acl.publishes(info) for info in infos] == [DENY_AND_DISCONNECT, ALLOW, ALLOW]

@@ -183,3 +183,38 @@ def test_anybody_may_connect_and_publish_by_the_shipped_rules() -> None:
     assert not SHIPPED.uses_passwords
     assert may(SHIPPED, client()) == "cps"
     assert SHIPPED.may_publish(client(), "a/b", 0)
+
+
+NAMES = ["#", "+", "a/b", "a/#", "/", "$SYS", "$share", "$share/g", "%c", "%u", "a\0b", "", " ", "ü"]
+ONE_LEVEL = {"%c", "%u", " ", "ü", "$SYS", "$share"}
+
+
+@pytest.mark.parametrize("placeholder", ["%u", "%c"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_gains_nothing_but_its_own_level(name: str, placeholder: str) -> None:
+    rules = book(["allow", "all", "pubsub", [f"home/{placeholder}/#"]])
+    info = client(name, "other") if placeholder == "%c" else client("other", name)
+    for topic in ("home/x/y", "home/a/b/y", "home/a/y", "x", "home", "home/%x/y", "$SYS/x"):
+        assert not rules.may_publish(info, topic, 0), topic
+    for asked in ("#", "+/#", "home/#", "home/+/#", "home/+", "home/a/#", "$SYS/#", "$share/g/home/#", "$share/g/#"):
+        assert not rules.may_subscribe(info, asked, 0), asked
+    assert rules.may_publish(info, f"home/{name}/y", 0) is (name in ONE_LEVEL)
+    assert rules.may_subscribe(info, f"home/{name}/#", 0) is (name in ONE_LEVEL)
+
+
+@pytest.mark.parametrize("placeholder", ["%u", "%c"])
+@pytest.mark.parametrize("name", ["$SYS", "$share", "$SYS/brokers", "#", "+", "$"])
+def test_a_name_at_the_beginning_opens_nothing_of_the_broker(name: str, placeholder: str) -> None:
+    rules = book(["allow", "all", "pubsub", [f"{placeholder}/#", f"{placeholder}SYS/#", {"eq": placeholder}]])
+    info = client(name, "other") if placeholder == "%c" else client("other", name)
+    for topic in ("$SYS/x", "$SYS", "$share/g/x", "x"):
+        assert not rules.may_publish(info, topic, 0), topic
+    for asked in ("$SYS/#", "#", "+", "+/#", "$SYS/+", "$share/g/#", "$share/g/$SYS/#"):
+        assert not rules.may_subscribe(info, asked, 0), asked
+
+
+@pytest.mark.parametrize("name", ["#", "+", "a/b", "$SYS"])
+def test_a_user_in_who_is_compared_as_text(name: str) -> None:
+    rules = book(["allow", {"user": name}, "pubsub"], ["allow", {"clientid": name}, "connect"])
+    assert may(rules, client(username=name)) == "cps"
+    assert may(rules, client(username="a")) == "c"

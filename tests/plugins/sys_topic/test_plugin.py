@@ -75,6 +75,18 @@ async def test_qos_retain_expiry_and_interval_are_what_is_configured(
         assert (message.qos, message.retain, message.expires_at) == (0, False, 0.0)
 
 
+async def test_another_configuration_holds_at_once(plugin_bench: PluginBench, mock_clock: MockClock) -> None:
+    plugin = await start(plugin_bench, publish_interval="1h")
+    await wait_all_tasks_blocked()
+    plugin_bench.published.clear()
+    await plugin.reload(SysTopicConfig.model_validate({"publish_interval": "2s", "publish_qos": 0}))
+    await wait_all_tasks_blocked()
+    assert [message.qos for message in plugin_bench.published] == [0, 0]
+    mock_clock.jump(2)
+    await wait_all_tasks_blocked()
+    assert len(plugin_bench.published) == 4
+
+
 async def test_the_coming_and_going_of_a_client(plugin_bench: PluginBench, mock_clock: MockClock) -> None:
     await start_and_forget_figures(plugin_bench)
     plugin_bench.now = 1_700_000_001.5

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from rmq.cli import NodeCommand, main
 from rmq.config import Settings, load
-from rmq.config.units import parse_address, parse_byte_size, parse_duration, parse_rate
+from rmq.config.listener_kinds import MODELS
+from rmq.config.units import parse_address, parse_byte_rate, parse_byte_size, parse_duration, parse_rate
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 BLOCKS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -42,7 +43,13 @@ def test_variables_load() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "parse"),
-    [("duration", parse_duration), ("size", parse_byte_size), ("address", parse_address), ("rate", parse_rate)],
+    [
+        ("duration", parse_duration),
+        ("size", parse_byte_size),
+        ("address", parse_address),
+        ("rate", parse_rate),
+        ("byte rate", parse_byte_rate),
+    ],
 )
 def test_examples_of_values_parse(kind: str, parse: Callable[[object], object]) -> None:
     row = re.search(rf"^\| {kind} \| (.*?) \|", PAGE, re.MULTILINE)
@@ -56,7 +63,8 @@ def test_examples_of_values_parse(kind: str, parse: Callable[[object], object]) 
 def test_keys_named_exist() -> None:
     sections = set(Settings.model_fields)
     keys = {key for table in Settings().model_dump().values() for key in table}
-    keys |= set(Settings().model_dump()["listener"]["tcp"]["external"])
+    keys |= {key for model in MODELS.values() for key in model.model_fields}
+    keys |= set(Settings().model_dump()["node"]["busy"])
     for name in re.findall(r"`([a-z]+(?:_[a-z]+)+)(?: = [^`]*)?`", PAGE):
         assert name in keys, name
     for section, key in re.findall(r"`([a-z]+)\.([a-z_]+)`", PAGE):

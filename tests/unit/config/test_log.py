@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
-from rmq.log import render_text, setup_logging
+from rmq.log import render_json, render_text, reopen_files, setup_logging, write_events
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,69 @@ def test_to_a_file_that_is_opened_again_after_rotation(tmp_path: Path, capsys: p
     assert "one" in (tmp_path / "rotated").read_text()
     assert "two" in path.read_text()
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_is_opened_again_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "rmq.log"
+    setup_logging("file", "info", path=path)
+    structlog.get_logger("a").info("one")
+    reopen_files()
+    structlog.get_logger("a").info("two")
+    assert len(path.read_text().splitlines()) == 2
+    path.rename(tmp_path / "rotated")
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        reopen_files()
+    structlog.get_logger("a").info("three")
+    assert (tmp_path / "rotated").read_text().endswith(" a three\n"), "the old one is written on"
+
+
+def test_auto_is_text_for_people_and_json_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rmq.log"
+    setup_logging("both", "info", "auto", path)
+    structlog.get_logger("a").info("piped")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    setup_logging("both", "info", "auto", path)
+    structlog.get_logger("a").info("seen")
+    first, second = capsys.readouterr().err.splitlines()
+    assert json.loads(first)["event"] == "piped"
+    assert second.endswith(" a seen")
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()] == ["piped", "seen"]
+
+
+def test_many_events_at_once_look_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rmq.log"
+    setup_logging("both", "info", path=path)
+    events: list[tuple[float, dict[str, object]]] = [(0.25, {"event": "one", "n": 1}), (1.0, {"event": "two"})]
+    write_events("rmq.x", events)
+    assert path.read_text() == capsys.readouterr().err
+    assert path.read_text().splitlines() == [
+        "1970-01-01T00:00:00.250000Z info    rmq.x one n=1",
+        "1970-01-01T00:00:01.000000Z info    rmq.x two",
+    ]
+    path.rename(tmp_path / "rotated")
+    write_events("rmq.x", events[:1])
+    assert len(path.read_text().splitlines()) == 1
+    setup_logging("both", "warning", path=path)
+    write_events("rmq.x", events)
+    assert len(path.read_text().splitlines()) == 1
+
+
+STRANGE = "a\x1b[31m\r\n\x00\x7f\x9b\u2028\u202e\U000e0001\ud800z"
+
+
+@pytest.mark.parametrize("render", [render_text, render_json])
+def test_nothing_that_a_client_sends_steers_a_terminal(render: Callable[..., str]) -> None:
+    line = render(None, "info", {"event": STRANGE, "client_id": STRANGE})
+    assert line.isprintable()
+
+
+def test_json_says_what_was_sent() -> None:
+    line = render_json(None, "info", {"id": STRANGE[:-2], "n": 1 << 70, "path": Path("x")})
+    assert json.loads(line) == {"id": STRANGE[:-2], "n": 1 << 70, "path": "x"}
+    assert json.loads(render_json(None, "info", {"id": STRANGE[:-2]})) == {"id": STRANGE[:-2]}
 
 
 def test_both_and_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

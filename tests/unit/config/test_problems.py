@@ -31,7 +31,7 @@ def problems_of(text: str, environ: dict[str, str] | None = None, *sets: str) ->
         ),
         ("[mqtt]\nmax_inflight = 2", "mqtt.max_inflight: unknown key (it belongs in [listener.tcp.<name>])"),
         ("[nod]\nid = 1", "nod: unknown key (did you mean node?)"),
-        ("[listener.quic.b]\naddr = ':1'", "listener.quic: unknown key (known here: tcp)"),
+        ("[listener.quic.b]\naddr = ':1'", "listener.quic: unknown key (known here: tcp, tls, ws, wss, unix)"),
         (
             "[hooks]\ncolour = 1",
             "hooks.colour: unknown key (known here: time_budget, async_time_budget, deny_on_error)",

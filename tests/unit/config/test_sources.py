@@ -17,8 +17,10 @@ def test_without_any_source_the_embedded_default_is_used() -> None:
     settings = load()
     assert settings.model_dump() == Settings().model_dump()
     assert settings.config_file is None
-    assert list(settings.listeners) == ["tcp.external"]
-    assert settings.listeners["tcp.external"].addr == Address("127.0.0.1", 1883)
+    assert list(settings.listeners) == ["tcp.external", "ws.external"]
+    assert settings.listener.tcp["external"].addr == Address("127.0.0.1", 1883)
+    assert settings.listener.ws["external"].addr == Address("127.0.0.1", 8083)
+    assert settings.listener.ws["external"].path == "/mqtt"
     assert settings.data_path == Path("data/1")
     assert settings.plugins_path == Path("etc/plugins")
 

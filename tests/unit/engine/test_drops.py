@@ -7,6 +7,7 @@ import pytest
 from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT
 from rmq.metrics.keys import METRICS
+from rmq.mqtt.message import FROM_SYSTEM, Message
 from rmq.session.limits import Limits
 from tests.support import wire
 from tests.support.engine import Engine
@@ -114,3 +115,22 @@ def test_the_hooks_are_told_of_every_drop(engine: Engine) -> None:
     test_every_reason_once_and_the_total_is_their_sum(engine)
     assert len(told) == engine.counters.messages_dropped
     assert {f"messages.dropped.{reason}" for reason in told} == {metric.name for metric in REASONS} - {UNREACHED}
+
+
+def test_a_handler_of_dropped_messages_may_publish_what_is_dropped(engine: Engine) -> None:
+    away = engine.connect("away", expiry=100)
+    away.subscribe(("report", 0))
+    away.lose()
+    told: list[str] = []
+
+    def report(client: object, message: Message, reason: str) -> None:
+        told.append(reason)
+        assert len(told) < 10, "it calls itself"
+        engine.broker.publish(Message("report", b"", 0, False, "", b"", 0.0, engine.time, FROM_SYSTEM))
+
+    engine.hooks.register("message_dropped", report, "test")
+    publisher = engine.connect("p")
+    for count in (1, 2):
+        publisher.publish("report")
+        assert told == ["offline_qos0"] * count
+        assert (engine.counters.hook_echoes, engine.counters.messages_dropped) == (count, 2 * count)

@@ -277,3 +277,55 @@ async def test_a_step_may_wait(engine: Engine, nursery: trio.Nursery) -> None:
     client.send(wire.pingreq())
     await wait_all_tasks_blocked()
     assert [type(packet).__name__ for packet in client.read()] == ["Auth", "Pingresp"]
+
+
+# What a handler keeps, and who it proves the client to be.
+
+
+def test_what_a_step_keeps_comes_back_with_the_next_and_goes_with_the_exchange(engine: Engine) -> None:
+    kept: list[object] = []
+
+    def handle(request: EnhancedAuthRequest) -> AuthResult:
+        kept.append(request.state)
+        if request.step < 2:
+            return AuthResult(LATER, state=f"after {request.step}")
+        return AuthResult(ALLOW)
+
+    engine.hooks.register("client_enhanced_auth", handle, "test")
+    client = authenticated(engine)
+    assert kept == [None, "after 0", "after 1"]
+    answer(client, b"again", AGAIN)
+    answer(client, b"begun anew", AGAIN)
+    assert kept[3:] == [None, None]
+    assert client.channel.auth_state == "after 0"
+
+
+def test_the_user_of_the_exchange_is_the_clients_user(engine: Engine) -> None:
+    engine.hooks.register("client_enhanced_auth", lambda request: AuthResult(ALLOW, username="alice"), "test")
+    users: list[str | None] = []
+    engine.hooks.register("client_connected", lambda client: users.append(client.username), "test")
+    client = engine.open()
+    client.send(wire.connect("a", username="mallory", properties=[METHOD]))
+    assert client.take(Connack).code == 0
+    assert users == ["alice"] and engine.session("a").username == "alice"
+
+
+def test_without_a_user_in_the_answer_the_one_of_connect_stays(engine: Engine) -> None:
+    engine.hooks.register("client_enhanced_auth", lambda request: AuthResult(ALLOW), "test")
+    client = engine.open()
+    client.send(wire.connect("a", username="bob", properties=[METHOD]))
+    client.take(Connack)
+    assert engine.session("a").username == "bob"
+
+
+def test_nobody_may_go_on_as_another_user(engine: Engine) -> None:
+    names = iter(["alice", "alice", "bob"])
+    engine.hooks.register("client_enhanced_auth", lambda request: AuthResult(ALLOW, username=next(names)), "test")
+    client = begin(engine)
+    client.take(Connack)
+    answer(client, b"", AGAIN)
+    assert client.take(Auth).code == 0
+    answer(client, b"", AGAIN)
+    assert client.take(Disconnect).code == 0x87
+    assert client.closed
+    assert (engine.counters.enhanced_auth_completed, engine.counters.enhanced_auth_failed) == (2, 1)

@@ -80,6 +80,7 @@ def test_connecting(engine: Engine, recorder: Recorder) -> None:
     assert recorder.take() == [
         ("client_connect", ("<a>", "CONNECT a")),
         ("client_authenticate", ("<a>:b'p'",)),
+        ("client_connect_check_acl", ("<a>",)),
         ("client_connack", ("<a>", 0)),
         ("session_created", ("<a>",)),
         ("client_connected", ("<a>",)),

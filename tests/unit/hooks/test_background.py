@@ -113,3 +113,49 @@ async def test_a_full_queue_loses_the_newest_and_counts_it(world: World, autojum
 
 def test_the_bound_is_one_a_node_can_afford() -> None:
     assert 1000 <= QUEUE_LIMIT <= 100_000
+
+
+async def test_draining_tells_what_waits_and_nothing_new(world: World, autojump_clock: MockClock) -> None:
+    told = Told()
+    kept = Told()
+    handle = world.registry.register("client_connected", told, "p")
+    world.registry.register("client_connected", kept, "q")
+    async with trio.open_nursery() as nursery:
+        world.registry.start(spawner(nursery))
+        for name in ("a", "b"):
+            chains.client_connected(world.chains, client(name))
+        nursery.start_soon(world.registry.drain, [handle], 10.0)
+        await wait_all_tasks_blocked()
+        chains.client_connected(world.chains, client("c"))
+    assert told.names == ["a", "b"]
+    assert kept.names == ["a", "b", "c"]
+    assert world.counters.hook_events_abandoned == 0
+
+
+async def test_draining_ends_when_the_time_is_over_and_counts_what_is_left(
+    world: World, autojump_clock: MockClock
+) -> None:
+    told = Told()
+    handle = world.registry.register("client_connected", told, "p")
+    async with trio.open_nursery() as nursery:
+        world.registry.start(spawner(nursery))
+        for name in ("a", "b", "c", "d"):
+            chains.client_connected(world.chains, client(name))
+        await world.registry.drain([handle], 1.5)
+        assert trio.current_time() == 1.5
+        assert world.counters.hook_events_abandoned == 2  # "b" is being told
+    assert told.names == ["a", "b"]
+
+
+async def test_a_handler_may_run_in_a_nursery_of_its_own(world: World, autojump_clock: MockClock) -> None:
+    told = Told()
+    async with trio.open_nursery() as node, trio.open_nursery() as own:
+        world.registry.register("client_connected", told, "p", spawn=spawner(own))
+        chains.client_connected(world.chains, client("a"))
+        await wait_all_tasks_blocked()
+        world.registry.start(spawner(node))
+        node.cancel_scope.shield = False
+        chains.client_connected(world.chains, client("b"))
+        own.cancel_scope.shield = True
+        node.cancel_scope.cancel()
+    assert told.names == ["a", "b"]

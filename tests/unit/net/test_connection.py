@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rmq.net.connection import READ_SIZE
-from rmq.net.layers import ByteLayer, LayerError
+from rmq.net.layers import BROKEN, ByteLayer, LayerError
 from rmq.session.channel import CLOSED, CLOSING
 from tests.support import wire
 from tests.support.engine import Client, Engine
@@ -169,7 +169,7 @@ class Masking(ByteLayer):
 
     def receive(self, data: bytes) -> bytes:
         if data == b"\x02":
-            raise LayerError("bad layer")
+            raise LayerError(BROKEN, "bad layer")
         if data == b"\x00":
             self._pending = b"\x01"
             return b""

@@ -11,7 +11,7 @@ from rmq.hooks.background import QUEUE_LIMIT
 from rmq.hooks.points import FILTER, NOTIFY, POINTS, HookPoint
 from rmq.node import PLUGINS
 from rmq.plugin_api import ALLOW, DENY, UNDECIDED, ClientInfo, Plugin, PluginConfig, PluginHost
-from rmq.plugin_host.manager import START_TIMEOUT_S, STOP_TIMEOUT_S
+from rmq.plugin_host.running import DRAIN_TIMEOUT_S, START_TIMEOUT_S, STOP_TIMEOUT_S
 from tests.support.plugins import PluginBench
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -51,7 +51,8 @@ def test_every_call_of_the_host_is_listed() -> None:
 def test_the_limits_are_the_real_ones() -> None:
     hooks = Settings().hooks
     assert f"longer than {START_TIMEOUT_S:g} s" in PROSE
-    assert f"{STOP_TIMEOUT_S:g} s each" in PROSE
+    assert f"its `stop` is called, {STOP_TIMEOUT_S:g} s at most" in PROSE
+    assert f"for {DRAIN_TIMEOUT_S:g} s at most" in PROSE
     assert f"`hooks.time_budget` ({hooks.time_budget * 1000:g} ms)" in PROSE
     assert f"`hooks.async_time_budget` ({hooks.async_time_budget:g} seconds at most)" in PROSE
     assert f"{QUEUE_LIMIT:,} are kept" in PROSE

@@ -9,7 +9,8 @@ from trio.testing import MockClock
 
 from rmq.hooks import chains
 from rmq.plugin_api import Plugin, PluginConfig, PluginError
-from rmq.plugin_host.manager import START_TIMEOUT_S, STOP_TIMEOUT_S, PluginManager, PluginStartError
+from rmq.plugin_host.manager import PluginManager
+from rmq.plugin_host.running import START_TIMEOUT_S, STOP_TIMEOUT_S, PluginStartError
 from rmq.plugin_host.selection import ChosenPlugin
 from tests.support.plugins import PluginBench
 

@@ -100,6 +100,11 @@ def test_a_plugin_that_cannot_start_is_one_line(
 
 
 def test_a_plugin_that_cannot_be_loaded_is_one_line() -> None:
-    result = CliRunner().invoke(main, ["--check"])
+    result = CliRunner().invoke(main, ["--check", "--set", 'plugins.default_startups=["rmq-probe", "rmq-gone"]'])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "rmq-node: plugins: plugin rmq-gone can't be loaded: No module named 'no'\n"
+
+
+def test_a_plugin_that_cannot_be_loaded_and_is_not_used_troubles_nobody() -> None:
+    result = CliRunner().invoke(main, ["--check", "--set", 'plugins.default_startups=["rmq-probe"]'])
+    assert (result.exit_code, result.stderr) == (0, "")

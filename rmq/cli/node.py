@@ -1,4 +1,4 @@
-"""rmq-node: read the configuration, then run a node or only check it."""
+"""rmq-node itself: read the configuration, then run a node or only check it; or hand over to a subcommand."""
 
 import os
 import platform
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rmq import __version__
 from rmq.build_info import build_description
+from rmq.cli.passwd import passwd
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,14 +30,10 @@ def _run_node(settings: "Settings") -> int:
 
 
 def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
-    from rmq.config import ConfigError, Problem
     from rmq.node.node import PLUGINS
-    from rmq.plugin_host.catalog import Catalog, CatalogError
+    from rmq.plugin_host.catalog import Catalog
 
-    try:
-        return Catalog(PLUGINS).models()
-    except CatalogError as error:
-        raise ConfigError([Problem("", "plugins", str(error))]) from error
+    return Catalog.installed(PLUGINS).models()
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--id", "node_id", metavar="N", help="Number of this node (node.id).")
 @click.option(
     "-f",
@@ -74,6 +72,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     multiple=True,
     help="Set any key, e.g. listener.tcp.external.addr=127.0.0.1:1884 or plugins.<name>.<key>=…; repeatable.",
 )
+@click.option("--repair", is_flag=True, help="Start with damaged data: set aside what can't be read, and say what.")
 @click.option("--check", is_flag=True, help="Check the configuration, print what is in effect as TOML, and leave.")
 @click.option(
     "-V",
@@ -92,10 +91,17 @@ def main(
     data_dir: str | None,
     log_level: str | None,
     assignments: tuple[str, ...],
+    repair: bool,
     check: bool,
 ) -> None:
-    """Run one node of the rmq MQTT broker."""
+    """Run one node of the rmq MQTT broker, unless a command is named."""
+    if context.invoked_subcommand is not None:
+        given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if given:
+            raise click.UsageError(f"the options of a node mean nothing to {context.invoked_subcommand}")
+        return
     from rmq.config import ConfigError, check_plugins, effective_toml, load
+    from rmq.node.auth import check_users
 
     command = context.obj if isinstance(context.obj, NodeCommand) else NodeCommand()
     try:
@@ -104,8 +110,11 @@ def main(
         models = command.plugin_models()
         plugins = check_plugins(settings, models) if models is not None else {}
         if check:
+            check_users(settings)
             click.echo(effective_toml(settings, plugins), nl=False)
             return
+        if repair:
+            settings.ask_repair()
         exit_code = command.run(settings)
     except ConfigError as error:
         for problem in error.problems:
@@ -134,3 +143,6 @@ def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "l
         if value_given is not None:
             overrides.append(Override(f"--{name.replace('_', '-')}", key, value_given))
     return overrides
+
+
+main.add_command(passwd)

@@ -1,0 +1,334 @@
+"""The port of a node alone that keeps its data: operations are journalled, then applied, then answered."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from rmq.engine.ports import ClusterPort
+from rmq.engine.snapshots import Snapshots
+from rmq.engine.timers import Timer
+from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
+from rmq.flow.payloads import load, unload
+from rmq.mqtt.message import Message
+from rmq.session.receipts import Receipt
+from rmq.storage.commit_log import CommitLog
+from rmq.storage.disk_thread import DiskThread
+from rmq.storage.records import Operation
+from rmq.storage.recovery import Recovery
+from rmq.storage.segments import Chunk, read_payload, write_chunks
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+log = structlog.get_logger(__name__)
+
+RETRY_S: Final = 1.0
+CLOSE_TIMEOUT_S: Final = 5.0
+
+
+class StorageOptions:
+    """Sizes in bytes, 0 for no limit; times in seconds."""
+
+    def __init__(self) -> None:
+        self.disk_budget = 0
+        self.pending_limit = 64 * 1024 * 1024
+        self.snapshot_after = 64 * 1024 * 1024
+        self.sync_interval_s = 1.0
+        self.timeout_s = 5.0
+
+
+class JournalPort(ClusterPort):
+    """Drives the journal from the node's own thread: ``turn`` is called once a turn, disk threads do what blocks.
+
+    ``wake`` has the next turn come soon; it is called from other threads.
+    """
+
+    def __init__(self, broker: "Broker", recovery: Recovery, options: StorageOptions, wake: Callable[[], None]) -> None:
+        self.broker = broker
+        self.options = options
+        self.folder = recovery.folder
+        self.journal = recovery.journal
+        self.segments = recovery.segments
+        self.log = CommitLog(broker.state, recovery.batch)
+        self.writer = DiskThread("rmq-journal", wake)
+        self._syncer = DiskThread("rmq-sync", wake)
+        self._reader = DiskThread("rmq-read", wake)
+        self._epoch = broker.state.last_epoch
+        self.snapshots = Snapshots(self, recovery)
+        self.unwritten: list[Chunk] = []
+        self._unloading: list[Message] = []
+        self._syncing = False
+        self._sync_later = False
+        self.sync_broken = False
+        self.error = ""
+
+    # Proposing
+
+    def propose(self, operation: Operation, receipt: Receipt | None = None) -> bool:
+        """Have it in the next batch."""
+        self.log.append(operation, receipt)
+        if self.log.pending_bytes > self.options.pending_limit:
+            self._check_room()
+        return False
+
+    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+        """Grant the claim: nobody else is there."""
+        self._epoch += 1
+        claimed(self._epoch)
+
+    def forward(self, message: Message) -> int:
+        """There is nobody else."""
+        return 0
+
+    # Writing
+
+    def turn(self) -> None:
+        """Act on what the disk threads have done, and give them what was proposed meanwhile."""
+        self.writer.collect()
+        self._syncer.collect()
+        self._reader.collect()
+        if self.log.has_proposed() and not self.log.is_writing():
+            self._write()
+
+    def _write(self) -> None:
+        data = self.log.take()
+        batch = self.log.batch
+        self.writer.submit(lambda: self.journal.append(batch, data), self._written)
+
+    def _write_again(self) -> None:
+        data = self.log.again()
+        batch = self.log.batch
+        self.writer.submit(lambda: self.journal.append(batch, data), self._written)
+
+    def _written(self, _: object, error: OSError | None) -> None:
+        broker = self.broker
+        if error is not None:
+            self.fail("journal", error, self._write_again)
+            return
+        broker.touch_clock()
+        broker.counters.storage_batches += 1
+        self.log.complete()
+        self._report_bugs()
+        if self.error and not self.sync_broken:
+            self._recovered()
+        if broker.ctx.to_disk:
+            self._unload()
+        self._check_room()
+        if self.log.wants_sync():
+            self._sync()
+        elif not self._sync_later and not self._syncing:
+            self._sync_later = True
+            broker.timers.enter(_Again(self._sync), broker.ctx.now + self.options.sync_interval_s)
+        self.snapshots.maybe_begin()
+        if self.log.has_proposed():
+            self._write()
+
+    def _report_bugs(self) -> None:
+        bugs = self.log.bugs
+        while bugs:
+            try:
+                raise bugs.pop(0)
+            except Exception:
+                self.broker.report_bug(None, "in applying an operation")
+
+    # Syncing
+
+    def _sync(self) -> None:
+        self._sync_later = False
+        if self._syncing or self.sync_broken or self.log.synced == self.log.written:
+            return
+        self._syncing = True
+        batch = self.log.written
+        self._syncer.submit(self.journal.sync, lambda _, error: self._synced(batch, error))
+
+    def _synced(self, batch: int, error: OSError | None) -> None:
+        self._syncing = False
+        if error is not None:
+            # The kernel may have dropped what it couldn't write and says so once: this file isn't trusted any more.
+            # A snapshot writes everything anew, to other files.
+            self.sync_broken = True
+            self.fail("journal sync", error, self.snapshots.begin_soon)
+            return
+        self.log.complete_sync(batch)
+        self._report_bugs()
+        if self.log.wants_sync():
+            self._sync()
+
+    def all_synced(self, batch: int) -> None:
+        """A snapshot after this batch is safe on disk."""
+        self.sync_broken = False
+        self.log.complete_sync(batch)
+        self._report_bugs()
+        if self.error and not self.log.is_writing():
+            self._recovered()
+
+    # Failing and going on
+
+    def fail(self, what: str, error: OSError, again: Callable[[], None]) -> None:
+        """A disk call failed: say so, refuse what needs the disk, try again in a second."""
+        broker = self.broker
+        broker.counters.storage_errors += 1
+        reason = error.strerror or str(error)
+        if not self.error:
+            log.error("storage fails: nothing can be stored", what=what, error=reason, folder=str(self.folder))
+            broker.timers.enter(_GiveUp(self), broker.ctx.now + self.options.timeout_s)
+        self.error = reason
+        broker.ctx.storage = STORAGE_FAILED
+        broker.timers.enter(_Again(again), broker.ctx.now + RETRY_S)
+
+    def _recovered(self) -> None:
+        log.warning("storage works again", was=self.error)
+        self.error = ""
+        self.broker.ctx.storage = STORAGE_HELD
+        self._check_room()
+
+    def give_up_waiting(self) -> bool:
+        """Tell all who wait that nobody knows; True while storage still fails."""
+        if not self.error:
+            return False
+        self.log.give_up()
+        return True
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the data takes on disk."""
+        return self.snapshots.size + self.snapshots.old_journals + self.journal.size + self.segments.size
+
+    def _check_room(self) -> None:
+        ctx = self.broker.ctx
+        if ctx.storage == STORAGE_FAILED:
+            return
+        options = self.options
+        was_held = ctx.storage == STORAGE_HELD
+        pending_limit = options.pending_limit // 2 if was_held else options.pending_limit
+        over_disk = bool(options.disk_budget) and self.disk_bytes > options.disk_budget
+        if self.log.pending_bytes > pending_limit or over_disk:
+            if not was_held:
+                log.warning(
+                    "publishers are held",
+                    reason="disk budget is used up" if over_disk else "the disk is slow",
+                    disk_bytes=self.disk_bytes,
+                    pending_bytes=self.log.pending_bytes,
+                )
+            ctx.storage = STORAGE_HELD
+            if over_disk:
+                self.snapshots.wanted = True
+        elif was_held:
+            ctx.storage = STORAGE_READY
+            log.info("publishers go on")
+            self.broker.storage_waits.go_on()
+
+    def room_changed(self) -> None:
+        """A snapshot has changed what the data takes on disk."""
+        self._check_room()
+
+    # Payloads
+
+    def _unload(self) -> None:
+        ctx = self.broker.ctx
+        messages, ctx.to_disk = ctx.to_disk, []
+        for message in messages:
+            if message.references and not message.on_disk:
+                if message.location < 0:
+                    self.segments.place(message)
+                self._unloading.append(message)
+        self.write_segments()
+
+    def write_segments(self) -> None:
+        """Write what was placed; then free the memory of what was to be freed."""
+        self.unwritten += self.segments.take()
+        chunks = list(self.unwritten)
+        messages, self._unloading = self._unloading, []
+        self.writer.submit(
+            lambda: write_chunks(self.folder, chunks), lambda _, error: self._unloaded(chunks, messages, error)
+        )
+
+    def _unloaded(self, chunks: list[Chunk], messages: list[Message], error: OSError | None) -> None:
+        if error is not None:
+            self._unloading += messages
+            self.fail("segments", error, self.write_segments)
+            return
+        self.chunks_written(chunks)
+        for message in messages:
+            unload(self.broker.ctx, message)
+
+    def chunks_written(self, chunks: list[Chunk]) -> None:
+        """These are on disk; several jobs may have written the same."""
+        self.unwritten = [chunk for chunk in self.unwritten if chunk not in chunks]
+
+    def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
+        """Read them in the reading thread."""
+        places = [message.location for message in messages]
+
+        def read() -> object:
+            return [read_payload(self.folder, place) for place in places]
+
+        def done(result: object, error: OSError | None) -> None:
+            broker = self.broker
+            if error is not None:
+                broker.counters.storage_errors += 1
+                log.error("a waiting message can't be read", error=str(error))
+                again = _Again(lambda: self.read_payloads(messages, then))
+                broker.timers.enter(again, broker.ctx.now + RETRY_S)
+                return
+            assert isinstance(result, list)
+            for message, payload in zip(messages, result, strict=True):
+                load(broker.ctx, message, payload)
+            then()
+
+        self._reader.submit(read, done)
+
+    def read_payload(self, message: Message) -> None:
+        """Read it here and now."""
+        load(self.broker.ctx, message, read_payload(self.folder, message.location))
+
+    # The end
+
+    def close(self) -> None:
+        """Write and sync what is left. Blocks; raises nothing, what can't be written is logged."""
+        self.snapshots.abandon()
+        finished = self.writer.close(CLOSE_TIMEOUT_S)
+        self._syncer.close(CLOSE_TIMEOUT_S)
+        self._reader.close(CLOSE_TIMEOUT_S)
+        try:
+            if finished:
+                self.turn_last()
+            self.journal.close()
+        except OSError as error:
+            log.error("the journal's end can't be written", error=error.strerror)
+
+    def turn_last(self) -> None:
+        """Without the threads: the outcomes that are left, and the last batches."""
+        self.writer.collect()
+        if self.log.is_writing():
+            self.journal.append(self.log.batch, self.log.again())
+            self.log.complete()
+        while self.log.has_proposed():
+            data = self.log.take()
+            self.journal.append(self.log.batch, data)
+            self.log.complete()
+        self._report_bugs()
+
+
+class _Again(Timer):
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def fire(self, now: float) -> float:
+        self._call()
+        return 0.0
+
+
+class _GiveUp(Timer):
+    __slots__ = ("_port",)
+
+    def __init__(self, port: JournalPort) -> None:
+        super().__init__()
+        self._port = port
+
+    def fire(self, now: float) -> float:
+        return now + self._port.options.timeout_s if self._port.give_up_waiting() else 0.0

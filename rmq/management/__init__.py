@@ -1,0 +1,22 @@
+"""The only door for HTTP APIs, command lines and dashboards: what can be asked of nodes, and what can be done.
+
+service           every call, for this node and for all nodes
+local             what this node answers
+changes           what can be changed here: publish, subscribe, kick, discard, delete
+models            the answers: frozen views
+queries           filters and paging
+requests          messages to publish and topic filters to subscribe, checked
+errors            why something is refused, one class each
+clients           one client read out of the engine, and how it is shown
+last_connections  what is known of the last connection of clients that are off line
+walk              long walks in short steps
+aggregate         the answers of several nodes made into one
+peers             the questions to other nodes and the port that carries them
+plugins           what is needed from whoever runs the plugins
+host              figures of the machine
+"""
+
+from rmq.management.local import LocalNode
+from rmq.management.service import ManagementService
+
+__all__ = ["LocalNode", "ManagementService"]

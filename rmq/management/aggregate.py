@@ -1,0 +1,57 @@
+"""The answers of several nodes made into one: rows of pages, gauges and counters."""
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
+from rmq.management.queries import Paging
+from rmq.metrics.keys import ONCE, RETAINED_TODAY, STATS
+
+View = TypeVar("View")
+
+_TAKEN_ONCE: Final = frozenset({stat.name for stat in STATS if stat.merge == ONCE} | {RETAINED_TODAY})
+
+
+def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str]) -> Page[View]:
+    """One page out of those that every node answered to ``paging.from_start()``."""
+    rows = [row for page in gathered.answers for row in page.items]
+    more = any(page.has_more for page in gathered.answers)
+    total: int | None = None
+    if paging.with_total:
+        total = sum(page.total or 0 for page in gathered.answers)
+    cursor: str | None = None
+    if paging.after is not None:
+        rows.sort(key=key)
+    end = paging.offset + paging.limit
+    items = tuple(rows[paging.offset : end])
+    has_more = more or len(rows) > end
+    if paging.after is not None and has_more and items:
+        cursor = key(items[-1])
+    return Page(items, has_more, total, cursor, gathered.missing)
+
+
+def sum_stats(gathered: Gathered[Stats]) -> Stats:
+    """The gauges of all nodes: added up, or the highest where every node counts the same (``metrics.keys``).
+
+    A sum of ``.max`` values is what there was at most: the nodes needn't have had their peaks at the same time.
+    """
+    values: dict[str, int] = {}
+    for answer in gathered.answers:
+        for name, value in answer.values.items():
+            before = values.get(name, 0)
+            once = name.rpartition(".")[0] in _TAKEN_ONCE
+            values[name] = max(before, value) if once else before + value
+    return Stats(_nodes(answer.nodes for answer in gathered.answers), values, gathered.missing)
+
+
+def sum_metrics(gathered: Gathered[Metrics]) -> Metrics:
+    """The counters of all nodes, added up."""
+    values: dict[str, int] = {}
+    for answer in gathered.answers:
+        for name, value in answer.values.items():
+            values[name] = values.get(name, 0) + value
+    return Metrics(_nodes(answer.nodes for answer in gathered.answers), values, gathered.missing)
+
+
+def _nodes(nodes: Iterable[tuple[NodeRef, ...]]) -> tuple[NodeRef, ...]:
+    return tuple(node for group in nodes for node in group)

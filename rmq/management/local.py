@@ -1,0 +1,261 @@
+"""What this node knows: every question about clients, sessions, messages, plugins and figures, answered from here."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import trio
+
+from rmq import __version__
+from rmq.engine.broker import Broker
+from rmq.engine.queue_census import SESSIONS_PER_TICK
+from rmq.hooks.registry import HookRegistry
+from rmq.management.changes import LocalChanges
+from rmq.management.clients import (
+    ClientFacts,
+    find_client,
+    view_client,
+    view_properties,
+    view_session,
+    view_subscription,
+    walk_clients,
+)
+from rmq.management.errors import BadQuery, RetainedNotFound
+from rmq.management.host import read_host
+from rmq.management.last_connections import LastConnections
+from rmq.management.models import (
+    BrokerInfo,
+    ClientView,
+    Metrics,
+    NodeInfo,
+    NodePlugins,
+    NodeRef,
+    Page,
+    PluginView,
+    RetainedView,
+    RouteView,
+    SessionView,
+    Stats,
+    SubscriptionView,
+)
+from rmq.management.plugins import PluginControl, view_plugin
+from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
+from rmq.management.walk import take_page
+from rmq.metrics.keys import metrics_snapshot, stats_snapshot
+from rmq.mqtt.message import ORIGIN_NAMES, Message
+from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name
+from rmq.routing.retained_trie import RetainedTrie
+from rmq.session.subscription import Subscription
+
+DESCRIPTION: Final = "rmq MQTT broker"
+# One step of a search through retained messages looks at so many.
+RETAINED_STEP: Final = 256
+# What joins client id and topic filter in a cursor: it can stand in neither [MQTT-1.5.4-2].
+SEPARATOR: Final = "\0"
+
+
+class LocalNode:
+    """This node's own answers; ``changes`` are what can be changed here.
+
+    ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        hooks: HookRegistry,
+        plugin_control: PluginControl,
+        name: str,
+        data_path: str,
+        max_subscriptions: Mapping[str, int],
+    ) -> None:
+        self.broker = broker
+        self.ref = NodeRef(broker.node_id, name)
+        self.plugin_control = plugin_control
+        self.last = LastConnections(broker, hooks)
+        self.changes = LocalChanges(self)
+        self._data_path = data_path
+        self._max_subscriptions = max_subscriptions
+        self._started_at = broker.clock()
+
+    def broker_info(self) -> BrokerInfo:
+        """What this node is."""
+        now = self.broker.clock()
+        return BrokerInfo(self.ref, __version__, DESCRIPTION, self._started_at, now - self._started_at, now)
+
+    async def node_info(self) -> NodeInfo:
+        """How this node and its machine are."""
+        host = await trio.to_thread.run_sync(read_host, self._data_path)
+        return NodeInfo(
+            node=self.ref,
+            version=__version__,
+            uptime_s=self.broker.clock() - self._started_at,
+            boot_time=host.boot_time,
+            connections=len(self.broker.registry),
+            load1=host.load1,
+            load5=host.load5,
+            load15=host.load15,
+            memory_total=host.memory_total,
+            memory_used=host.memory_used,
+            memory_free=host.memory_free,
+            disk_total=host.disk_total,
+            disk_free=host.disk_free,
+            max_open_files=host.max_open_files,
+        )
+
+    async def stats(self) -> Stats:
+        """The gauges, all of them counted now: through a whole round of the census."""
+        broker = self.broker
+        census = broker.census
+        complete = census.rounds + (2 if census.is_under_way else 1)
+        while census.rounds < complete:
+            census.count(SESSIONS_PER_TICK)
+            await trio.lowlevel.checkpoint()
+        broker.sample_gauges()
+        return Stats((self.ref,), stats_snapshot(broker.stats))
+
+    def metrics(self) -> Metrics:
+        """The counters."""
+        return Metrics((self.ref,), metrics_snapshot(self.broker.counters))
+
+    # Clients, sessions, subscriptions
+
+    async def clients(self, query: ClientQuery, paging: Paging) -> Page[ClientView]:
+        """Clients, connected or with a session only."""
+        return await take_page(self._candidates(query), query.test(), _client_id, self.view, paging)
+
+    def client(self, client_id: str) -> ClientView | None:
+        """One client, None if it isn't here."""
+        client = find_client(self.broker, self.last, client_id)
+        return None if client is None else self.view(client)
+
+    def view(self, client: ClientFacts) -> ClientView:
+        """A client as it is shown."""
+        return view_client(client, self.ref.node_id, self._max_subscriptions)
+
+    async def sessions(self, query: ClientQuery, paging: Paging) -> Page[SessionView]:
+        """Sessions, by the same filters as clients."""
+
+        def view(client: ClientFacts) -> SessionView:
+            return view_session(client, self.ref.node_id)
+
+        return await take_page(self._candidates(query), query.test(), _client_id, view, paging)
+
+    async def subscriptions(self, query: SubscriptionQuery, paging: Paging) -> Page[SubscriptionView]:
+        """Subscriptions of all clients."""
+        test = query.test()
+
+        def view(row: tuple[ClientFacts, Subscription]) -> SubscriptionView:
+            return view_subscription(row[0], row[1], self.ref.node_id)
+
+        rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
+        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, paging)
+
+    def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
+        if query.client_id is None:
+            return walk_clients(self.broker, self.last)
+        client = find_client(self.broker, self.last, query.client_id)
+        return iter(() if client is None else (client,))
+
+    @staticmethod
+    def _subscriptions(clients: Iterator[ClientFacts]) -> Iterator[tuple[ClientFacts, Subscription] | None]:
+        for client in clients:
+            subscriptions = client.session.subscriptions
+            if subscriptions is None:
+                yield None
+                continue
+            for subscription in list(subscriptions.values()):
+                yield client, subscription
+
+    # Routes and retained messages
+
+    async def routes(self, paging: Paging) -> Page[RouteView]:
+        """The topic filters that somebody here is subscribed to."""
+        if paging.offset > MAX_LIMIT:
+            raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
+        complete = paging.after is not None or paging.with_total
+        filters = self.broker.ctx.router.filters(0 if complete else paging.offset + paging.limit + 1)
+        return await take_page(filters, _is_any, str, self._route, paging)
+
+    def routes_of(self, topic: str) -> tuple[RouteView, ...]:
+        """The topic filters that a topic name matches."""
+        if not is_valid_topic_name(topic):
+            raise BadQuery("topic", f"{topic!r} isn't a topic name")
+        return tuple(self._route(found) for found in self.broker.ctx.router.matching_filters(topic))
+
+    def _route(self, topic_filter: str) -> RouteView:
+        return RouteView(topic_filter, self.ref.node_id)
+
+    async def retained(self, topic_filter: str, paging: Paging) -> Page[RetainedView]:
+        """The retained messages whose topic names match a filter; as for subscribers, "#" leaves out $SYS."""
+        if not is_valid_topic_filter(topic_filter) or topic_filter.startswith("$share/"):
+            raise BadQuery("topic_filter", f"{topic_filter!r} isn't a topic filter")
+        now = self.broker.clock()
+        rows = _walk_retained(self.broker.ctx.retained, topic_filter)
+        return await take_page(rows, lambda message: not _is_over(message, now), _topic, view_retained, paging)
+
+    def retained_message(self, topic: str) -> RetainedView:
+        """The retained message of a topic name."""
+        if not is_valid_topic_name(topic):
+            raise BadQuery("topic", f"{topic!r} isn't a topic name")
+        message = self.broker.ctx.retained.get(topic)
+        if message is None or _is_over(message, self.broker.clock()):
+            raise RetainedNotFound(topic)
+        return view_retained(message)
+
+    # Plugins
+
+    def plugins(self) -> NodePlugins:
+        """All plugins that the node knows."""
+        return NodePlugins(self.ref, tuple(view_plugin(plugin) for plugin in self.plugin_control.describe()))
+
+    def plugin(self, name: str) -> PluginView:
+        """One plugin."""
+        return view_plugin(self.plugin_control.state(name))
+
+    def plugin_config(self, name: str) -> Mapping[str, object]:
+        """The configuration of a plugin, secrets masked."""
+        return self.plugin_control.config(name)
+
+
+def view_retained(message: Message) -> RetainedView:
+    """A retained message as it is shown."""
+    return RetainedView(
+        topic=message.topic,
+        payload=message.payload,
+        qos=message.qos,
+        publisher=message.publisher,
+        origin=ORIGIN_NAMES[message.origin],
+        created_at=message.created_at,
+        expires_at=message.expires_at or None,
+        properties=view_properties(message.properties),
+    )
+
+
+def _walk_retained(retained: RetainedTrie, topic_filter: str) -> Iterator[Message | None]:
+    cursor: object = None
+    while True:
+        found, cursor = retained.match_chunk(topic_filter, cursor, RETAINED_STEP)
+        yield from found
+        if cursor is None:
+            return
+        yield None
+
+
+def _is_over(message: Message, now: float) -> bool:
+    return message.expires_at != 0.0 and message.expires_at <= now
+
+
+def _is_any(row: object) -> bool:
+    return True
+
+
+def _client_id(client: ClientFacts) -> str:
+    return client.client_id
+
+
+def _topic(message: Message) -> str:
+    return message.topic
+
+
+def _subscription_key(row: tuple[ClientFacts, Subscription]) -> str:
+    return f"{row[0].client_id}{SEPARATOR}{row[1].key}"

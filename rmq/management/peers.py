@@ -1,0 +1,245 @@
+"""Asking the other nodes of a cluster: the questions, the port that carries them, and its stand-in for a node alone.
+
+A question knows which call of ``local.LocalNode`` answers it, so the receiving side is ``question.of(local)``.
+Questions are plain values: the cluster writes down which one it is and its fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from rmq.management.errors import NodeNotFound
+from rmq.management.models import (
+    BrokerInfo,
+    ClientView,
+    FilterOutcome,
+    Gathered,
+    Metrics,
+    NodeInfo,
+    NodePlugins,
+    Page,
+    PluginView,
+    SessionView,
+    Stats,
+    SubscriptionView,
+)
+from rmq.management.queries import ClientQuery, Paging, SubscriptionQuery
+from rmq.management.requests import FilterRequest
+
+if TYPE_CHECKING:
+    from rmq.management.local import LocalNode
+
+T = TypeVar("T")
+
+
+class Question(Generic[T]):
+    """Something that one node can answer with a T."""
+
+    __slots__ = ()
+
+    async def of(self, node: "LocalNode") -> T:
+        """The answer of this node."""
+        raise NotImplementedError
+
+
+class PeerQueries(Protocol):
+    """The way to the other nodes."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are no other nodes."""
+
+    async def ask_all(self, question: Question[T]) -> Gathered[T]:
+        """Ask all other nodes at once; whoever doesn't answer in time, or is known to be down, is named."""
+
+    async def ask(self, node_id: int, question: Question[T]) -> T:
+        """Ask one other node; ``NodeNotFound``, ``NodeUnreachable``, or what the question raises there."""
+
+
+class NoPeers:
+    """A node alone."""
+
+    is_alone = True
+
+    async def ask_all(self, question: Question[T]) -> Gathered[T]:
+        """There is nobody else."""
+        return Gathered(())
+
+    async def ask(self, node_id: int, question: Question[T]) -> T:
+        """There is nobody else."""
+        raise NodeNotFound(node_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AskBroker(Question[BrokerInfo]):
+    """What are you?"""
+
+    async def of(self, node: "LocalNode") -> BrokerInfo:
+        return node.broker_info()
+
+
+@dataclass(frozen=True, slots=True)
+class AskNode(Question[NodeInfo]):
+    """How are you and your machine?"""
+
+    async def of(self, node: "LocalNode") -> NodeInfo:
+        return await node.node_info()
+
+
+@dataclass(frozen=True, slots=True)
+class AskStats(Question[Stats]):
+    """What do your gauges show?"""
+
+    async def of(self, node: "LocalNode") -> Stats:
+        return await node.stats()
+
+
+@dataclass(frozen=True, slots=True)
+class AskMetrics(Question[Metrics]):
+    """What do your counters show?"""
+
+    async def of(self, node: "LocalNode") -> Metrics:
+        return node.metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class AskClients(Question[Page[ClientView]]):
+    """Which of your clients satisfy this?"""
+
+    query: ClientQuery
+    paging: Paging
+
+    async def of(self, node: "LocalNode") -> Page[ClientView]:
+        return await node.clients(self.query, self.paging)
+
+
+@dataclass(frozen=True, slots=True)
+class AskClient(Question[ClientView | None]):
+    """Do you have this client?"""
+
+    client_id: str
+
+    async def of(self, node: "LocalNode") -> ClientView | None:
+        return node.client(self.client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AskSessions(Question[Page[SessionView]]):
+    """Which of your sessions satisfy this?"""
+
+    query: ClientQuery
+    paging: Paging
+
+    async def of(self, node: "LocalNode") -> Page[SessionView]:
+        return await node.sessions(self.query, self.paging)
+
+
+@dataclass(frozen=True, slots=True)
+class AskSubscriptions(Question[Page[SubscriptionView]]):
+    """Which of your clients' subscriptions satisfy this?"""
+
+    query: SubscriptionQuery
+    paging: Paging
+
+    async def of(self, node: "LocalNode") -> Page[SubscriptionView]:
+        return await node.subscriptions(self.query, self.paging)
+
+
+@dataclass(frozen=True, slots=True)
+class Kick(Question[ClientView]):
+    """Close this client's connection and discard its session."""
+
+    client_id: str
+
+    async def of(self, node: "LocalNode") -> ClientView:
+        return await node.changes.kick(self.client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardOffline(Question[int]):
+    """Discard the sessions without a connection that satisfy this; how many were there?"""
+
+    query: ClientQuery
+
+    async def of(self, node: "LocalNode") -> int:
+        return await node.changes.discard_offline(self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeClient(Question[tuple[FilterOutcome, ...]]):
+    """Subscribe this client."""
+
+    client_id: str
+    requests: tuple[FilterRequest, ...]
+
+    async def of(self, node: "LocalNode") -> tuple[FilterOutcome, ...]:
+        return await node.changes.subscribe(self.client_id, self.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeClient(Question[tuple[FilterOutcome, ...]]):
+    """Unsubscribe this client."""
+
+    client_id: str
+    topic_filters: tuple[str, ...]
+
+    async def of(self, node: "LocalNode") -> tuple[FilterOutcome, ...]:
+        return await node.changes.unsubscribe(self.client_id, self.topic_filters)
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlugins(Question[NodePlugins]):
+    """What plugins do you have?"""
+
+    async def of(self, node: "LocalNode") -> NodePlugins:
+        return node.plugins()
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlugin(Question[PluginView]):
+    """How is this plugin?"""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> PluginView:
+        return node.plugin(self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class AskPluginConfig(Question[Mapping[str, object]]):
+    """How is this plugin configured?"""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> Mapping[str, object]:
+        return node.plugin_config(self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlugin(Question[bool]):
+    """Start this plugin; False when it ran already."""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> bool:
+        return await node.plugin_control.load(self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class UnloadPlugin(Question[bool]):
+    """Stop this plugin; False when it didn't run."""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> bool:
+        return await node.plugin_control.unload(self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPlugin(Question[None]):
+    """Have this plugin take its configuration as it is now."""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> None:
+        await node.plugin_control.reload_config(self.plugin)

@@ -1,0 +1,165 @@
+"""What can be asked of clients and subscriptions, and which rows of the answer are wanted.
+
+Every filter is a plain comparison or a plain substring: nothing that comes in is ever compiled to a regular
+expression. A filter that is None doesn't filter; all others must hold.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rmq.management.clients import ClientFacts
+from rmq.management.errors import BadQuery
+from rmq.mqtt.topics import is_valid_topic_filter, matches
+from rmq.session.subscription import Subscription
+
+# More rows in one answer, or before it, aren't asked for by people; a program goes on with the cursor.
+MAX_LIMIT: Final = 100_000
+MAX_OFFSET: Final = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """``limit`` rows, behind the first ``offset`` ones, or behind the row that ``after`` (a ``Page.cursor``) names.
+
+    With ``after`` ("" begins) the rows are in the order of their keys, and a row that is there all the time is on
+    exactly one page, whatever changes meanwhile. Without it they come as they are found, and an answer that has
+    its rows stops looking, unless ``with_total`` has them all counted.
+    """
+
+    limit: int = 10_000
+    offset: int = 0
+    after: str | None = None
+    with_total: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.limit <= MAX_LIMIT:
+            raise BadQuery("limit", f"must be from 0 to {MAX_LIMIT}, not {self.limit}")
+        if not 0 <= self.offset <= MAX_OFFSET:
+            raise BadQuery("offset", f"must be from 0 to {MAX_OFFSET}, not {self.offset}")
+        if self.after is not None and self.offset:
+            raise BadQuery("after", "goes without an offset")
+
+    @classmethod
+    def page(cls, number: int, size: int, *, with_total: bool = True) -> "Paging":
+        """Page ``number``, counted from 1, of ``size`` rows."""
+        if number < 1:
+            raise BadQuery("page", f"must be at least 1, not {number}")
+        if not 1 <= size <= MAX_LIMIT:
+            raise BadQuery("limit", f"must be from 1 to {MAX_LIMIT}, not {size}")
+        if number > MAX_OFFSET // size:
+            raise BadQuery("page", f"there is no page {number} of {size} rows")
+        return cls(size, (number - 1) * size, None, with_total)
+
+    def from_start(self) -> "Paging":
+        """What one node of several has to answer, so that the rows wanted can be taken out of all their answers."""
+        if not self.offset:
+            return self
+        limit = self.offset + self.limit
+        if limit > MAX_LIMIT:
+            raise BadQuery("offset", f"of several nodes no more than the first {MAX_LIMIT} rows can be had so")
+        return replace(self, limit=limit, offset=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientQuery:
+    """Filters of clients; names with ``_contains`` look for a substring, ``_from`` and ``_to`` include their bound.
+
+    Times in seconds since 1970. ``ip_address`` is compared as text. A fact that isn't known, such as the
+    connection time of a session that outlived the node, satisfies no filter.
+    """
+
+    client_id: str | None = None
+    username: str | None = None
+    ip_address: str | None = None
+    connected: bool | None = None
+    clean_start: bool | None = None
+    session_present: bool | None = None
+    protocol_level: int | None = None
+    client_id_contains: str | None = None
+    username_contains: str | None = None
+    created_from: float | None = None
+    created_to: float | None = None
+    connected_from: float | None = None
+    connected_to: float | None = None
+    queue_from: int | None = None
+    queue_to: int | None = None
+
+    def test(self) -> Callable[[ClientFacts], bool]:
+        """A function that says whether a client satisfies all filters; those that are cheap to check come first."""
+        tests: list[Callable[[ClientFacts], bool]] = []
+        add = tests.append
+        if (connected := self.connected) is not None:
+            add(lambda client: client.connected == connected)
+        if (client_id := self.client_id) is not None:
+            add(lambda client: client.client_id == client_id)
+        if (part := self.client_id_contains) is not None:
+            add(lambda client: part in client.client_id)
+        if (username := self.username) is not None:
+            add(lambda client: client.username == username)
+        if (name_part := self.username_contains) is not None:
+            add(lambda client: client.username is not None and name_part in client.username)
+        if (ip_address := self.ip_address) is not None:
+            add(lambda client: client.ip_address == ip_address)
+        if (clean_start := self.clean_start) is not None:
+            add(lambda client: client.known_clean_start == clean_start)
+        if (session_present := self.session_present) is not None:
+            add(lambda client: client.session_present == session_present)
+        if (protocol_level := self.protocol_level) is not None:
+            add(lambda client: client.protocol_level == protocol_level)
+        if self.created_from is not None or self.created_to is not None:
+            created = _between(self.created_from, self.created_to)
+            add(lambda client: created(client.created_at))
+        if self.connected_from is not None or self.connected_to is not None:
+            since = _between(self.connected_from, self.connected_to)
+            add(lambda client: since(client.connected_at))
+        if self.queue_from is not None or self.queue_to is not None:
+            queue = _between(self.queue_from, self.queue_to)
+            add(lambda client: queue(client.queue_length))
+        return lambda client: all(test(client) for test in tests)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionQuery:
+    """Filters of subscriptions.
+
+    ``topic_filter`` is compared with the filter without its share name, or with its share name if it has one. ``match``
+    is a topic name that the subscription must match, or a filter all of which it must cover.
+    """
+
+    client_id: str | None = None
+    topic_filter: str | None = None
+    qos: int | None = None
+    share_group: str | None = None
+    match: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.qos is not None and self.qos not in (0, 1, 2):
+            raise BadQuery("qos", f"must be 0, 1 or 2, not {self.qos}")
+        if self.match is not None and not is_valid_topic_filter(self.match):
+            raise BadQuery("match", f"{self.match!r} is neither a topic name nor a topic filter")
+
+    def test(self) -> Callable[[Subscription], bool]:
+        """A function that says whether a subscription satisfies all filters."""
+        tests: list[Callable[[Subscription], bool]] = []
+        add = tests.append
+        if (qos := self.qos) is not None:
+            add(lambda subscription: subscription.qos == qos)
+        if (share_group := self.share_group) is not None:
+            add(lambda subscription: subscription.share_group == share_group)
+        if (topic_filter := self.topic_filter) is not None:
+            add(lambda subscription: topic_filter in (subscription.topic_filter, subscription.key))
+        if (client_id := self.client_id) is not None:
+            add(lambda subscription: subscription.session.client_id == client_id)
+        if (topic := self.match) is not None:
+            add(lambda subscription: matches(subscription.topic_filter, topic))
+        return lambda subscription: all(test(subscription) for test in tests)
+
+
+def _between(low: float | None, high: float | None) -> Callable[[float | None], bool]:
+    def is_between(value: float | None) -> bool:
+        if value is None:
+            return False
+        return (low is None or value >= low) and (high is None or value <= high)
+
+    return is_between

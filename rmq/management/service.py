@@ -1,0 +1,269 @@
+"""The management service: the only door for HTTP APIs, command lines and dashboards."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from rmq.management.aggregate import merge_pages, sum_metrics, sum_stats
+from rmq.management.errors import ClientNotFound, NodeUnreachable
+from rmq.management.local import SEPARATOR, LocalNode
+from rmq.management.models import (
+    BrokerInfo,
+    ClientView,
+    FilterOutcome,
+    Gathered,
+    Metrics,
+    NodeInfo,
+    NodePlugins,
+    Page,
+    PluginView,
+    Published,
+    RetainedView,
+    RouteView,
+    SessionView,
+    Stats,
+    SubscriptionView,
+)
+from rmq.management.peers import (
+    AskBroker,
+    AskClient,
+    AskClients,
+    AskMetrics,
+    AskNode,
+    AskPlugin,
+    AskPluginConfig,
+    AskPlugins,
+    AskSessions,
+    AskStats,
+    AskSubscriptions,
+    DiscardOffline,
+    Kick,
+    LoadPlugin,
+    NoPeers,
+    PeerQueries,
+    Question,
+    ReloadPlugin,
+    SubscribeClient,
+    UnloadPlugin,
+    UnsubscribeClient,
+)
+from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
+from rmq.management.requests import FilterRequest, PublishRequest
+
+T = TypeVar("T")
+
+EVERY_CLIENT = ClientQuery()
+EVERY_SUBSCRIPTION = SubscriptionQuery()
+FIRST_PAGE = Paging()
+
+
+class ManagementService:
+    """Everything that an administrator can ask and do, for this node and, through ``peers``, for all others.
+
+    All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
+    several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
+    ``local`` answers the questions of other nodes.
+    """
+
+    def __init__(self, local: LocalNode, peers: PeerQueries | None = None) -> None:
+        self.local = local
+        self._peers: PeerQueries = NoPeers() if peers is None else peers
+
+    # Nodes and their figures
+
+    async def brokers(self) -> Gathered[BrokerInfo]:
+        """What the nodes are."""
+        return await self._ask_all(AskBroker())
+
+    async def broker(self, node_id: int) -> BrokerInfo:
+        """What one node is."""
+        return await self._ask(node_id, AskBroker())
+
+    async def nodes(self) -> Gathered[NodeInfo]:
+        """How the nodes and their machines are."""
+        return await self._ask_all(AskNode())
+
+    async def node(self, node_id: int) -> NodeInfo:
+        """How one node and its machine are."""
+        return await self._ask(node_id, AskNode())
+
+    async def stats(self) -> Gathered[Stats]:
+        """The gauges of each node."""
+        return await self._ask_all(AskStats())
+
+    async def stats_of(self, node_id: int) -> Stats:
+        """The gauges of one node."""
+        return await self._ask(node_id, AskStats())
+
+    async def stats_sum(self) -> Stats:
+        """The gauges of all nodes as one."""
+        return sum_stats(await self._ask_all(AskStats()))
+
+    async def metrics(self) -> Gathered[Metrics]:
+        """The counters of each node since its start."""
+        return await self._ask_all(AskMetrics())
+
+    async def metrics_of(self, node_id: int) -> Metrics:
+        """The counters of one node."""
+        return await self._ask(node_id, AskMetrics())
+
+    async def metrics_sum(self) -> Metrics:
+        """The counters of all nodes, added up."""
+        return sum_metrics(await self._ask_all(AskMetrics()))
+
+    # Clients and sessions
+
+    async def clients(self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE) -> Page[ClientView]:
+        """Clients, connected or with a session only."""
+        if self._peers.is_alone:
+            return await self.local.clients(query, paging)
+        pages = await self._ask_all(AskClients(query, paging.from_start()))
+        return merge_pages(pages, paging, lambda client: client.client_id)
+
+    async def client(self, client_id: str) -> ClientView:
+        """One client; where several nodes know it, as the one with its connection does."""
+        found = self.local.client(client_id)
+        if self._peers.is_alone or (found is not None and found.connected):
+            if found is None:
+                raise ClientNotFound(client_id)
+            return found
+        gathered = await self._peers.ask_all(AskClient(client_id))
+        for answer in gathered.answers:
+            if answer is not None and (found is None or answer.connected):
+                found = answer
+        if found is None:
+            if gathered.missing:  # it may be there
+                raise NodeUnreachable(gathered.missing[0].node_id, gathered.missing[0].reason)
+            raise ClientNotFound(client_id)
+        return found
+
+    async def is_online(self, client_id: str) -> bool:
+        """Whether the client is connected; False for one that isn't known."""
+        try:
+            return (await self.client(client_id)).connected
+        except ClientNotFound:
+            return False
+
+    async def kick(self, client_id: str) -> ClientView:
+        """Close a client's connection, if it has one, and discard its session; answers what it was."""
+        return await self._ask_owner(client_id, Kick(client_id))
+
+    async def discard_offline(self, query: ClientQuery = EVERY_CLIENT) -> Gathered[int]:
+        """Discard the sessions without a connection that satisfy a query; answers how many on each node."""
+        return await self._ask_all(DiscardOffline(query))
+
+    async def sessions(self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE) -> Page[SessionView]:
+        """Sessions, with and without a connection."""
+        if self._peers.is_alone:
+            return await self.local.sessions(query, paging)
+        pages = await self._ask_all(AskSessions(query, paging.from_start()))
+        return merge_pages(pages, paging, lambda session: session.client_id)
+
+    async def session(self, client_id: str) -> SessionView:
+        """One session."""
+        page = await self.sessions(ClientQuery(client_id=client_id), Paging(2))
+        for session in sorted(page.items, key=lambda session: not session.connected):
+            return session
+        raise ClientNotFound(client_id)
+
+    # Subscriptions and routes
+
+    async def subscriptions(
+        self, query: SubscriptionQuery = EVERY_SUBSCRIPTION, paging: Paging = FIRST_PAGE
+    ) -> Page[SubscriptionView]:
+        """Subscriptions of all clients."""
+        if self._peers.is_alone:
+            return await self.local.subscriptions(query, paging)
+        pages = await self._ask_all(AskSubscriptions(query, paging.from_start()))
+        return merge_pages(pages, paging, _subscription_key)
+
+    async def client_subscriptions(self, client_id: str) -> tuple[SubscriptionView, ...]:
+        """All subscriptions of one client."""
+        await self.client(client_id)
+        page = await self.subscriptions(SubscriptionQuery(client_id=client_id), Paging(MAX_LIMIT))
+        return page.items
+
+    async def subscribe(self, client_id: str, requests: tuple[FilterRequest, ...]) -> tuple[FilterOutcome, ...]:
+        """Subscribe a connected client under the rules of its listener; no access rule is asked."""
+        return await self._ask_owner(client_id, SubscribeClient(client_id, requests))
+
+    async def unsubscribe(self, client_id: str, topic_filters: tuple[str, ...]) -> tuple[FilterOutcome, ...]:
+        """Remove subscriptions of a client, connected or not; filters as they were written, share names and all."""
+        return await self._ask_owner(client_id, UnsubscribeClient(client_id, topic_filters))
+
+    async def routes(self, paging: Paging = FIRST_PAGE) -> Page[RouteView]:
+        """The topic filters that somebody is subscribed to."""
+        return await self.local.routes(paging)
+
+    async def routes_of(self, topic: str) -> tuple[RouteView, ...]:
+        """The topic filters that a topic name matches."""
+        return self.local.routes_of(topic)
+
+    # Messages
+
+    async def publish(self, request: PublishRequest) -> tuple[Published, ...]:
+        """Publish a message to each topic name; no access rule is asked."""
+        return await self.local.changes.publish(request)
+
+    async def retained(self, topic_filter: str = "#", paging: Paging = FIRST_PAGE) -> Page[RetainedView]:
+        """The retained messages whose topic names match a filter."""
+        return await self.local.retained(topic_filter, paging)
+
+    async def retained_message(self, topic: str) -> RetainedView:
+        """The retained message of a topic name."""
+        return self.local.retained_message(topic)
+
+    async def delete_retained(self, topic: str) -> None:
+        """Delete the retained message of a topic name."""
+        await self.local.changes.delete_retained(topic)
+
+    # Plugins
+
+    async def plugins(self) -> Gathered[NodePlugins]:
+        """The plugins of each node."""
+        return await self._ask_all(AskPlugins())
+
+    async def plugins_of(self, node_id: int) -> NodePlugins:
+        """The plugins of one node."""
+        return await self._ask(node_id, AskPlugins())
+
+    async def plugin(self, node_id: int, name: str) -> PluginView:
+        """One plugin of one node."""
+        return await self._ask(node_id, AskPlugin(name))
+
+    async def plugin_config(self, node_id: int, name: str) -> Mapping[str, object]:
+        """The configuration of a plugin as JSON, secrets masked."""
+        return await self._ask(node_id, AskPluginConfig(name))
+
+    async def load_plugin(self, node_id: int, name: str) -> bool:
+        """Start a plugin; False when it ran already."""
+        return await self._ask(node_id, LoadPlugin(name))
+
+    async def unload_plugin(self, node_id: int, name: str) -> bool:
+        """Stop a plugin; False when it didn't run."""
+        return await self._ask(node_id, UnloadPlugin(name))
+
+    async def reload_plugin(self, node_id: int, name: str) -> None:
+        """Have a running plugin take its configuration as it is now."""
+        await self._ask(node_id, ReloadPlugin(name))
+
+    # Who is asked
+
+    async def _ask_all(self, question: Question[T]) -> Gathered[T]:
+        own = await question.of(self.local)
+        others = await self._peers.ask_all(question)
+        return Gathered((own, *others.answers), others.missing)
+
+    async def _ask(self, node_id: int, question: Question[T]) -> T:
+        if node_id == self.local.ref.node_id:
+            return await question.of(self.local)
+        return await self._peers.ask(node_id, question)
+
+    async def _ask_owner(self, client_id: str, question: Question[T]) -> T:
+        client = await self.client(client_id)
+        return await self._ask(client.node_id, question)
+
+
+def _subscription_key(subscription: SubscriptionView) -> str:
+    group = subscription.share_group
+    key = subscription.topic_filter if group is None else f"$share/{group}/{subscription.topic_filter}"
+    return f"{subscription.client_id}{SEPARATOR}{key}"

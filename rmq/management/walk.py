@@ -1,0 +1,111 @@
+"""Long walks in short steps: rows are looked through and put on a page, and other tasks get their turns between."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+import trio
+
+from rmq.management.models import Page
+from rmq.management.queries import Paging
+
+Row = TypeVar("Row")
+View = TypeVar("View")
+
+# A step ends after so many rows, or when so much time was spent, whatever comes first.
+STEP_ROWS: Final = 1024
+STEP_S: Final = 0.002
+_LOOK_AT_CLOCK: Final = 63
+
+
+class Pace:
+    """Says when it is time to let others have their turn."""
+
+    __slots__ = ("_count", "_started")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._started = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """Count one row; True when the step is over: ``rest`` is to be awaited then."""
+        self._count += 1
+        if self._count & _LOOK_AT_CLOCK:
+            return False
+        return self._count >= STEP_ROWS or time.perf_counter() - self._started >= STEP_S
+
+    async def rest(self) -> None:
+        """Let every other task that can run do so."""
+        await trio.lowlevel.checkpoint()
+        self._count = 0
+        self._started = time.perf_counter()
+
+
+async def take_page(
+    rows: Iterable[Row | None],
+    test: Callable[[Row], bool],
+    key: Callable[[Row], str],
+    view: Callable[[Row], View],
+    paging: Paging,
+) -> Page[View]:
+    """The rows of one page that pass ``test``, as ``view`` shows them.
+
+    ``rows`` may hold None where a step of a search found nothing. ``key`` tells rows apart and orders them when the
+    page begins at a cursor.
+    """
+    if paging.after is not None:
+        return await _take_ordered(rows, test, key, view, paging, paging.after)
+    items: list[View] = []
+    passed = 0
+    end = paging.offset + paging.limit
+    pace = Pace()
+    await pace.rest()
+    for row in rows:
+        if row is not None and test(row):
+            if paging.offset <= passed < end:
+                items.append(view(row))
+            passed += 1
+            if passed > end and not paging.with_total:
+                break
+        if pace.is_due():
+            await pace.rest()
+    return Page(tuple(items), passed > end, passed if paging.with_total else None)
+
+
+async def _take_ordered(
+    rows: Iterable[Row | None],
+    test: Callable[[Row], bool],
+    key: Callable[[Row], str],
+    view: Callable[[Row], View],
+    paging: Paging,
+    after: str,
+) -> Page[View]:
+    """The rows with the smallest keys behind ``after``: of what the walk finds no more than two pages are held."""
+    wanted = paging.limit + 1
+    nearest: dict[str, Row] = {}
+    highest = ""  # with a page in hand: no key above this one can be on it
+    passed = 0
+    pace = Pace()
+    await pace.rest()
+    for row in rows:
+        if row is not None and test(row):
+            passed += 1
+            name = key(row)
+            if name > after and (not highest or name <= highest):
+                nearest[name] = row
+                if len(nearest) > 2 * wanted:
+                    kept = sorted(nearest)[:wanted]
+                    nearest = {name: nearest[name] for name in kept}
+                    highest = kept[-1]
+        if pace.is_due():
+            await pace.rest()
+    names = sorted(nearest)
+    has_more = len(names) > paging.limit
+    del names[paging.limit :]
+    items: list[View] = []
+    for name in names:
+        items.append(view(nearest[name]))
+        if pace.is_due():
+            await pace.rest()
+    cursor = names[-1] if has_more and names else None
+    return Page(tuple(items), has_more, passed if paging.with_total else None, cursor)

@@ -1,0 +1,73 @@
+"""The management service of a node, made from its parts."""
+
+from collections.abc import Mapping, Sequence
+
+from rmq.config import Settings
+from rmq.engine.broker import Broker
+from rmq.hooks.registry import HookRegistry
+from rmq.management import LocalNode, ManagementService
+from rmq.management.errors import PluginNotFound, PluginRefused
+from rmq.plugin_api import PluginState
+from rmq.plugin_host.manager import PluginManager
+from rmq.plugin_host.operations import PluginOperationError, UnknownPluginError
+
+
+def make_management(
+    settings: Settings, broker: Broker, hooks: HookRegistry, plugins: PluginManager
+) -> ManagementService:
+    """What ``Node.management`` is."""
+    limits = {name: listener.max_subscriptions for name, listener in settings.listeners.items()}
+    name = str(broker.node_id)
+    return ManagementService(LocalNode(broker, hooks, ManagedPlugins(plugins), name, str(settings.data_path), limits))
+
+
+class ManagedPlugins:
+    """The plugins as management wants them (``PluginControl``): errors in its own words."""
+
+    def __init__(self, plugins: PluginManager) -> None:
+        self._plugins = plugins
+
+    def describe(self) -> Sequence[PluginState]:
+        """All plugins that could run here."""
+        return self._plugins.describe()
+
+    def state(self, name: str) -> PluginState:
+        """One plugin."""
+        try:
+            return self._plugins.state(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
+    def config(self, name: str) -> Mapping[str, object]:
+        """The configuration of a plugin as JSON, secrets masked."""
+        try:
+            return self._plugins.config(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
+    async def load(self, name: str) -> bool:
+        """Start a plugin; False when it ran already."""
+        try:
+            return await self._plugins.load(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
+    async def unload(self, name: str) -> bool:
+        """Stop a plugin; False when it didn't run."""
+        try:
+            return await self._plugins.unload(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
+    async def reload_config(self, name: str) -> None:
+        """Have a running plugin take its configuration as it is now."""
+        try:
+            await self._plugins.reload_config(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
+
+def _in_our_words(name: str, error: PluginOperationError) -> PluginNotFound | PluginRefused:
+    if isinstance(error, UnknownPluginError):
+        return PluginNotFound(name)
+    return PluginRefused(name, str(error))

@@ -1,0 +1,134 @@
+"""The order of operations: proposed, then written as a batch, then applied, and only then answered.
+
+No I/O: whoever drives it takes the bytes of a batch, writes them, and says how far that is. Batches are numbered from 1 on,
+and an operation is applied only when its batch is written, so that the state never knows what the journal doesn't.
+"""
+
+from typing import Final
+
+from msgpack import Packer
+
+from rmq.session.receipts import Receipt
+from rmq.storage.codec import encode_operation
+from rmq.storage.records import Operation
+from rmq.storage.state import State
+
+# What an operation costs in memory beside its encoded form, roughly.
+OPERATION_OVERHEAD: Final = 200
+
+
+class CommitLog:
+    """``pending_bytes`` is what waits in memory: proposed, or being written. ``batch`` is the last one that was begun.
+
+    ``report_bug`` is called while an exception is being handled that came out of applying one operation or telling one
+    receipt: the others go on.
+    """
+
+    __slots__ = (
+        "_in_flight",
+        "_in_flight_bytes",
+        "_packer",
+        "_proposed",
+        "_state",
+        "_unsynced",
+        "batch",
+        "bugs",
+        "pending_bytes",
+        "synced",
+        "written",
+    )
+
+    def __init__(self, state: State, written: int) -> None:
+        self._state = state
+        self._packer = Packer(autoreset=False, use_bin_type=True)
+        self._proposed: list[tuple[Operation, Receipt | None]] = []
+        self._in_flight: list[tuple[Operation, Receipt | None]] = []
+        self._in_flight_bytes = b""
+        self._unsynced: list[tuple[int, Receipt]] = []
+        self.batch = written
+        self.written = written
+        self.synced = written
+        self.pending_bytes = 0
+        self.bugs: list[BaseException] = []
+
+    def append(self, operation: Operation, receipt: Receipt | None) -> None:
+        """Propose an operation, after all that were proposed before."""
+        packer = self._packer
+        before = packer.getbuffer().nbytes
+        packer.pack(encode_operation(operation))
+        self.pending_bytes += packer.getbuffer().nbytes - before + OPERATION_OVERHEAD
+        self._proposed.append((operation, receipt))
+
+    def has_proposed(self) -> bool:
+        """Whether something waits for the next batch."""
+        return len(self._proposed) > 0
+
+    def is_writing(self) -> bool:
+        """Whether a batch was taken and isn't written yet."""
+        return len(self._in_flight) > 0
+
+    def wants_sync(self) -> bool:
+        """Whether somebody waits for more than what is synced."""
+        return len(self._unsynced) > 0
+
+    def take(self) -> bytes:
+        """Begin a batch of all that is proposed; its number is ``batch``. One batch at a time."""
+        packer = self._packer
+        data: bytes = packer.bytes()
+        packer.reset()
+        self._in_flight = self._proposed
+        self._proposed = []
+        self._in_flight_bytes = data
+        self.batch += 1
+        return data
+
+    def again(self) -> bytes:
+        """The bytes of the batch that is being written, once more."""
+        return self._in_flight_bytes
+
+    def complete(self) -> None:
+        """The batch is written: apply it, and tell those who wait for no more than that."""
+        self.written = self.batch
+        entries = self._in_flight
+        size = len(self._in_flight_bytes) + OPERATION_OVERHEAD * len(entries)
+        self._in_flight_bytes = b""
+        state = self._state
+        for operation, receipt in entries:
+            try:
+                state.apply(operation)
+                if receipt is not None:
+                    if receipt.synced_only:
+                        self._unsynced.append((self.batch, receipt))
+                    else:
+                        receipt.applied()
+            except Exception as error:
+                self.bugs.append(error)
+        self._in_flight = []
+        self.pending_bytes -= size
+
+    def complete_sync(self, batch: int) -> None:
+        """Everything up to this batch would survive a loss of power."""
+        self.synced = batch
+        waiting = self._unsynced
+        count = 0
+        for number, _ in waiting:
+            if number > batch:
+                break
+            count += 1
+        if count == 0:
+            return
+        self._unsynced = waiting[count:]
+        for _, receipt in waiting[:count]:
+            try:
+                receipt.applied()
+            except Exception as error:
+                self.bugs.append(error)
+
+    def give_up(self) -> None:
+        """Tell all who wait that the outcome is unknown; what is proposed is still written if that ever works."""
+        for entries in (list(self._in_flight), list(self._proposed)):
+            for _, receipt in entries:
+                if receipt is not None:
+                    receipt.give_up()
+        for _, receipt in list(self._unsynced):
+            receipt.give_up()

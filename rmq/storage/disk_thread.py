@@ -1,0 +1,48 @@
+"""A thread for blocking disk calls: jobs in, one after the other, outcomes back to the thread that owns the state."""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+
+Job = Callable[[], object]
+Done = Callable[[object, OSError | None], None]
+
+
+class DiskThread:
+    """``wake`` is called in the disk thread when an outcome waits for ``collect``."""
+
+    def __init__(self, name: str, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._jobs: queue.SimpleQueue[tuple[Job, Done] | None] = queue.SimpleQueue()
+        self._outcomes: deque[tuple[Done, object, Exception | None]] = deque()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job, done: Done) -> None:
+        """Have ``job`` run; ``done`` gets what it returned, or its ``OSError``, in the thread that calls ``collect``."""
+        self._jobs.put((job, done))
+
+    def collect(self) -> None:
+        """Act on the outcomes that are there."""
+        outcomes = self._outcomes
+        while outcomes:
+            done, result, error = outcomes.popleft()
+            if error is not None and not isinstance(error, OSError):
+                raise error  # a bug, to be reported where it belongs
+            done(result, error)
+
+    def close(self, timeout_s: float) -> bool:
+        """Finish what was submitted; False when that takes longer."""
+        self._jobs.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            job, done = entry
+            try:
+                self._outcomes.append((done, job(), None))
+            except Exception as error:
+                self._outcomes.append((done, None, error))
+            self._wake()

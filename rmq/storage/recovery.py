@@ -1,0 +1,139 @@
+"""The start of a node with its data: the newest snapshot, the journal after it, and everything else swept away."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from rmq.flow.payloads import unload
+from rmq.storage.codec import UnknownOperation, decode_operation
+from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
+from rmq.storage.record_file import CorruptFile
+from rmq.storage.segments import Segments, segment_numbers, segment_path, write_chunks
+from rmq.storage.snapshot import SnapshotReader, snapshot_numbers, snapshot_path
+from rmq.storage.state import State
+
+LOCK_NAME: Final = "lock"
+# Payloads go to disk in portions while the journal is read.
+UNLOAD_AFTER: Final = 256
+
+
+class DataInUse(Exception):
+    """Another process has this data folder."""
+
+
+class DataLock:
+    """Keeps a second node out of a data folder for as long as this process lives. Raises ``DataInUse``, ``OSError``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._fd = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise DataInUse(f"{folder} is used by another running node") from None
+
+    def release(self) -> None:
+        """Let others in."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Recovery:
+    """What was found, and where to go on: ``journal`` is open, ``batch`` the last one, ``snapshot`` the newest's number.
+
+    ``cut_off`` bytes of a torn tail were removed, ``damaged`` says what ``repair`` has set aside. ``snapshot_bytes`` and
+    ``journal_bytes`` are the sizes on disk.
+    """
+
+    def __init__(self, folder: Path, journal: Journal, segments: Segments) -> None:
+        self.folder = folder
+        self.journal = journal
+        self.segments = segments
+        self.batch = 0
+        self.snapshot = 0
+        self.snapshot_bytes = 0
+        self.journal_bytes = 0
+        self.cut_off = 0
+        self.operations = 0
+        self.damaged: list[CorruptFile] = []
+
+
+def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> Recovery:
+    """Read the data into an empty state. Raises ``CorruptFile``, ``OSError``, ``UnknownOperation``.
+
+    A damaged snapshot falls back on the one before it only with ``repair``: what was acknowledged since is then lost.
+    """
+    damaged: list[CorruptFile] = []
+    reader: SnapshotReader | None = None
+    for number in reversed(snapshot_numbers(folder)):
+        reader = SnapshotReader(folder, number, memory_budget)
+        try:
+            reader.read(state)
+            break
+        except CorruptFile as error:
+            if not repair:
+                raise
+            damaged.append(error)
+            path = snapshot_path(folder, number)
+            path.rename(path.with_suffix(".damaged"))
+            state.clear()
+            reader = None
+    first = 1 if reader is None else reader.journal
+    wanted = {} if reader is None else reader.sizes
+    _sweep(folder, first, set(wanted), 0 if reader is None else reader.number)
+    segments = Segments(folder, max(segment_numbers(folder), default=0) + 1)
+    segments.sizes = dict(wanted)
+    replay = JournalReader(folder, first, 0 if reader is None else reader.batch, repair=repair)
+    operations = 0
+    for fields in replay:
+        try:
+            state.apply(decode_operation(fields))
+        except (TypeError, IndexError, ValueError) as error:
+            raise CorruptFile(
+                journal_path(folder, replay.current), replay.offset, f"operation can't be read: {error}"
+            ) from error
+        except UnknownOperation as error:
+            raise CorruptFile(journal_path(folder, replay.current), replay.offset, str(error)) from error
+        operations += 1
+        if len(state.ctx.to_disk) >= UNLOAD_AFTER:
+            _unload(folder, state, segments)
+    _unload(folder, state, segments)
+    journal = Journal(folder, max(replay.last, first))
+    journal.open()
+    recovery = Recovery(folder, journal, segments)
+    recovery.batch = replay.written
+    recovery.snapshot = 0 if reader is None else reader.number
+    recovery.snapshot_bytes = 0 if reader is None else reader.size
+    recovery.journal_bytes = replay.size
+    recovery.cut_off = replay.cut_off
+    recovery.operations = operations
+    recovery.damaged = damaged + replay.damaged
+    return recovery
+
+
+def _unload(folder: Path, state: State, segments: Segments) -> None:
+    messages, state.ctx.to_disk = state.ctx.to_disk, []
+    messages = [message for message in messages if message.references and not message.on_disk]
+    for message in messages:
+        if message.location < 0:
+            segments.place(message)
+    write_chunks(folder, segments.take())
+    for message in messages:
+        unload(state.ctx, message)
+
+
+def _sweep(folder: Path, first_journal: int, segments: set[int], snapshot: int) -> None:
+    """Remove what the snapshot has made superfluous, or what a snapshot that was never finished has left."""
+    for path in folder.glob("*.tmp"):
+        path.unlink()
+    for number in journal_numbers(folder):
+        if number < first_journal:
+            journal_path(folder, number).unlink()
+    for number in segment_numbers(folder):
+        if number not in segments:
+            segment_path(folder, number).unlink()
+    for number in snapshot_numbers(folder):
+        if number != snapshot:
+            snapshot_path(folder, number).unlink()

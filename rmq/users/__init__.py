@@ -1,0 +1,15 @@
+"""Built-in users: a password file, and who a client is by password or by SCRAM-SHA-256.
+
+users          the users of a node as hook handlers; what a node builds
+password_file  reading and changing the file
+record         one user as a line of it
+hashing        argon2id, the only file that knows the library
+scram          SCRAM-SHA-256 without sockets or files
+saslprep       one form for names and passwords
+login_cache    right logins of the last minutes
+"""
+
+from rmq.users.password_file import UsersFileError
+from rmq.users.users import Users
+
+__all__ = ["Users", "UsersFileError"]

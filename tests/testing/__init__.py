@@ -1,0 +1,1 @@
+"""Tests of rmq.testing, which other people's tests stand on."""

@@ -1,0 +1,1 @@
+"""Tests of the management service against a broker in this process."""

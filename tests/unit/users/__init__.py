@@ -1,0 +1,1 @@
+"""Tests of the built-in users: file, hashes, SCRAM, cache, and the users as hook handlers."""
