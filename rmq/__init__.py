@@ -6,7 +6,7 @@ cli         rmq-node: flags and configuration, then a node
 testing     brokers for the tests of programs that talk MQTT: a pytest plugin, and one for trio
 node        the composition root: builds all parts, starts and stops them, minds signals
 users       the node's own users: a password file, and who a client is by password or SCRAM
-net         sockets: the reactor, listeners, connections and byte layers (the last two are hot)
+net         sockets: the reactor, listeners, connections and byte layers (what moves bytes is hot)
 plugin_host finds, starts and stops plugins
 plugin_api  what a plugin may touch: its door to the engine
 management  the only door for APIs, command lines and dashboards: what can be asked and done

@@ -1,4 +1,4 @@
-"""The keys of `[storage]`: what is kept on disk, when publishers are answered, and how much memory and disk it may take."""
+"""The keys of `[storage]`: what is kept, when publishers are answered, how much memory and disk it may take."""
 
 from typing import Annotated
 

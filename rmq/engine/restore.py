@@ -1,4 +1,4 @@
-"""After a restart: time goes on for what was kept; whoever was connected when the node ended has lost the connection."""
+"""After a restart: time goes on for what was kept; whoever was connected when the node ended has lost connection."""
 
 from typing import TYPE_CHECKING
 

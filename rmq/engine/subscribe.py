@@ -208,7 +208,7 @@ def _answer(
 
 
 def replay_for(broker: "Broker", topic_filter: str, qos: int, subscription_ids: list[int] | None) -> RetainedReplay:
-    """The retained messages for a new subscription, those included that were routed before it and are kept in a moment."""
+    """The retained messages for a new subscription, with those that were routed before it and are kept in a moment."""
     retaining = broker.ctx.retaining.values()
     early = [message for message in retaining if message.payload and matches(topic_filter, message.topic)]
     return RetainedReplay(topic_filter, qos, subscription_ids, early)

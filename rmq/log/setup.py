@@ -63,13 +63,13 @@ def reopen_files() -> None:
 
 def _handlers(to: str, log_format: str, path: Path | None) -> list[logging.Handler]:
     handlers: list[logging.Handler] = []
-    if to in ("console", "both"):
-        is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-        handlers.append(Console(render_text if is_text else render_json))
     if to in ("file", "both"):
         if path is None:
             raise ValueError("logging to a file needs its path")
         handlers.append(LogFile(path, render_text if log_format == "text" else render_json))
+    if to in ("console", "both"):
+        is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+        handlers.append(Console(render_text if is_text else render_json))
     return handlers or [logging.NullHandler()]
 
 

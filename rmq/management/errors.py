@@ -1,5 +1,10 @@
 """Why the management service refuses something: one class each, with the facts that an answer needs."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rmq.management.models import Published
+
 
 class ManagementError(Exception):
     """The base of all of them; the text is fit to be shown to an administrator."""
@@ -73,14 +78,21 @@ class PluginRefused(ManagementError):
 
 
 class StorageUnavailable(ManagementError):
-    """Nothing was changed: what the request changes can't be kept just now."""
+    """What the request changes can't be kept just now; ``published`` has the messages that were published before."""
+
+    published: "tuple[Published, ...]" = ()
 
     def __init__(self) -> None:
         super().__init__("what is kept can't be changed: storage fails")
 
 
 class OutcomeUnknown(ManagementError):
-    """Storage doesn't say in time whether the change is kept; it may still be made, now or later."""
+    """Storage doesn't say in time whether the change is kept; it may still be made, now or later.
+
+    ``published`` has the messages that were published, for certain, before.
+    """
+
+    published: "tuple[Published, ...]" = ()
 
     def __init__(self) -> None:
         super().__init__("storage doesn't answer: the change may or may not be made")

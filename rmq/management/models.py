@@ -264,8 +264,8 @@ class Metrics:
 class Published:
     """What became of one published message.
 
-    ``matched`` is how many sessions it was for, None where that is only known once it is stored. ``dropped`` by a
-    plugin.
+    ``topic`` is the one asked for, whatever a plugin made of the message; ``dropped`` by a plugin. ``matched`` is how
+    many sessions it was for, None where storage was asked first.
     """
 
     topic: str

@@ -165,8 +165,8 @@ class Reactor:
         """Have the next turn come soon."""
         try:
             self._wake_send.send(b"\0")
-        except BlockingIOError:
-            pass  # it is awake already
+        except OSError:
+            pass  # it is awake already, or closed: a disk thread may finish after that
 
     def close(self) -> None:
         """Close every connection and the epoll itself."""

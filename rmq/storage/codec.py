@@ -219,18 +219,7 @@ def encode_session(s: Session, locations: list[int]) -> list[object]:
     subscriptions: list[object] = []
     if s.subscriptions is not None:
         for t in s.subscriptions.values():
-            subscriptions.append(
-                [
-                    t.key,
-                    t.topic_filter,
-                    t.share_group,
-                    t.qos,
-                    t.no_local,
-                    t.retain_as_published,
-                    t.retain_handling,
-                    t.subscription_id,
-                ]
-            )
+            subscriptions.append(_encode_subscription(t))  # noqa: PERF401 -- a generator, and slow when compiled
     outbound: list[object] | None = None
     out = s.outbound
     if out is not None:
@@ -263,6 +252,19 @@ def encode_session(s: Session, locations: list[int]) -> list[object]:
         inbound,
         outbound,
         _in_flight(s),
+    ]
+
+
+def _encode_subscription(t: Subscription) -> list[object]:
+    return [
+        t.key,
+        t.topic_filter,
+        t.share_group,
+        t.qos,
+        t.no_local,
+        t.retain_as_published,
+        t.retain_handling,
+        t.subscription_id,
     ]
 
 

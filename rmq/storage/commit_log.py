@@ -1,12 +1,11 @@
 """The order of operations: proposed, then written as a batch, then applied, and only then answered.
 
-No I/O: whoever drives it takes the bytes of a batch, writes them, and says how far that is. Batches are numbered from 1 on,
-and an operation is applied only when its batch is written, so that the state never knows what the journal doesn't.
+No I/O: whoever drives it takes the bytes of a batch, writes them, and says how far that is. Batches are numbered from
+1 on, and an operation is applied only when its batch is written: the state never knows what the journal doesn't.
 """
 
+from collections.abc import Callable
 from typing import Final
-
-from msgpack import Packer
 
 from rmq.session.receipts import Receipt
 from rmq.storage.codec import encode_operation
@@ -18,16 +17,16 @@ OPERATION_OVERHEAD: Final = 200
 
 
 class CommitLog:
-    """``pending_bytes`` is what waits in memory: proposed, or being written. ``batch`` is the last one that was begun.
+    """``pack`` makes bytes of a list. ``batch`` is the last one that was begun, ``pending_bytes`` what waits in memory.
 
-    ``report_bug`` is called while an exception is being handled that came out of applying one operation or telling one
-    receipt: the others go on.
+    ``bugs`` collects exceptions out of applying an operation or telling a receipt: the others go on.
     """
 
     __slots__ = (
         "_in_flight",
         "_in_flight_bytes",
-        "_packer",
+        "_pack",
+        "_packed",
         "_proposed",
         "_state",
         "_unsynced",
@@ -38,9 +37,10 @@ class CommitLog:
         "written",
     )
 
-    def __init__(self, state: State, written: int) -> None:
+    def __init__(self, state: State, written: int, pack: Callable[[list[object]], bytes]) -> None:
         self._state = state
-        self._packer = Packer(autoreset=False, use_bin_type=True)
+        self._pack = pack
+        self._packed: list[bytes] = []
         self._proposed: list[tuple[Operation, Receipt | None]] = []
         self._in_flight: list[tuple[Operation, Receipt | None]] = []
         self._in_flight_bytes = b""
@@ -53,10 +53,9 @@ class CommitLog:
 
     def append(self, operation: Operation, receipt: Receipt | None) -> None:
         """Propose an operation, after all that were proposed before."""
-        packer = self._packer
-        before = packer.getbuffer().nbytes
-        packer.pack(encode_operation(operation))
-        self.pending_bytes += packer.getbuffer().nbytes - before + OPERATION_OVERHEAD
+        packed = self._pack(encode_operation(operation))
+        self._packed.append(packed)
+        self.pending_bytes += len(packed) + OPERATION_OVERHEAD
         self._proposed.append((operation, receipt))
 
     def has_proposed(self) -> bool:
@@ -73,9 +72,8 @@ class CommitLog:
 
     def take(self) -> bytes:
         """Begin a batch of all that is proposed; its number is ``batch``. One batch at a time."""
-        packer = self._packer
-        data: bytes = packer.bytes()
-        packer.reset()
+        data = b"".join(self._packed)
+        self._packed = []
         self._in_flight = self._proposed
         self._proposed = []
         self._in_flight_bytes = data

@@ -20,7 +20,7 @@ class DiskThread:
         self._thread.start()
 
     def submit(self, job: Job, done: Done) -> None:
-        """Have ``job`` run; ``done`` gets what it returned, or its ``OSError``, in the thread that calls ``collect``."""
+        """Have ``job`` run; ``collect`` then gives ``done`` what it returned, or its ``OSError``."""
         self._jobs.put((job, done))
 
     def collect(self) -> None:

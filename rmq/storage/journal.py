@@ -1,12 +1,12 @@
 """The journal: every batch of operations in the order in which they are applied, in files numbered from 1 on.
 
-Blocking calls, made by a disk thread; ``read_journal`` is for the start. A record is the number of a batch (8 bytes) and
-its operations, one msgpack list after the other.
+Blocking calls, made by a disk thread. A record is the number of a batch (8 bytes) and its operations, one msgpack list
+after the other.
 """
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,12 @@ def journal_path(folder: Path, number: int) -> Path:
 def journal_numbers(folder: Path) -> list[int]:
     """The numbers of the journal files that are there, in order."""
     return sorted(int(path.stem.removeprefix("journal-")) for path in folder.glob("journal-*.log"))
+
+
+def operation_packer() -> Callable[[list[object]], bytes]:
+    """What makes the bytes of one operation, as ``JournalReader`` reads them."""
+    pack: Callable[[list[object]], bytes] = msgpack.Packer(use_bin_type=True).pack
+    return pack
 
 
 class Journal:
@@ -61,7 +67,7 @@ class Journal:
         self.size = size
 
     def append(self, batch: int, operations: bytes) -> int:
-        """Write one batch; returns the new size. Raises ``OSError``: then nothing of it counts, and it may be tried again."""
+        """Write one batch; returns the new size. Raises ``OSError``: nothing of it counts then, it may be tried again."""
         if self._dirty:
             os.ftruncate(self._fd, self.size)
             self._dirty = False
@@ -113,9 +119,10 @@ class Journal:
 class JournalReader:
     """Reads the journal from file ``first`` on, after batch ``written``.
 
-    ``current`` and ``offset`` say where it is. Afterwards ``last`` is the number of the newest file (0: none), ``written`` the last batch, and ``cut_off`` how many
-    bytes of a torn tail were removed. With ``repair`` everything from the first damage on is set aside instead of an
-    error: ``damaged`` then holds the errors, and the files set aside end in ``.damaged``.
+    ``current`` and ``offset`` say where it is. Afterwards ``last`` is the number of the newest file (0: none),
+    ``written`` the last batch, and ``cut_off`` how many bytes of a torn tail were removed. With ``repair`` everything
+    from the first damage on is set aside instead of an error: ``damaged`` then holds the errors, and the files set
+    aside end in ``.damaged``.
     """
 
     def __init__(self, folder: Path, first: int, written: int, *, repair: bool) -> None:

@@ -1,8 +1,8 @@
 """Files of records: a file header, then records that each carry their length and a checksum.
 
-A record is 4 bytes of mark, 4 of length, 4 of CRC-32 over length and content, then the content. The mark lets a reader find
-out whether anything readable comes behind a damaged record: if so the file is corrupt in the middle, if not only its
-tail is torn, as it is when a process or a machine dies while it writes.
+A record is 4 bytes of mark, 4 of length, 4 of CRC-32 over length and content, then the content. The mark lets a reader
+find out whether anything readable comes behind a damaged record: if so the file is corrupt in the middle, if not only
+its tail is torn, as it is when a process or a machine dies while it writes.
 """
 
 import os

@@ -41,10 +41,10 @@ class DataLock:
 
 
 class Recovery:
-    """What was found, and where to go on: ``journal`` is open, ``batch`` the last one, ``snapshot`` the newest's number.
+    """What was found, and where to go on: ``journal`` is open, ``batch`` is the last one.
 
-    ``cut_off`` bytes of a torn tail were removed, ``damaged`` says what ``repair`` has set aside. ``snapshot_bytes`` and
-    ``journal_bytes`` are the sizes on disk.
+    ``snapshot`` is the number of the newest snapshot, ``snapshot_bytes`` and ``journal_bytes`` are sizes on disk.
+    ``cut_off`` bytes of a torn tail were removed, ``damaged`` says what ``repair`` has set aside.
     """
 
     def __init__(self, folder: Path, journal: Journal, segments: Segments) -> None:

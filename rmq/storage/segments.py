@@ -2,7 +2,7 @@
 
 A message is written to a segment once, when a snapshot or a budget first wants it there, and is found again by its
 *location*: segment number and offset. Placing a message only gives it its location and its place in a buffer; the bytes
-are written later, by a disk thread. Which messages of a segment are still wanted a snapshot finds out: it meets them all.
+are written later, by a disk thread. Which messages of a segment are still wanted a snapshot finds out: it meets all.
 """
 
 import os

@@ -183,7 +183,7 @@ class SnapshotFile:
 class SnapshotReader:
     """Reads a snapshot into an empty state. Afterwards ``journal`` and ``batch`` say where the journal goes on.
 
-    Payloads beyond ``memory_budget`` bytes stay on disk (0: none does). ``sizes`` are the bytes of the segments it needs.
+    Payloads beyond ``memory_budget`` bytes stay on disk (0: none does). ``sizes`` are the bytes of the segments in use.
     """
 
     def __init__(self, folder: Path, number: int, memory_budget: int) -> None:

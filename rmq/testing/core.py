@@ -89,7 +89,11 @@ class BrokerCore:
         node.hooks.register("client_connack", self._note_refusal, OWNER)
         for point in EVENTS:
             node.hooks.register(point, self._look_again, OWNER)
-        node.open()
+        try:
+            node.open()
+        except BaseException:
+            node.close()
+            raise
         self.addresses = {listener.name: (listener.host, listener.port) for listener in node.listeners}
         keep_addresses(self._tables, self.addresses)
         self._scope = trio.CancelScope()

@@ -1,8 +1,8 @@
 """How fast messages stay while somebody guesses passwords: python -m tests.bench.bad_logins; run by hand.
 
-A node of this checkout (or of RMQ_TEST_PYTHON) with a password file is asked, in turn and twice: how long a QoS 0 message
-takes from publisher to subscriber, and how long the login of a client that was here before takes, with and without a flood
-of bad logins from another process, each with a name and password of its own, so that each wants a hash to be checked.
+A node of this checkout (or of RMQ_TEST_PYTHON) with a password file is asked, in turn and twice: how long a QoS 0
+message takes from publisher to subscriber, and how long the login of a client that was here before takes, with and
+without a flood of bad logins from another process, each with a name and password of its own, so that each is checked.
 """
 
 from __future__ import annotations

@@ -33,11 +33,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where node.toml is, with the plugin of the page installed on the path."""
     page = (REPOSITORY / "docs" / "plugins.md").read_text(encoding="utf-8")
     (source,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (entry,) = re.findall(r'^(\S+) = "(\w+):(\w+)"$', page, re.MULTILINE)
-    assert entry[0] == NAME
-    install_plugin(tmp_path / "site", *entry, source)
+    ((name, module, class_name),) = re.findall(r'^(\S+) = "(\w+):(\w+)"$', page, re.MULTILINE)
+    assert name == NAME
+    install_plugin(tmp_path / "site", name, module, class_name, source)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
-    monkeypatch.delitem(sys.modules, entry[1], raising=False)
+    monkeypatch.delitem(sys.modules, module, raising=False)
     (tmp_path / "node.toml").write_text(
         '[listener.tcp.external]\naddr = "127.0.0.1:0"\n[listener.ws.external]\nenable = false\n'
         "[plugins]\ndefault_startups = []\n"

@@ -170,7 +170,7 @@ class Last(Plugin[PluginConfig]):
 def test_it_can_be_started_again_at_once(start_node: StartNode) -> None:
     node = start_node()
     port = node.address[1]
-    for number in range(3):
+    for number in range(2):
         client = connected(node, f"c{number}")
         node.signal(signal.SIGTERM)
         assert until_the_end(client) == 0x8B

@@ -111,6 +111,8 @@ def test_a_mistake_elsewhere_is_named_too(place: Place, client: Client) -> None:
 
 
 def test_the_log_file_is_opened_again(place: Place, client: Client, tmp_path: Path) -> None:
+    place.node.wait_for("client connected")
+    place.reload()
     assert "client connected" in place.log.read_text()
     place.log.rename(tmp_path / "rotated")
     place.reload()

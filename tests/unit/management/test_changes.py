@@ -100,7 +100,7 @@ async def test_plugins_see_the_message_and_may_drop_or_change_it(world: World) -
     world.engine.hooks.register("message_publish", keep, "p")
     assert await world.service.publish(PublishRequest(("drop", "keep"), b"m")) == (
         Published("drop", 0, dropped=True),
-        Published("changed", 1),
+        Published("keep", 1),
     )
     (message,) = client.receive_all()
     assert message.topic == "changed"
@@ -447,6 +447,35 @@ async def test_a_full_queue_of_storage_holds_publishers_back(world: World) -> No
     with pytest.raises(StorageUnavailable):
         await CALLS["publish"](world)
     await CALLS["unsubscribe"](world)
+
+
+async def test_a_failure_says_what_was_published_before_it(world: World) -> None:
+    with_sessions(world)
+    world.broker.ctx.storage = STORAGE_FAILED
+    topics = (*(f"nobody/{number}" for number in range(40)), "t", "never")
+    with pytest.raises(StorageUnavailable) as refused:
+        await world.service.publish(PublishRequest(topics, b"m", 1))
+    assert [published.topic for published in refused.value.published] == list(topics[:40])
+    assert world.engine.counters.messages_publish_admin == 40
+
+
+async def test_an_unknown_outcome_says_what_was_published_before_it(world: World) -> None:
+    with_sessions(world)
+    late = LatePort(world.engine)
+    topics = (*(f"nobody/{number}" for number in range(40)), "t")
+    unknown: list[OutcomeUnknown] = []
+
+    async def run() -> None:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await world.service.publish(PublishRequest(topics, b"m", 1))
+        unknown.append(caught.value)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await wait_all_tasks_blocked()
+        late.give_up()
+    (error,) = unknown
+    assert [published.topic for published in error.published] == list(topics[:32])
 
 
 async def test_a_late_subscription_brings_its_retained_messages(world: World) -> None:

@@ -127,7 +127,7 @@ async def test_routes_of_a_topic(world: World) -> None:
 
 async def test_everything_about_a_retained_message(world: World) -> None:
     client = world.engine.connect("a")
-    properties = [
+    properties: list[wire.Property] = [
         (wire.PAYLOAD_FORMAT, 1),
         (wire.MESSAGE_EXPIRY, 60),
         (wire.CONTENT_TYPE, "text"),

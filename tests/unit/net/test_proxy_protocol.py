@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmq.net.layers import PROXY_HEADER, LayerError
@@ -80,6 +80,7 @@ def test_byte_by_byte(header: bytes, source: tuple[str, int] | None) -> None:
     assert layer.receive(b"\r\n") == b"\r\n"
 
 
+@settings(deadline=None)
 @given(st.sampled_from(HEADERS), st.lists(st.integers(0, 500), max_size=8))
 def test_however_it_is_cut(case: tuple[bytes, tuple[str, int] | None], cuts: list[int]) -> None:
     header, source = case
@@ -165,6 +166,7 @@ def byte_by_byte(layer: ProxyProtocolLayer, data: bytes) -> None:
         assert layer.receive(data[at : at + 1]) == b""
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_rubbish_raises_nothing_else(data: bytes) -> None:
     for stream in (data, V2_SIGNATURE + data, b"PROXY " + data):

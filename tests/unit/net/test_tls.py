@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmq.net.layers import BROKEN, ENDED, TLS_HANDSHAKE, LayerError
-from rmq.net.tls import CertificateError, TlsLayer, certificate_name, server_context
+from rmq.net.tls import MAX_PENDING, CertificateError, TlsLayer, certificate_name, server_context
 from tests.support.certificates import Certificates, Pair
 from tests.support.tls_client import TlsClient
 
@@ -159,6 +159,17 @@ def test_an_endless_handshake_message_is_not_collected(certificates: Certificate
     with pytest.raises(LayerError, match="excessive message size") as caught:
         server(certificates).receive(stream)
     assert caught.value.kind == TLS_HANDSHAKE
+
+
+def test_answers_that_are_not_taken_are_bounded(certificates: Certificates) -> None:
+    # A client whose socket takes nothing may ask for one key update after the other, which Python's ssl can't.
+    layer, client = connected(certificates)
+    layer._outgoing.write(bytes(MAX_PENDING))
+    assert layer.receive(client.encrypt(b"a")) == b"a"
+    layer._outgoing.write(b"x")
+    with pytest.raises(LayerError, match="doesn't read the answers") as caught:
+        layer.receive(client.encrypt(b"b"))
+    assert caught.value.kind == BROKEN and caught.value.before == b"b"
 
 
 def test_renegotiation_is_off(certificates: Certificates) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -257,6 +257,7 @@ ENDS = [
 ]
 
 
+@settings(deadline=None)
 @given(PIECES, st.sampled_from(ENDS), CUTS)
 def test_however_the_network_cuts_it(
     pieces: list[tuple[bytes, bytes]], end: tuple[bytes, int | None], cuts: list[int]
