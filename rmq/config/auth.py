@@ -25,7 +25,8 @@ class AuthSettings(Section):
 
     users_file: Annotated[str, AfterValidator(_users_file)] = ""
     login_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    login_queue: Annotated[int, Field(ge=0, le=100_000)] = 200
+    # What waits longer than hooks.async_time_budget is refused too, so many more could only wait for nothing.
+    login_queue: Annotated[int, Field(ge=0, le=100_000)] = 100
     login_cache_ttl: Duration = 600.0
 
     def users_path(self, config_file: Path | None) -> Path | None:

@@ -63,6 +63,9 @@ class JournalPort(ClusterPort):
         self._sync_later = False
         self.sync_broken = False
         self.error = ""
+        self._failing = False
+        self._seen_batch = 0
+        broker.timers.enter(_LookAfter(self), broker.touch_clock() + options.timeout_s / 2)
 
     # Proposing
 
@@ -173,7 +176,6 @@ class JournalPort(ClusterPort):
         reason = error.strerror or str(error)
         if not self.error:
             log.error("storage fails: nothing can be stored", what=what, error=reason, folder=str(self.folder))
-            broker.timers.enter(_GiveUp(self), broker.ctx.now + self.options.timeout_s)
         self.error = reason
         broker.ctx.storage = STORAGE_FAILED
         broker.timers.enter(_Again(again), broker.ctx.now + RETRY_S)
@@ -184,12 +186,17 @@ class JournalPort(ClusterPort):
         self.broker.ctx.storage = STORAGE_HELD
         self._check_room()
 
-    def give_up_waiting(self) -> bool:
-        """Tell all who wait that nobody knows; True while storage still fails."""
-        if not self.error:
-            return False
-        self.log.give_up()
-        return True
+    def look_after(self) -> None:
+        """Twice in ``timeout_s``: whoever waited through a whole failure is told that nobody knows."""
+        broker = self.broker
+        if self.log.is_writing() and self.log.batch == self._seen_batch and not self.error:
+            log.error("storage fails: the disk doesn't answer", folder=str(self.folder))
+            self.error = "no answer"
+            broker.ctx.storage = STORAGE_FAILED
+        self._seen_batch = self.log.batch if self.log.is_writing() else 0
+        if self.error and self._failing:
+            self.log.give_up()
+        self._failing = bool(self.error)
 
     @property
     def disk_bytes(self) -> int:
@@ -251,6 +258,8 @@ class JournalPort(ClusterPort):
             self.fail("segments", error, self.write_segments)
             return
         self.chunks_written(chunks)
+        if self.error and not self.log.is_writing() and not self.sync_broken:
+            self._recovered()
         for message in messages:
             unload(self.broker.ctx, message)
 
@@ -324,7 +333,7 @@ class _Again(Timer):
         return 0.0
 
 
-class _GiveUp(Timer):
+class _LookAfter(Timer):
     __slots__ = ("_port",)
 
     def __init__(self, port: JournalPort) -> None:
@@ -332,4 +341,5 @@ class _GiveUp(Timer):
         self._port = port
 
     def fire(self, now: float) -> float:
-        return now + self._port.options.timeout_s if self._port.give_up_waiting() else 0.0
+        self._port.look_after()
+        return now + self._port.options.timeout_s / 2

@@ -317,7 +317,7 @@ STATS: Final[list[Stat]] = [
     Stat("storage.bytes", "storage_bytes", SUM, "Bytes of journal, snapshot and segments on disk"),
     Stat("storage.queued_bytes", "storage_queued_bytes", SUM, "Bytes of payloads in memory that wait in queues"),
     Stat("topics", "topics", ONCE, "Distinct topic filters"),
-    Stat("busy", "busy", SUM, "1 while the node is too busy to take new clients"),
+    Stat("busy", "busy", SUM, "Whether the node is too busy to take new clients: 1 or 0"),
     Stat("routes", "routes", ONCE, "Routes: topic filters with the node they lead to"),
 ]
 

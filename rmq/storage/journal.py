@@ -67,7 +67,7 @@ class Journal:
         self.size = size
 
     def append(self, batch: int, operations: bytes) -> int:
-        """Write one batch; returns the new size. Raises ``OSError``: nothing of it counts then, it may be tried again."""
+        """Write one batch; returns the new size. Raises ``OSError``: then nothing of it counts, and it can be repeated."""
         if self._dirty:
             os.ftruncate(self._fd, self.size)
             self._dirty = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.architecture.sources import ROOT
@@ -19,10 +20,11 @@ asyncio_default_fixture_loop_scope = function
 
 
 class Run:
-    """How it went: ``output`` is all it wrote."""
+    """How it went with these files of tests: ``output`` is all it wrote."""
 
-    def __init__(self, folder: Path, source: str, *arguments: str) -> None:
-        (folder / "test_it.py").write_text(source, encoding="utf-8")
+    def __init__(self, folder: Path, sources: Sequence[str], *arguments: str) -> None:
+        for number, source in enumerate(sources):
+            (folder / f"test_{number}.py").write_text(source, encoding="utf-8")
         (folder / "pytest.ini").write_text(INI, encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RMQ_", "PYTEST_"))}
         parts = [ROOT, ROOT / "plugins", ROOT / "cluster", ROOT / "http_api"]

@@ -70,7 +70,7 @@ def test_factory(rmq_broker_factory, rmq_broker, tmp_path):
     brokers = [rmq_broker_factory(), rmq_broker_factory(listener={"tcp": {"x": {}}}), rmq_broker]
     assert len({broker.port for broker in brokers}) == 3
 """
-    Run(tmp_path, source).passed(5)
+    Run(tmp_path, [source]).passed(5)
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
@@ -83,14 +83,14 @@ def test_positional(rmq_broker): pass
 @pytest.mark.rmq(mqtt={"max_sesions": 1})
 def test_key(rmq_broker): pass
 """
-    run = Run(tmp_path, source)
+    run = Run(tmp_path, [source])
     assert run.code == 1 and "2 errors" in run.output
     assert "takes keywords only" in run.output
     assert "rmq.testing: mqtt.max_sesions: unknown key (did you mean max_sessions?)" in run.output
 
 
 def test_can_be_left_out(tmp_path: Path) -> None:
-    run = Run(tmp_path, "def test_it(rmq_broker): pass", "-p", "no:rmq")
+    run = Run(tmp_path, ["def test_it(rmq_broker): pass"], "-p", "no:rmq")
     assert "fixture 'rmq_broker' not found" in run.output
 
 
@@ -112,7 +112,7 @@ def test_trio_beside_the_thread(rmq_broker):
             assert other.messages() == [] and len(rmq_broker.messages()) == 1
     trio.run(main)
 """
-    Run(tmp_path, source, "-p", "no:trio").passed(2)
+    Run(tmp_path, [source], "-p", "no:trio").passed(2)
 
 
 ASYNCIO = """
@@ -131,17 +131,16 @@ def test_plain(rmq_broker):
 @pytest.mark.parametrize(
     ("module", "mark", "arguments"),
     [
-        ("pytest_asyncio", "@pytest.mark.asyncio", ()),
         ("pytest_asyncio", "", ("--asyncio-mode=auto", "-p", "no:trio")),
         ("anyio", "@pytest.mark.parametrize('anyio_backend', ['asyncio'])\n@pytest.mark.anyio", ("-p", "no:trio")),
         ("xdist", "@pytest.mark.asyncio", ("-n", "2")),
     ],
-    ids=["asyncio", "asyncio-auto", "anyio", "xdist"],
+    ids=["asyncio", "anyio", "xdist"],
 )
 def test_beside_other_plugins(module: str, mark: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.fail(f"{module} isn't installed; it belongs to the extra `test`")
-    Run(tmp_path, ASYNCIO.format(mark=mark), *arguments).passed(2)
+    Run(tmp_path, [ASYNCIO.format(mark=mark)], *arguments).passed(2)
 
 
 def test_trio_fixture_and_mode(tmp_path: Path) -> None:
@@ -154,4 +153,4 @@ async def test_it(rmq_broker, autojump_clock):
     message = await trio.to_thread.run_sync(rmq_broker.wait_for_message, "a")
     assert message.text == "1"
 """
-    Run(tmp_path, source, "-o", "trio_mode=true").passed(1)
+    Run(tmp_path, [source], "-o", "trio_mode=true").passed(1)

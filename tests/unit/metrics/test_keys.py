@@ -72,7 +72,7 @@ def test_all_metrics_of_rmqtt_are_there() -> None:
 
 def test_all_stats_of_rmqtt_are_there_with_count_and_max() -> None:
     snapshot = stats_snapshot(Stats())
-    assert {f"{name}.{part}" for name in RMQTT_STATS for part in ("count", "max")} == set(snapshot)
+    assert {f"{name}.{part}" for name in RMQTT_STATS for part in ("count", "max")} <= set(snapshot)
 
 
 def test_a_snapshot_shows_now_and_the_peak() -> None:

@@ -215,6 +215,28 @@ class TestListenersTurns:
         topics = [packet.topic for packet in receiver.read() if isinstance(packet, Publish)]
         assert topics == [f"c{number}" for number in range(10)]
 
+    def test_a_newcomer_stands_behind_those_who_wait(self, engine: MeteredEngine) -> None:
+        receiver = subscriber(engine)
+        early, late = self.clients(engine, 2, 1)
+        early.send(*[wire.publish("early", bytes(300))] * 2)
+        late.send(wire.publish("late", bytes(300)))
+        for _ in range(40):
+            engine.advance(0.1)
+        topics = [packet.topic for packet in receiver.read() if isinstance(packet, Publish)]
+        assert topics == ["early", "early", "late"]
+
+    def test_whoever_is_gone_takes_no_turn(self, engine: MeteredEngine) -> None:
+        receiver = subscriber(engine)
+        clients = self.clients(engine, 50, 1)
+        for number, client in enumerate(clients):
+            client.send(wire.publish(f"c{number}", bytes(300)))
+        for client in clients[:-1]:
+            client.lose()
+        receiver.read()
+        for _ in range(30):
+            engine.advance(0.1)
+        assert [packet.topic for packet in receiver.read() if isinstance(packet, Publish)] == ["c49"]
+
     def test_the_rate_holds_for_all_together(self, engine: MeteredEngine) -> None:
         clients = self.clients(engine, 10, 100)
         for client in clients:
