@@ -126,9 +126,13 @@ class Connack:
 # acyclic: not tracked by the cyclic garbage collector, which would otherwise run once every few hundred packets.
 @mypyc_attr(acyclic=True)
 class Publish:
-    """PUBLISH. Absent: ``topic`` "" (only an alias was sent), ``topic_alias`` 0, ``message_expiry`` -1."""
+    """PUBLISH. Absent: ``topic`` "" (only an alias was sent), ``topic_alias`` 0, ``message_expiry`` -1.
+
+    ``delay`` is set by the broker: the seconds that stood before the topic name in ``$delayed/seconds/topic``, else -1.
+    """
 
     __slots__ = (
+        "delay",
         "dup",
         "message_expiry",
         "packet_id",
@@ -164,6 +168,7 @@ class Publish:
         self.message_expiry = message_expiry
         self.properties = properties
         self.subscription_ids = subscription_ids
+        self.delay = -1
 
 
 @mypyc_attr(acyclic=True)

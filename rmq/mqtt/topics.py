@@ -1,7 +1,12 @@
-"""Topic names and topic filters: what is valid, shared subscriptions, and the reference matcher."""
+"""Topic names and topic filters: what is valid, shared and limited subscriptions, and the reference matcher."""
+
+from typing import Final
 
 from rmq.mqtt.codes import TOPIC_FILTER_INVALID
 from rmq.mqtt.errors import MqttError
+
+# The largest n of `$limit/n/filter` has so many digits.
+_LIMIT_DIGITS: Final = 9
 
 
 def is_valid_topic_name(topic: str) -> bool:
@@ -46,6 +51,54 @@ def split_shared(topic_filter: str) -> tuple[str, str]:
     if group == "" or "+" in group or "#" in group:
         raise MqttError(TOPIC_FILTER_INVALID, "not a share name [MQTT-4.8.2-1]")
     return group, topic_filter[slash + 1 :]
+
+
+def split_limited(topic_filter: str) -> tuple[int, str]:
+    """``(1, filter)`` of ``$exclusive/filter``, ``(n, filter)`` of ``$limit/n/filter``, ``(0, topic_filter)`` of others.
+
+    n is a decimal number from 1 on. Anything else after such a prefix raises MqttError(TOPIC_FILTER_INVALID), and so
+    does a filter with another prefix behind it: a subscription is limited or shared, never both.
+    """
+    if topic_filter.startswith("$exclusive/"):
+        limit, rest = 1, topic_filter[11:]
+    elif topic_filter.startswith("$limit/"):
+        slash = topic_filter.find("/", 7)
+        digits = topic_filter[7:slash] if slash > 0 else ""
+        limit = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _LIMIT_DIGITS else 0
+        if limit == 0:
+            raise MqttError(TOPIC_FILTER_INVALID, "no number of subscribers after $limit/")
+        rest = topic_filter[slash + 1 :]
+    else:
+        return 0, topic_filter
+    if rest == "":
+        raise MqttError(TOPIC_FILTER_INVALID, "no topic filter after the limit")
+    if rest.startswith("$share/") or is_limited(rest):
+        raise MqttError(TOPIC_FILTER_INVALID, "a limited subscription has no second prefix")
+    return limit, rest
+
+
+def is_limited(topic_filter: str) -> bool:
+    """Whether it has the prefix of a limited subscription."""
+    return topic_filter.startswith("$exclusive/") or topic_filter.startswith("$limit/")  # noqa: PIE810 -- a tuple costs more
+
+
+def split_filter(topic_filter: str) -> tuple[str, int, str]:
+    """``(share group, limit, filter)`` of any topic filter as written; "" and 0 where it isn't shared or limited.
+
+    Raises MqttError(TOPIC_FILTER_INVALID) as ``split_shared`` and ``split_limited`` do.
+    """
+    group, rest = split_shared(topic_filter)
+    if group:
+        if is_limited(rest):
+            raise MqttError(TOPIC_FILTER_INVALID, "a shared subscription has no second prefix")
+        return group, 0, rest
+    limit, rest = split_limited(rest)
+    return "", limit, rest
+
+
+def is_system_topic(topic: str) -> bool:
+    """Whether a topic name is the broker's own: ``$SYS`` and all below it."""
+    return topic.startswith("$SYS/") or topic == "$SYS"
 
 
 def matches(topic_filter: str, topic: str) -> bool:

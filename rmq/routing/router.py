@@ -10,10 +10,11 @@ from rmq.session.subscription import Subscription
 class Router:
     """Every subscription known on this node and what a topic name matches, through a bounded cache.
 
+    ``limited`` has the limited subscriptions (``Subscription.limit``) by topic filter and client id.
     ``strategy`` is one of ``share_groups.STRATEGY_NAMES``; ``seed`` makes its random choices differ between nodes.
     """
 
-    __slots__ = ("_allow_multiple_matches", "_cache", "_share_strategy", "_trie", "shared_count", "subscription_count")
+    __slots__ = ("_allow_multiple_matches", "_cache", "_share_strategy", "_trie", "limited", "shared_count", "subscription_count")
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Router:
         self._share_strategy: ShareStrategy = ShareStrategy(strategy_code(strategy), seed, sticky_limit)
         self._trie: TopicTrie = TopicTrie(self._share_strategy)
         self._cache: MatchCache = MatchCache(cache_size)
+        self.limited: dict[str, dict[str, Subscription]] = {}
         self.subscription_count: int = 0
         self.shared_count: int = 0
 
@@ -46,6 +48,10 @@ class Router:
             self.subscription_count += 1
             if subscription.share_group:
                 self.shared_count += 1
+        elif replaced.limit:
+            self._drop_limited(replaced)
+        if subscription.limit:
+            self.limited.setdefault(subscription.topic_filter, {})[subscription.session.client_id] = subscription
         self._cache.filter_changed(subscription.topic_filter)
         return replaced
 
@@ -58,11 +64,19 @@ class Router:
         if found is None or found.session is not subscription.session:
             return False
         self._trie.remove(topic_filter, share_group, client_id)
+        if found.limit:
+            self._drop_limited(found)
         self.subscription_count -= 1
         if share_group:
             self.shared_count -= 1
         self._cache.filter_changed(topic_filter)
         return True
+
+    def _drop_limited(self, subscription: Subscription) -> None:
+        holders = self.limited[subscription.topic_filter]
+        del holders[subscription.session.client_id]
+        if not holders:
+            del self.limited[subscription.topic_filter]
 
     def match(self, topic: str) -> Targets:
         """All deliveries of a topic name. The result is shared with later calls: never change it."""

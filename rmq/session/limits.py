@@ -19,9 +19,11 @@ class Limits:
         "allow_anonymous",
         "allow_zero_keepalive",
         "check_payload_format",
+        "delayed_publish",
         "drop_newest",
         "handshake_timeout_s",
         "keepalive_backoff",
+        "limit_subscription",
         "listener",
         "max_clientid_len",
         "max_inflight",
@@ -53,9 +55,11 @@ class Limits:
         self.allow_anonymous = True
         self.allow_zero_keepalive = True
         self.check_payload_format = False
+        self.delayed_publish = False
         self.drop_newest = False
         self.handshake_timeout_s = 30.0
         self.keepalive_backoff = 0.75
+        self.limit_subscription = False
         self.max_clientid_len = 65_535
         self.max_inflight = 128
         self.max_keepalive = 65_535

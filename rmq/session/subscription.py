@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from rmq.mqtt.topics import split_limited
+
 if TYPE_CHECKING:
     from rmq.session.session import Session
 
@@ -11,11 +13,13 @@ class Subscription:
 
     ``key`` is the filter as the client wrote it (``$share/g/t/#`` and ``t/#`` are two subscriptions of one
     session); ``topic_filter`` is what is matched, ``share_group`` is "" for a plain subscription.
-    ``subscription_id`` is 0 when absent.
+    ``subscription_id`` is 0 when absent. ``limit`` is how many sessions may have a limited subscription of this filter
+    (``$exclusive/t``: 1, ``$limit/n/t``: n), 0 when it isn't one; it follows from the key, so it is kept with it.
     """
 
     __slots__ = (
         "key",
+        "limit",
         "no_local",
         "qos",
         "retain_as_published",
@@ -47,3 +51,5 @@ class Subscription:
         self.retain_as_published = retain_as_published
         self.retain_handling = retain_handling
         self.subscription_id = subscription_id
+        # A key that is the filter itself was taken by a version that knew no limits.
+        self.limit = 0 if share_group or key == topic_filter else split_limited(key)[0]

@@ -322,9 +322,15 @@ def subscription_of(session: Session, operation: AddSubscription) -> Subscriptio
 
 
 def subscribe(router: Router, subscription: Subscription) -> None:
-    """Enter a subscription in its session and in the router, replacing one with the same filter [MQTT-3.8.4-3]."""
-    subscription.session.put_subscription(subscription)
-    router.add(subscription)
+    """Enter a subscription in its session and in the router, replacing one with the same filter [MQTT-3.8.4-3].
+
+    ``t``, ``$exclusive/t`` and ``$limit/n/t`` are the same filter: of one session the last one holds.
+    """
+    session = subscription.session
+    replaced = router.add(subscription)
+    if replaced is not None and replaced.key != subscription.key and replaced.session is session:
+        session.drop_subscription(replaced.key)
+    session.put_subscription(subscription)
 
 
 def unsubscribe(router: Router, session: Session, key: str) -> bool:
