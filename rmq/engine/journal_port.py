@@ -14,7 +14,7 @@ from rmq.mqtt.message import Message
 from rmq.session.receipts import Receipt
 from rmq.storage.commit_log import CommitLog
 from rmq.storage.disk_thread import DiskThread
-from rmq.storage.journal import operation_packer
+from rmq.storage.packing import packer
 from rmq.storage.records import Operation
 from rmq.storage.recovery import Recovery
 from rmq.storage.segments import Chunk, read_payload, write_chunks
@@ -51,7 +51,7 @@ class JournalPort(ClusterPort):
         self.folder = recovery.folder
         self.journal = recovery.journal
         self.segments = recovery.segments
-        self.log = CommitLog(broker.state, recovery.batch, operation_packer())
+        self.log = CommitLog(broker.state, recovery.batch, packer())
         self.writer = DiskThread("rmq-journal", wake)
         self._syncer = DiskThread("rmq-sync", wake)
         self._reader = DiskThread("rmq-read", wake)

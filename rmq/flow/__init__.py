@@ -2,6 +2,8 @@
 
 inbound  decodes and dispatches
 publish  takes a PUBLISH through all its checks, and routes the message
+delayed  topic names that are for the broker: `$delayed/` and `$SYS`
+origin_counts  counts messages by where they come from
 deliver  brings a message to one session, now or when it can take it
 send     puts one PUBLISH into one out-buffer
 acks     ends QoS 1 and 2 exchanges

@@ -221,6 +221,8 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
 class _QueuedRetained(Reply):
     """A retained message has reached the queue of a persistent session, or was sent on from there."""
 
+    __slots__ = ()
+
     def __init__(self, ctx: FlowContext, channel: Channel) -> None:
         super().__init__(ctx, channel, NO_REPLY, 0, 0, False)
 

@@ -4,6 +4,8 @@
 returns True when the change is already applied, False when its receipt will tell.
 """
 
+from typing import Final
+
 from mypy_extensions import mypyc_attr
 
 from rmq.mqtt.message import Message
@@ -11,6 +13,14 @@ from rmq.mqtt.packets import Packet, Publish
 from rmq.session.channel import Channel
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
+
+
+# What became of a message that is to be delayed: kept; kept in a moment, the receipt will tell; there is no room;
+# there is no room, and it is to be published at once.
+DELAY_KEPT: Final = 0
+DELAY_PENDING: Final = 1
+DELAY_FULL: Final = 2
+DELAY_NOT: Final = 3
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -29,6 +39,15 @@ class FlowPorts:
 
         ``chosen`` names share group keys and the members chosen for them, in turn. With a ``publisher`` its QoS 2
         packet identifier is kept in the same operation, even when there is no message (it was refused).
+        """
+        raise RuntimeError("no store")
+
+    def delay(
+        self, message: Message, delay_s: int, publisher: Session | None, packet_id: int, receipt: Receipt | None
+    ) -> int:
+        """Keep a message and publish it after ``delay_s`` seconds; ``publisher`` as in ``store``.
+
+        Returns what became of it, one of the ``DELAY_`` constants. A time the message expires at is put off as well.
         """
         raise RuntimeError("no store")
 

@@ -3,14 +3,16 @@
 from typing import Final
 
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
+from rmq.flow.delayed import check_topic, delay
 from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.origin_counts import count_nonsubscribed, count_published
 from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
-from rmq.hooks.verdicts import ALLOW, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
+from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
 from rmq.mqtt import codes
 from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, QUOTA_EXCEEDED, SUCCESS, V5
-from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
+from rmq.mqtt.message import FROM_CLIENT, Message
 from rmq.mqtt.packets import Publish
 from rmq.mqtt.primitives import is_utf8
 from rmq.mqtt.properties import payload_format
@@ -53,6 +55,8 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
             return
     if packet.retain and not limits.retain_available:
         ctx.ports.close(channel, codes.RETAIN_NOT_SUPPORTED, "retain not supported")
+        return
+    if packet.topic.startswith("$") and not _accept_dollar_topic(ctx, channel, packet):
         return
     if limits.max_topic_levels and level_count(packet.topic) > limits.max_topic_levels:
         _refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
@@ -106,6 +110,8 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     """Route a message that passed all checks (None: a hook dropped it) and answer its PUBLISH."""
     session = channel.session
     if session is None:
+        return
+    if packet.delay >= 0 and message is not None and delay(ctx, channel, session, packet, message):
         return
     qos = packet.qos
     publisher = session if qos == 2 and session.persistent else None
@@ -164,7 +170,7 @@ def route(
     the persistent session whose QoS 2 packet identifier is to be kept with the message.
     """
     counters = ctx.counters
-    _count_published(ctx, message)
+    count_published(ctx, message)
     message_qos = message.qos
     targets = ctx.router.match(message.topic)
     matched = 0
@@ -208,7 +214,7 @@ def route(
                 must_store = True
     matched += ctx.ports.forward(message)
     if matched == 0:
-        _count_nonsubscribed(ctx, message)
+        count_nonsubscribed(ctx, message)
     if must_store:
         if ctx.storage == STORAGE_FAILED and message_qos == 0:
             counters.dropped_storage_failed += 1  # only to be retained
@@ -256,6 +262,20 @@ def _resolve_alias(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
         return False
     packet.topic = topic
     return True
+
+
+def _accept_dollar_topic(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
+    """Whether a PUBLISH to a topic name that begins with ``$`` goes on; if not, it is answered."""
+    refusal = check_topic(channel, packet)
+    if refusal == SUCCESS:
+        return True
+    if refusal == codes.NOT_AUTHORIZED:
+        # Whatever the rules say the topic is the broker's own; they may say that whoever tries is disconnected.
+        verdict = _check_acl(ctx, channel, packet) if ctx.chains.message_publish_check_acl.handlers else DENY
+        deny(ctx, channel, packet, verdict if verdict == DENY_AND_DISCONNECT else DENY)
+    else:
+        _refuse_content(ctx, channel, packet, refusal)
+    return False
 
 
 def _check_acl(ctx: FlowContext, channel: Channel, packet: Publish) -> int:
@@ -355,37 +375,3 @@ def _note_refused(ctx: FlowContext, channel: Channel, packet: Publish, reason: s
             FROM_CLIENT,
         )
         chains.message_dropped(ctx.chains, info, message, reason)
-
-
-def _count_published(ctx: FlowContext, message: Message) -> None:
-    counters = ctx.counters
-    counters.messages_publish += 1
-    origin = message.origin
-    if origin == FROM_CLIENT:
-        counters.messages_publish_custom += 1
-    elif origin == FROM_ADMIN:
-        counters.messages_publish_admin += 1
-    elif origin == FROM_WILL:
-        counters.messages_publish_lastwill += 1
-    elif origin == FROM_SYSTEM:
-        counters.messages_publish_system += 1
-    elif origin == FROM_BRIDGE:
-        counters.messages_publish_bridge += 1
-
-
-def _count_nonsubscribed(ctx: FlowContext, message: Message) -> None:
-    counters = ctx.counters
-    counters.messages_nonsubscribed += 1
-    origin = message.origin
-    if origin == FROM_CLIENT:
-        counters.messages_nonsubscribed_custom += 1
-    elif origin == FROM_ADMIN:
-        counters.messages_nonsubscribed_admin += 1
-    elif origin == FROM_WILL:
-        counters.messages_nonsubscribed_lastwill += 1
-    elif origin == FROM_SYSTEM:
-        counters.messages_nonsubscribed_system += 1
-    elif origin == FROM_BRIDGE:
-        counters.messages_nonsubscribed_bridge += 1
-    if ctx.chains.message_nonsubscribed.handlers:
-        chains.message_nonsubscribed(ctx.chains, message)

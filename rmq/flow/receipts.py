@@ -17,6 +17,8 @@ NO_REPLY: Final = 0
 class Reply(PendingReply):
     """Answers a client's packet, after the replies that it waited for before."""
 
+    __slots__ = ("_channel", "_ctx")
+
     def __init__(
         self, ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int, counted: bool
     ) -> None:

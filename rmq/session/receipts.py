@@ -10,6 +10,8 @@ class Receipt:
     ``synced_only``: wait until the operation would survive a loss of power, not only the death of this process.
     """
 
+    __slots__ = ("synced_only",)
+
     def __init__(self, synced_only: bool) -> None:
         self.synced_only = synced_only
 
@@ -22,6 +24,8 @@ class Receipt:
 
 class PendingReply(Receipt):
     """An acknowledgement that waits for its operation, or for replies before it; ``counted`` in ``unanswered``."""
+
+    __slots__ = ("counted", "packet_id", "packet_type", "ready", "reason_code")
 
     def __init__(self, packet_type: int, packet_id: int, reason_code: int, counted: bool, synced_only: bool) -> None:
         super().__init__(synced_only)

@@ -6,12 +6,11 @@ after the other.
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgpack
-
+from rmq.storage.packing import unpack_all
 from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
 
 MAGIC: Final = b"RMQ-JRNL"
@@ -26,12 +25,6 @@ def journal_path(folder: Path, number: int) -> Path:
 def journal_numbers(folder: Path) -> list[int]:
     """The numbers of the journal files that are there, in order."""
     return sorted(int(path.stem.removeprefix("journal-")) for path in folder.glob("journal-*.log"))
-
-
-def operation_packer() -> Callable[[list[object]], bytes]:
-    """What makes the bytes of one operation, as ``JournalReader`` reads them."""
-    pack: Callable[[list[object]], bytes] = msgpack.Packer(use_bin_type=True).pack
-    return pack
 
 
 class Journal:
@@ -67,7 +60,7 @@ class Journal:
         self.size = size
 
     def append(self, batch: int, operations: bytes) -> int:
-        """Write one batch; returns the new size. Raises ``OSError``: then nothing of it counts, and it can be repeated."""
+        """Write one batch; returns the new size. Raises ``OSError``: then nothing of it counts; try it again."""
         if self._dirty:
             os.ftruncate(self._fd, self.size)
             self._dirty = False
@@ -163,9 +156,7 @@ class JournalReader:
                 continue
             if batch != self.written + 1:
                 raise CorruptFile(path, offset, f"batch {self.written + 1} is missing, {batch} follows")
-            unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, max_buffer_size=0)
-            unpacker.feed(content[BATCH.size :])
-            yield from unpacker
+            yield from unpack_all(content[BATCH.size :])
             self.written = batch
         self.size += reader.end
         if reader.torn:

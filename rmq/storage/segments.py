@@ -11,10 +11,9 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-import msgpack
-
 from rmq.mqtt.message import Message
 from rmq.storage.codec import decode_message, encode_message
+from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import FILE_HEADER, MARK, RECORD_HEADER, RecordReader, file_header, record
 
 MAGIC: Final = b"RMQ-SEGM"
@@ -70,7 +69,7 @@ class Segments:
 
     def place(self, message: Message) -> int:
         """Give a message a location. Its payload must be in memory."""
-        content: bytes = msgpack.packb(encode_message(message), use_bin_type=True)
+        content = pack(encode_message(message))
         if self._end >= SEGMENT_BYTES:
             self._full += self._take_buffer()
             self.current += 1
@@ -154,7 +153,7 @@ def read_payload(folder: Path, location: int) -> bytes:
             mark, size, crc = RECORD_HEADER.unpack(header)
             content = os.pread(fd, size, offset + RECORD_HEADER.size) if mark == MARK else b""
             if len(content) == size and zlib.crc32(content, zlib.crc32(struct.pack(">I", size))) == crc:
-                return decode_message(msgpack.unpackb(content, raw=False)).payload
+                return decode_message(unpack(content)).payload
     finally:
         os.close(fd)
     raise OSError(5, f"damaged at byte {offset}", str(path))
@@ -165,7 +164,7 @@ def read_messages(folder: Path, number: int) -> tuple[dict[int, Message], int]:
     reader = RecordReader(segment_path(folder, number), MAGIC)
     messages: dict[int, Message] = {}
     for offset, content in reader:
-        message = decode_message(msgpack.unpackb(content, raw=False))
+        message = decode_message(unpack(content))
         message.location = number << OFFSET_BITS | offset
         messages[message.location] = message
     return messages, max(reader.end, FILE_HEADER.size)

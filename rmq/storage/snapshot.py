@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
 from rmq.flow.payloads import load
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
 from rmq.storage.codec import decode_session, encode_session
+from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
 from rmq.storage.records import DelayMessage
 from rmq.storage.segments import Segments, read_messages, read_payload, segment_of, segment_path
@@ -77,7 +76,7 @@ class SnapshotWriter(StateWatcher):
         state.watcher = self
 
     def _write(self, fields: list[object]) -> None:
-        self._buffer.append(record(msgpack.packb(fields, use_bin_type=True)))
+        self._buffer.append(record(pack(fields)))
         self.records += 1
 
     def take(self) -> bytes:
@@ -222,7 +221,7 @@ class SnapshotReader:
 
     def _records(self) -> list[list[Any]]:
         reader = RecordReader(self._path, MAGIC)
-        records = [msgpack.unpackb(content, raw=False) for _, content in reader]
+        records = [unpack(content) for _, content in reader]
         self.size = reader.end
         if reader.torn or not records or records[-1][0] != END or records[-1][1] != len(records) - 1:
             raise CorruptFile(self._path, reader.end, "the snapshot isn't complete")

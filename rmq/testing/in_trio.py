@@ -127,3 +127,11 @@ class Broker(BrokerCalls):
         """Stop the node and start one anew at the same addresses; without a ``data_dir`` it remembers nothing."""
         async with self.outage():
             pass
+
+    async def crash(self) -> None:
+        """As if its process had been killed and started again: connections break, and only a ``data_dir`` remembers.
+
+        Wills of the clients that were connected are then published, as after a real crash.
+        """
+        await self._call(lambda core: core).break_down()
+        await self._bring_up()

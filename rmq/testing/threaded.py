@@ -210,6 +210,15 @@ class ThreadedBroker(BrokerCalls):
         with self.outage():
             pass
 
+    def crash(self) -> None:
+        """As if its process had been killed and started again: connections break, and only a ``data_dir`` remembers.
+
+        Wills of the clients that were connected are then published, as after a real crash.
+        """
+        inside = self._inside()
+        self._await(inside.core.break_down)
+        self._await(lambda: inside.core.up(inside.nursery))
+
 
 class _Inside:
     """What the thread of a broker has in it, for those outside."""

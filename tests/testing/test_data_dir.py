@@ -8,8 +8,9 @@ import pytest
 
 from rmq.testing import Broker, ConfigError, Session, ThreadedBroker
 from tests.support import wire
-from tests.support.client import Client
+from tests.support.client import Client, ConnectionClosed
 from tests.support.wire import Will
+from tests.support.wire_parser import Publish
 
 pytestmark = pytest.mark.realtime
 
@@ -37,6 +38,29 @@ def test_sessions_and_messages_survive_a_restart(tmp_path: Path) -> None:
         client.close()
 
 
+def test_a_crash_keeps_what_was_there(tmp_path: Path) -> None:
+    with ThreadedBroker(data_dir=tmp_path) as broker:
+        client = Client(broker.address(), "c")
+        client.connect(properties=[(wire.SESSION_EXPIRY, 600)], will=Will("gone", b"c"))
+        client.subscribe(("a", 1))
+        broker.publish("a", "answered", 1)
+        client.receive_publish(b"answered")
+        broker.publish("a", "unanswered", 1)
+        broker.clock.advance(0)  # what the client has sent is taken in
+        assert broker.messages("gone") == []
+        broker.crash()
+        assert [message.text for message in broker.messages("gone")] == ["c"]
+        client.expect(Publish)
+        with pytest.raises(ConnectionClosed):
+            client.receive()  # and no DISCONNECT
+        again = Client(broker.address(), "c")
+        assert again.connect(clean=False).session_present
+        again.receive_publish(b"unanswered")
+        again.expect_nothing()
+        client.close()
+        again.close()
+
+
 def test_questions_are_answered_as_of_now(tmp_path: Path) -> None:
     with ThreadedBroker(data_dir=tmp_path) as broker:
         for number in range(20):
@@ -62,6 +86,8 @@ async def test_in_trio(tmp_path: Path) -> None:
         broker.publish("a", "1", retain=True)
         assert len(broker.retained()) == 1
         await broker.restart()
+        assert len(broker.retained()) == 1
+        await broker.crash()
         assert len(broker.retained()) == 1
 
 

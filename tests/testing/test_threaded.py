@@ -101,6 +101,15 @@ class TestLife:
         open_client("c").connect()
         assert running.wait_for_client("c").client_id == "c"
 
+    def test_after_a_crash_nothing_is_remembered(self, running: ThreadedBroker, open_client: Connect) -> None:
+        client = open_client("c")
+        client.connect(properties=[(wire.SESSION_EXPIRY, 600)], will=Will("gone", b"c"))
+        address = running.address()
+        running.crash()
+        client.expect_closed()
+        assert running.address() == address
+        assert running.sessions() == [] and running.messages("gone") == []
+
     def test_is_entered_once(self) -> None:
         with ThreadedBroker() as broker, pytest.raises(RuntimeError, match="once"):
             broker.start()

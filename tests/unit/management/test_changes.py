@@ -449,6 +449,32 @@ async def test_a_full_queue_of_storage_holds_publishers_back(world: World) -> No
     await CALLS["unsubscribe"](world)
 
 
+async def test_filters_that_are_not_applied_yet_count_against_the_limit(world: World) -> None:
+    world.engine.limits.max_subscriptions = 2
+    world.engine.connect("a", expiry=100)
+    late = LatePort(world.engine)
+    found: list[int] = []
+
+    async def run() -> None:
+        requests = tuple(FilterRequest(name, 1) for name in ("one", "two", "three", "one"))
+        found.extend(outcome.reason_code for outcome in await world.service.subscribe("a", requests))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await wait_all_tasks_blocked()
+        late.write()
+    assert found == [1, 1, codes.QUOTA_EXCEEDED, 1]
+    assert len(await world.service.client_subscriptions("a")) == 2
+
+
+async def test_a_message_for_a_share_group_may_need_storage(world: World) -> None:
+    world.engine.connect("a", expiry=100).subscribe(("$share/g/only", 1))
+    world.broker.ctx.storage = STORAGE_FAILED
+    with pytest.raises(StorageUnavailable):
+        await world.service.publish(PublishRequest(("only",), b"m", 1))
+    assert await world.service.publish(PublishRequest(("only",), b"m", 0)) == (Published("only", 1),)
+
+
 async def test_a_failure_says_what_was_published_before_it(world: World) -> None:
     with_sessions(world)
     world.broker.ctx.storage = STORAGE_FAILED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 import trio
 from hypothesis import given
@@ -21,7 +23,7 @@ def even(name: str) -> bool:
     return len(name) % 2 == 0
 
 
-def page_of(rows: list[str | None], paging: Paging) -> Page[str]:
+def page_of(rows: Iterable[str | None], paging: Paging) -> Page[str]:
     """The page as ``take_page`` finds it."""
 
     async def take() -> Page[str]:
@@ -53,6 +55,16 @@ def test_pages_by_cursor_have_every_row_once_and_in_order(rows: list[str], limit
         assert page.total == (len(expected) if with_total else None)
         after = page.cursor
     assert found == [name.upper() for name in expected]
+
+
+def test_a_page_that_is_full_looks_no_further() -> None:
+    def rows() -> Iterator[str]:
+        yield from ("aa", "b", "cc", "dd")
+        raise AssertionError("looked further")
+
+    assert page_of(rows(), Paging(2)) == Page(("AA", "CC"), has_more=True)
+    with pytest.raises(AssertionError, match="looked further"):
+        page_of(rows(), Paging(2, with_total=True))
 
 
 def test_a_page_of_no_rows_tells_whether_there_are_any() -> None:
