@@ -10,6 +10,7 @@ sender   messages with their times and packet ids, sent and counted (hot)
 load     the load loop: windows, acknowledgements, counting (hot)
 handshake  connects and subscribes many clients with a bounded number in flight
 wire     what the loop needs of a socket and an epoll
+leftovers  removes what a run leaves at the broker
 run      one run from first connect to last message: warm-up, measurement, drain
 report   the result as JSON, as text and as an exit code
 """

@@ -28,6 +28,10 @@ their latency counts from the time they were due (below 1.5 ms between two messa
 Latency is sampled: one send in seven carries its time, one message of each socket read is looked at, at a rotating
 place, and counts with the number of messages of that read.
 
+--persistent gives the subscribers sessions that outlive their connections (MQTT 3: clean session 0, MQTT 5: Session
+Expiry Interval 3600); publishers stay clean. A run removes what it leaves at the broker, those sessions (by connecting
+clean) and what it published with --retain, at its end and, in case another run was killed, also before it begins.
+
 Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 """
 
@@ -55,18 +59,24 @@ Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 @click.option("--hold", type=float, default=0.0, help="conn: seconds to keep the idle connections open.")
 @click.option("--in-flight", type=int, default=50, show_default=True, help="Handshakes at a time.")
 @click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds a handshake may take.")
+@click.option("--persistent", is_flag=True, help="Sessions of subscribers outlive their connections; not for pub, conn.")
+@click.option("--retain", is_flag=True, help="Publish retained messages.")
+@click.option(
+    "--until-acked", is_flag=True, help="A message stays in its window until the broker has acknowledged it as well."
+)
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON on stdout.")
 @click.option("--progress/--no-progress", default=None, help="A line a second on stderr (default: on a terminal).")
 def main(
     mode: str, host: str, port: int, protocol: str, qos: int, clients: int, size: int, window: int, rate: float,
     duration: float, messages: int, warmup: float, drain: float, topic: str, client_id: str, username: str | None,
     password: str | None, keep_alive: int, subscribe: bool, hold: float, in_flight: int, timeout: float,
-    as_json: bool, progress: bool | None,
+    persistent: bool, retain: bool, until_acked: bool, as_json: bool, progress: bool | None,
 ) -> None:  # fmt: skip
     """Entry point of the console script."""
     plan = Plan(
         mode, host, port, _PROTOCOL_NAMES[protocol], qos, clients, size, window, rate, duration, messages, warmup,
         drain, topic, client_id, username, password, keep_alive, subscribe, hold, in_flight, timeout,
+        persistent, retain, until_acked,
     )  # fmt: skip
     try:
         plan.check()

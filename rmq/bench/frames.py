@@ -33,9 +33,15 @@ def text(value: str) -> bytes:
     return struct.pack("!H", len(raw)) + raw
 
 
-def connect(version: int, client_id: str, username: str | None, password: str | None, keep_alive_s: int) -> bytes:
-    """A CONNECT with a clean start; no Topic Alias Maximum, so that a broker's deliveries keep their topic."""
-    flags = 0x02
+def connect(
+    version: int, client_id: str, username: str | None, password: str | None, keep_alive_s: int, expiry_s: int = 0
+) -> bytes:
+    """A CONNECT; no Topic Alias Maximum, so that a broker's deliveries keep their topic.
+
+    With ``expiry_s`` the session outlives the connection: for so long in MQTT 5, which still begins clean, and without
+    an end in MQTT 3, where clean session 0 takes up the session that may be there [MQTT-3.1.2-4].
+    """
+    flags = 0x00 if expiry_s and version != V5 else 0x02
     tail = text(client_id)
     if username is not None:
         flags |= 0x80
@@ -46,7 +52,7 @@ def connect(version: int, client_id: str, username: str | None, password: str | 
     name = text("MQIsdp") if version == V31 else text("MQTT")
     body = name + bytes((version, flags)) + struct.pack("!H", keep_alive_s)
     if version == V5:
-        body += b"\x00"
+        body += struct.pack("!BBI", 5, 0x11, expiry_s) if expiry_s else b"\x00"
     body += tail
     return b"\x10" + remaining_length(len(body)) + body
 
@@ -60,11 +66,16 @@ def subscribe(version: int, packet_id: int, topic_filter: str, qos: int) -> byte
     return b"\x82" + remaining_length(len(body)) + body
 
 
-def publish_head(version: int, topic: str, qos: int, payload_size: int) -> bytes:
+def publish_head(version: int, topic: str, qos: int, payload_size: int, *, retain: bool = False) -> bytes:
     """Everything of a PUBLISH before its packet id (QoS 1, 2) or before its properties and payload (QoS 0)."""
     topic_bytes = text(topic)
     size = len(topic_bytes) + (2 if qos else 0) + (1 if version == V5 else 0) + payload_size
-    return bytes((0x30 | qos << 1,)) + remaining_length(size) + topic_bytes
+    return bytes((0x30 | qos << 1 | retain,)) + remaining_length(size) + topic_bytes
+
+
+def forget_retained(version: int, topic: str) -> bytes:
+    """A PUBLISH that removes the retained message of a topic: QoS 0, no payload [MQTT-3.3.1-6]."""
+    return publish_head(version, topic, 0, 0, retain=True) + (b"\x00" if version == V5 else b"")
 
 
 def payload_tail(payload_size: int) -> bytes:

@@ -10,6 +10,8 @@ from rmq.bench.load import FAN_IN, FAN_OUT, PAIR, PUB, SUB
 MODES = {"pub": PUB, "sub": SUB, "pair": PAIR, "fan-in": FAN_IN, "fan-out": FAN_OUT}
 PROTOCOLS = {"3.1": frames.V31, "3.1.1": frames.V311, "5": frames.V5}
 
+PERSISTENT_S = 3600
+
 
 class PlanError(ValueError):
     """Options that don't go together; the text says which."""
@@ -41,6 +43,9 @@ class Plan:
     hold_s: float = 0.0
     in_flight: int = 50
     timeout_s: float = 30.0
+    persistent: bool = False
+    retain: bool = False
+    until_acked: bool = False
 
     def check(self) -> None:
         """Raise PlanError when options don't go together."""
@@ -57,11 +62,22 @@ class Plan:
             raise PlanError("rate, warm-up, hold and messages can't be negative, and duration must be positive")
         if any(c in self.topic for c in "+#\0"):
             raise PlanError("topic must not hold wildcards")
+        if self.persistent and not self.subscribers:
+            raise PlanError(f"persistent is for sessions that receive, and {self.mode} has none")
+        if self.retain and not self.publishers:
+            raise PlanError(f"retain is for publishers, and {self.mode} has none")
+        if self.until_acked and (self.mode not in ("pair", "fan-in", "fan-out") or not self.qos or self.rate):
+            raise PlanError("until-acked is for the windows of pair, fan-in and fan-out with QoS 1 or 2, without a rate")
 
     @property
     def version(self) -> int:
         """The protocol level of CONNECT."""
         return PROTOCOLS[self.protocol]
+
+    @property
+    def expiry_s(self) -> int:
+        """How long the sessions of subscribers outlive their connections, in seconds."""
+        return PERSISTENT_S if self.persistent else 0
 
     @property
     def publishers(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from rmq.bench import frames
 from rmq.bench.handshake import Candidate, Handshakes, connack_limits
 from rmq.bench.latency import Latency
+from rmq.bench.leftovers import disconnect, remove
 from rmq.bench.load import Load
 from rmq.bench.peers import LoadError, Peer
 from rmq.bench.plan import MODES, Plan
@@ -40,6 +41,9 @@ def run(plan: Plan, progress: Progress) -> Result:
     if limit < total + 16:
         result.error = f"{total} connections need more open files than the limit of {limit} allows (ulimit -n)"
         return result
+    _remove_leftovers(plan, result)
+    if result.error:
+        return result
     candidates = _candidates(plan)
     shakes = Handshakes(candidates, (plan.host, plan.port), plan.version, plan.in_flight, plan.timeout_s)
     cpu = time.process_time()
@@ -62,25 +66,34 @@ def run(plan: Plan, progress: Progress) -> Result:
         result.error = "interrupted"
     finally:
         for candidate in candidates:
-            _disconnect(candidate)
+            disconnect(candidate)
+    _remove_leftovers(plan, result)
     return result
+
+
+def _remove_leftovers(plan: Plan, result: Result) -> None:
+    wrong = remove(plan)
+    if wrong and not result.error:
+        result.error = f"what a run leaves at the broker was not removed: {wrong}"
 
 
 def _candidates(plan: Plan) -> list[Candidate]:
     """Subscribers first, so that every one of them is there before the first message."""
 
-    def connect(name: str) -> bytes:
-        return frames.connect(plan.version, f"{plan.client_id}-{name}", plan.username, plan.password, plan.keep_alive_s)
+    def connect(name: str, expiry_s: int = 0) -> bytes:
+        client_id = f"{plan.client_id}-{name}"
+        return frames.connect(plan.version, client_id, plan.username, plan.password, plan.keep_alive_s, expiry_s)
+
+    def subscribe(index: int) -> bytes:
+        return frames.subscribe(plan.version, 1, plan.subscribe_filter(index), plan.qos)
 
     if plan.mode == "conn":
         made: list[Candidate] = []
         for i in range(plan.clients):
-            wish = frames.subscribe(plan.version, 1, plan.subscribe_filter(i), plan.qos) if plan.subscribe else b""
-            made.append(Candidate(i, False, connect(f"c{i}"), wish))
+            made.append(Candidate(i, False, connect(f"c{i}"), subscribe(i) if plan.subscribe else b""))
         return made
     subscribers = [
-        Candidate(i, False, connect(f"s{i}"), frames.subscribe(plan.version, 1, plan.subscribe_filter(i), plan.qos))
-        for i in range(plan.subscribers)
+        Candidate(i, False, connect(f"s{i}", plan.expiry_s), subscribe(i)) for i in range(plan.subscribers)
     ]
     return subscribers + [Candidate(i, True, connect(f"p{i}"), b"") for i in range(plan.publishers)]
 
@@ -90,7 +103,8 @@ def _peer(plan: Plan, candidate: Candidate) -> Peer:
     peer = Peer(candidate.sock, candidate.index, candidate.publisher, plan.version)
     peer.rest = candidate.buffer
     if candidate.publisher:
-        head = frames.publish_head(plan.version, plan.publish_topic(candidate.index), plan.qos, plan.size)
+        topic = plan.publish_topic(candidate.index)
+        head = frames.publish_head(plan.version, topic, plan.qos, plan.size, retain=plan.retain)
         properties = b"\x00" if plan.version == frames.V5 else b""
         if plan.size >= frames.STAMP_SIZE:
             stamp_head = properties + frames.STAMP_MAGIC + candidate.index.to_bytes(4, "big")
@@ -113,6 +127,8 @@ def _load(plan: Plan, candidates: list[Candidate], result: Result, progress: Pro
         load.inflight_limit = min(limit[0] for limit in limits)
         if min(limit[1] for limit in limits) < plan.qos:
             raise LoadError(f"the broker's maximum QoS is {min(limit[1] for limit in limits)}")
+    if plan.until_acked:
+        load.inflight_limit = min(load.inflight_limit, plan.window)
     if plan.rate:
         load.interval_ns = _SECOND_NS / plan.rate
     if plan.messages:
@@ -207,14 +223,3 @@ def _hold(plan: Plan, candidates: list[Candidate], progress: Progress) -> None:
         raise LoadError(f"an idle connection failed: {error.strerror}") from error
     finally:
         epoll.close()
-
-
-def _disconnect(candidate: Candidate) -> None:
-    sock = candidate.sock
-    if sock is None:
-        return
-    try:
-        sock.send(frames.DISCONNECT)
-    except OSError:
-        pass  # it is closed or full: closing is all that is left to do
-    sock.close()

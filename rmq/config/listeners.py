@@ -85,6 +85,8 @@ class ListenerSettings(Section):
     wildcard_subscription_available: bool = True
     shared_subscription_available: bool = True
     subscription_identifiers_available: bool = True
+    limit_subscription: bool = False
+    delayed_publish: bool = False
     check_payload_format: bool = False
 
     # sessions

@@ -110,6 +110,9 @@ class MqttSettings(Section):
     max_sessions: Count = 0
     allow_multiple_matches: bool = False
     shared_subscription_strategy: SharedStrategy = "round_robin"
+    delayed_publish_max: Count = 100_000
+    delayed_publish_max_bytes: ByteSize = 256 * MIB
+    delayed_publish_immediate: bool = False
 
 
 class RetainSettings(Section):

@@ -8,6 +8,9 @@ connect_access     whether a client may connect, once it is known who it is
 connack            the CONNACK of a client that is accepted
 enhanced_auth      the AUTH exchange
 subscribe          SUBSCRIBE and UNSUBSCRIBE
+filter_rules       what a listener's rules and limits say about a topic filter
+limited            who may have a `$exclusive/` or `$limit/` subscription
+delayed            messages that are published later
 publish_later      a PUBLISH that waits for a hook
 disconnect         the end of a connection
 session_end        the end of a session, and of its share in shared subscriptions

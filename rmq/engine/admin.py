@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect, session_end
+from rmq.engine.filter_rules import add_subscription, has_room, refusal
 from rmq.engine.subscribe import replay_for
 from rmq.engine.wills import publish_will
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY
@@ -17,13 +18,10 @@ from rmq.flow.deliver import pump
 from rmq.flow.publish import note_dropped_by_hook
 from rmq.hooks import chains
 from rmq.mqtt import codes
-from rmq.mqtt.errors import MqttError
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import SubscriptionRequest
-from rmq.mqtt.topics import has_wildcard, is_valid_topic_filter, level_count, split_shared
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.client_info import ClientInfo
-from rmq.session.limits import Limits
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
@@ -64,8 +62,10 @@ class Change:
             self.refused = True
             return 0
         self._waits_for += 1
-        matched = self._broker.publish(message, _Applied(self, None))
-        if matched >= 0:
+        policy = self._broker.options.ack_policy
+        receipt = None if policy == ACK_MEMORY else _Applied(self, None, synced_only=policy == ACK_QUORUM_FSYNC)
+        matched = self._broker.publish(message, receipt)
+        if matched >= 0 or receipt is None:
             self._settle()
         return matched
 
@@ -92,19 +92,26 @@ class Change:
 class _Applied(Receipt):
     """One operation of a change."""
 
-    def __init__(self, change: Change, then: Callable[[], None] | None) -> None:
-        super().__init__(False)
+    def __init__(self, change: Change, then: Callable[[], None] | None, *, synced_only: bool = False) -> None:
+        super().__init__(synced_only)
         self._change = change
         self._then = then
+        self._settled = False
 
     def applied(self) -> None:
         if self._then is not None:
             self._then()
-        self._change._settle()
+        self._settle()
 
     def give_up(self) -> None:
-        self._change.unknown = True
-        self._change._settle()
+        if not self._settled:
+            self._change.unknown = True
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._settled:
+            self._settled = True
+            self._change._settle()
 
 
 async def run_publish_hooks(broker: "Broker", message: Message) -> Message | None:
@@ -163,7 +170,9 @@ def subscribe_client(
     reasons: list[int] = []
     new: set[str] = set()
     for request in requests:
-        reason = _refusal(channel.limits, request.topic_filter)
+        reason = refusal(channel.limits, request.topic_filter)
+        if not reason and not has_room(broker, session, request.topic_filter):
+            reason = codes.QUOTA_EXCEEDED
         if not reason and session.persistent and broker.ctx.storage == STORAGE_FAILED:
             reason = codes.QUOTA_EXCEEDED
         known = session.find_subscription(request.topic_filter) is not None or request.topic_filter in new
@@ -176,48 +185,17 @@ def subscribe_client(
             continue
         qos = min(request.qos, channel.limits.max_qos_allowed)
         entered = _Entered(broker, channel, session, info, request, qos, existed=known)
-        operation = _add_subscription(session, request, qos)
+        operation = add_subscription(session, request, qos)
         if session.persistent:
             if not known:
                 new.add(request.topic_filter)
+            entered.limited = broker.limited.propose([operation])
             change.propose(operation, entered.tell)
         else:
             subscribe(broker.ctx.router, subscription_of(session, operation))
             entered.tell()
         reasons.append(qos)
     return reasons
-
-
-def _refusal(limits: Limits, key: str) -> int:
-    """The reason code that a listener's rules refuse a topic filter with, 0 if they don't."""
-    try:
-        group, topic_filter = split_shared(key)
-    except MqttError as error:
-        return error.reason_code
-    if not is_valid_topic_filter(topic_filter):
-        return codes.TOPIC_FILTER_INVALID
-    if group and not limits.shared_subscription_available:
-        return codes.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
-    if not limits.wildcard_subscription_available and has_wildcard(topic_filter):
-        return codes.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
-    if limits.max_topic_levels and level_count(topic_filter) > limits.max_topic_levels:
-        return codes.TOPIC_FILTER_INVALID
-    return 0
-
-
-def _add_subscription(session: Session, request: SubscriptionRequest, qos: int) -> AddSubscription:
-    group, topic_filter = split_shared(request.topic_filter)
-    return AddSubscription(
-        session.client_id,
-        request.topic_filter,
-        topic_filter,
-        group,
-        qos,
-        request.no_local,
-        request.retain_as_published,
-        request.retain_handling,
-        0,
-    )
 
 
 class _Entered:
@@ -241,10 +219,12 @@ class _Entered:
         self._request = request
         self._qos = qos
         self._existed = existed
+        self.limited: list[AddSubscription] = []
 
     def tell(self) -> None:
         """It is entered."""
         broker = self._broker
+        broker.limited.settled(self.limited)
         channel = self._channel
         request = self._request
         broker.counters.client_subscribe += 1
@@ -297,9 +277,9 @@ class _Removed:
         """It is removed."""
         broker = self._broker
         channel = self._session.channel
-        if channel is not None and channel.retained is not None:
-            key = self._subscription.key
-            channel.retained = [replay for replay in channel.retained if replay.topic_filter != key] or None
+        if channel is not None and channel.retained is not None and not self._subscription.share_group:
+            gone = self._subscription.topic_filter
+            channel.retained = [replay for replay in channel.retained if replay.topic_filter != gone] or None
         broker.counters.session_unsubscribed += 1
         if self._info is not None and broker.chains.session_unsubscribed.handlers:
             chains.session_unsubscribed(broker.chains, self._info, self._subscription)

@@ -9,6 +9,8 @@ import structlog
 from rmq.engine.claims import Claims
 from rmq.engine.client_registry import ClientRegistry
 from rmq.engine.connection_log import ConnectionLog
+from rmq.engine.delayed import DelayedMessages
+from rmq.engine.limited import LimitedSubscriptions
 from rmq.engine.ports import ClusterPort
 from rmq.engine.queue_census import SESSIONS_AT_ONCE, SESSIONS_PER_TICK, QueueCensus
 from rmq.engine.solo import SoloPort
@@ -30,7 +32,7 @@ from rmq.session.channel import CLOSING, CONNECTING, Channel
 from rmq.session.limits import ACK_QUORUM
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
-from rmq.storage.records import Operation
+from rmq.storage.records import AddSubscription, Operation
 from rmq.storage.state import State
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ class BrokerOptions:
         self.memory_budget = 0
         self.session_memory_budget = 0
         self.shared_subscription_strategy = "round_robin"
+        self.delayed_count = 100_000
+        self.delayed_bytes = 256 * 1024 * 1024
+        self.delayed_immediate = False
 
 
 class Broker:
@@ -95,9 +100,13 @@ class Broker:
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
         self.claims = Claims()
+        self.limited = LimitedSubscriptions(router)
         self.connection_log = ConnectionLog()
         self.storage_waits = StorageWaits(self, options.storage_timeout_s)
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
+        self.delayed = DelayedMessages(
+            self, options.delayed_count, options.delayed_bytes, publish_at_once=options.delayed_immediate
+        )
         self.keepalive_timers: dict[Channel, Timer] = {}
         self.persistent_connected = 0
         self.busy = False  # new CONNECTs are refused
@@ -157,9 +166,11 @@ class Broker:
 
     def after(self, channel: Channel, operations: list[Operation], then: Callable[[], None]) -> None:
         """Propose operations for a channel, and do ``then`` when all are applied; the channel is paused meanwhile."""
+        limited = self.limited.propose(operations)
         for operation in operations[:-1]:
             self.cluster.propose(operation)
-        if not operations or self.cluster.propose(operations[-1], _Continue(self, channel, then)):
+        if not operations or self.cluster.propose(operations[-1], _Continue(self, channel, then, limited)):
+            self.limited.settled(limited)
             then()
         else:
             channel.paused = True
@@ -224,15 +235,19 @@ class Broker:
 
 
 class _Continue(Receipt):
-    """Ends the pause of a channel."""
+    """Ends the pause of a channel; the limited subscriptions are settled whether it is still there or not."""
 
-    def __init__(self, broker: Broker, channel: Channel, then: Callable[[], None]) -> None:
+    def __init__(
+        self, broker: Broker, channel: Channel, then: Callable[[], None], limited: list[AddSubscription]
+    ) -> None:
         super().__init__(False)
+        self._limited = limited
         self._broker = broker
         self._channel = channel
         self._then = then
 
     def applied(self) -> None:
+        self._broker.limited.settled(self._limited)
         self._broker.go_on(self._channel, self._then)
 
     def give_up(self) -> None:

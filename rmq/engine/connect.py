@@ -9,10 +9,12 @@ from rmq.engine.connack import encode_success
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
 from rmq.flow.context import STORAGE_FAILED
+from rmq.flow.delayed import DELAYED
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, AuthRequest, AuthResult
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Connect
+from rmq.mqtt.topics import is_system_topic
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.outbound import MAX_CAPACITY
@@ -67,6 +69,10 @@ def _check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
         return codes.CLIENT_IDENTIFIER_NOT_VALID, "keep alive not allowed here"
     will = packet.will
     if will is not None:
+        if is_system_topic(will.topic):
+            return codes.NOT_AUTHORIZED, "a will can't be published to $SYS"
+        if will.topic.startswith(DELAYED):
+            return codes.TOPIC_NAME_INVALID, "a will has its Will Delay Interval, not $delayed/"
         if will.qos > limits.max_qos_allowed:
             return codes.QOS_NOT_SUPPORTED, "QoS of the will not supported"  # [MQTT-3.2.2-12]
         if will.retain and not limits.retain_available:

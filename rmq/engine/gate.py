@@ -52,6 +52,12 @@ class EngineGate(FlowPorts):
             broker.timers.enter(RetainedExpiry(broker, message), message.expires_at)
         return applied
 
+    def delay(
+        self, message: Message, delay_s: int, publisher: Session | None, packet_id: int, receipt: Receipt | None
+    ) -> int:
+        """Propose to keep it until it is due."""
+        return self.broker.delayed.keep(message, delay_s, publisher, packet_id, receipt)
+
     def acknowledge(self, session: Session, packet_id: int) -> None:
         """Propose the removal of a complete delivery."""
         self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))

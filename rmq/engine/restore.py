@@ -27,3 +27,4 @@ def restore(broker: "Broker") -> None:
     for message in broker.ctx.retained.all():
         if message.expires_at:
             broker.timers.enter(RetainedExpiry(broker, message), max(message.expires_at, now))
+    broker.delayed.restore()

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect
+from rmq.engine.filter_rules import add_subscription, filter_for_access, has_room, refusal
 from rmq.flow.context import STORAGE_FAILED
 from rmq.flow.deliver import pump
 from rmq.hooks import chains
 from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT, DENY_ONCE
 from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_suback, encode_unsuback
-from rmq.mqtt.errors import MqttError
 from rmq.mqtt.packets import Suback, Subscribe, SubscriptionRequest, Unsuback, Unsubscribe
-from rmq.mqtt.topics import has_wildcard, is_valid_topic_filter, level_count, matches, split_shared
+from rmq.mqtt.topics import is_valid_topic_filter, matches
 from rmq.session.channel import Channel, RetainedReplay
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
-from rmq.storage.records import AddSubscription, Operation, RemoveSubscription
+from rmq.storage.records import Operation, RemoveSubscription
 from rmq.storage.state import subscribe, subscription_of, unsubscribe
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def handle_subscribe(broker: "Broker", channel: Channel, packet: Subscribe) -> N
             verdict = 0
             if changed is not None and hooks.client_subscribe_check_acl.handlers and not info.superuser:
                 broker.counters.client_subscribe_check_acl += 1
-                verdict = chains.client_subscribe_check_acl(hooks, info, changed.topic_filter, changed.qos)
+                asked = filter_for_access(changed.topic_filter)
+                verdict = chains.client_subscribe_check_acl(hooks, info, asked, changed.qos)
             decisions.append(_decision(broker, channel, changed, verdict))
         _complete_subscribe(broker, channel, packet, info, decisions)
         return
@@ -62,7 +63,7 @@ def handle_subscribe(broker: "Broker", channel: Channel, packet: Subscribe) -> N
             if changed is not None and not info.superuser:
                 broker.counters.client_subscribe_check_acl += 1
                 verdict = await broker.runner.run_decide(
-                    "client_subscribe_check_acl", info, changed.topic_filter, changed.qos
+                    "client_subscribe_check_acl", info, filter_for_access(changed.topic_filter), changed.qos
                 )
             late.append(_decision(broker, channel, changed, verdict))
         return lambda: _complete_subscribe(broker, channel, packet, info, late)
@@ -79,20 +80,7 @@ def _decision(
     if verdict in (DENY, DENY_AND_DISCONNECT, DENY_ONCE):
         broker.counters.client_subscribe_auth_error += 1
         return codes.NOT_AUTHORIZED
-    limits = channel.limits
-    try:
-        group, topic_filter = split_shared(request.topic_filter)
-    except MqttError as error:
-        return error.reason_code
-    if not is_valid_topic_filter(topic_filter):
-        return codes.TOPIC_FILTER_INVALID
-    if group and not limits.shared_subscription_available:
-        return codes.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
-    if not limits.wildcard_subscription_available and has_wildcard(topic_filter):
-        return codes.WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED
-    if limits.max_topic_levels and level_count(topic_filter) > limits.max_topic_levels:
-        return codes.TOPIC_FILTER_INVALID
-    return request
+    return refusal(channel.limits, request.topic_filter) or request
 
 
 class _Granted:
@@ -118,7 +106,7 @@ def _complete_subscribe(
     operations: list[Operation] = []
     for granted in outcomes:
         if isinstance(granted, _Granted):
-            operation = _operation(session, granted, packet.subscription_id)
+            operation = add_subscription(session, granted.request, granted.qos, packet.subscription_id)
             if session.persistent:
                 operations.append(operation)
             else:
@@ -140,8 +128,10 @@ def _grant(
         key = decision.topic_filter
         is_new = session.find_subscription(key) is None
         full = is_new and key not in keys and limits.max_subscriptions
-        if (full and session.subscription_count() + len(keys) >= limits.max_subscriptions) or (
-            session.persistent and broker.ctx.storage == STORAGE_FAILED
+        if (
+            (full and session.subscription_count() + len(keys) >= limits.max_subscriptions)
+            or (session.persistent and broker.ctx.storage == STORAGE_FAILED)
+            or not has_room(broker, session, key)
         ):
             outcomes.append(codes.QUOTA_EXCEEDED)
         else:
@@ -150,22 +140,6 @@ def _grant(
                 keys.add(key)
             outcomes.append(_Granted(decision, min(decision.qos, limits.max_qos_allowed), existing=existing))
     return outcomes
-
-
-def _operation(session: Session, granted: _Granted, subscription_id: int) -> AddSubscription:
-    request = granted.request
-    group, topic_filter = split_shared(request.topic_filter)
-    return AddSubscription(
-        session.client_id,
-        request.topic_filter,
-        topic_filter,
-        group,
-        granted.qos,
-        request.no_local,
-        request.retain_as_published,
-        request.retain_handling,
-        subscription_id,
-    )
 
 
 def _answer(
@@ -284,7 +258,8 @@ def _answer_unsubscribe(
     removed: dict[str, Subscription],
 ) -> None:
     if channel.retained is not None:
-        channel.retained = [r for r in channel.retained if r.topic_filter not in removed] or None
+        gone = {subscription.topic_filter for subscription in removed.values() if not subscription.share_group}
+        channel.retained = [replay for replay in channel.retained if replay.topic_filter not in gone] or None
     for subscription in removed.values():
         broker.counters.session_unsubscribed += 1
         if broker.chains.session_unsubscribed.handlers:

@@ -38,11 +38,11 @@ def check_topic(channel: Channel, packet: Publish) -> int:
         digits = topic[9:slash] if slash > 0 else ""
         if not digits.isascii() or not digits.isdigit() or len(digits) > _DELAY_DIGITS:
             return codes.TOPIC_NAME_INVALID
-        delay = int(digits)
+        seconds = int(digits)
         topic = topic[slash + 1 :]
-        if delay > MAX_DELAY_S or topic == "" or topic.startswith(DELAYED):
+        if seconds > MAX_DELAY_S or topic == "" or topic.startswith(DELAYED):
             return codes.TOPIC_NAME_INVALID
-        packet.delay = delay
+        packet.delay = seconds
         packet.topic = topic
         packet.topic_alias = 0  # the alias stands for the whole name, also if this PUBLISH is looked at again
     return codes.NOT_AUTHORIZED if is_system_topic(topic) else SUCCESS

@@ -7,7 +7,7 @@ from rmq.management.models import ClientView, PropertiesView, SessionView, Subsc
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Will
 from rmq.mqtt.properties import decode_block
-from rmq.session.channel import CONNECTED, Channel
+from rmq.session.channel import Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
@@ -129,7 +129,7 @@ def walk_clients(broker: "Broker", last: "LastConnections") -> Iterator[ClientFa
         yield ClientFacts(session, channel, None if channel is not None else last.get(session.client_id))
     for channel in channels:
         found = channel.session
-        if channel.state == CONNECTED and found is not None and not found.persistent:
+        if found is not None and not found.persistent:
             yield ClientFacts(found, channel, None)
 
 

@@ -40,6 +40,8 @@ class PublishRequest:
         for topic in self.topics:
             if not is_valid_topic_name(topic):
                 raise BadQuery("topics", f"{topic!r} isn't a topic name")
+            if topic.startswith("$delayed/"):
+                raise BadQuery("topics", f"{topic!r}: delayed messages are published by MQTT clients only")
         _check_qos(self.qos)
         expiry = self.message_expiry_interval
         if expiry is not None and not 0 <= expiry <= MAX_EXPIRY:

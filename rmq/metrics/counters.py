@@ -36,6 +36,7 @@ class Counters:
         "connections_lost",
         "connections_refused_busy",
         "connections_refused_limit",
+        "dropped_delayed_full",
         "dropped_expired",
         "dropped_hook",
         "dropped_no_share_member",
@@ -223,6 +224,7 @@ class Counters:
         self.dropped_no_share_member = 0
         self.dropped_rejected = 0
         self.dropped_session_ended = 0
+        self.dropped_delayed_full = 0
         self.dropped_hook = 0
         self.dropped_publish_denied = 0
         self.dropped_publish_invalid = 0

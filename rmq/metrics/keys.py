@@ -176,6 +176,11 @@ METRICS: Final[list[Metric]] = [
         "dropped_session_ended",
         "Dropped because the session ended that they waited in",
     ),
+    Metric(
+        "messages.dropped.delayed_full",
+        "dropped_delayed_full",
+        "Refused because there is no room for one more delayed message",
+    ),
     Metric("messages.dropped.hook", "dropped_hook", "Dropped by a plugin"),
     Metric(
         "messages.dropped.publish_denied",

@@ -73,6 +73,11 @@ class Connection(Transport):
         self._finished = False  # the layers' last bytes are out of them
 
     @property
+    def is_costly(self) -> bool:
+        """Whether what comes next is a step of a handshake in a byte layer: TLS computes for a millisecond there."""
+        return self.layers is not None and self._handshaking
+
+    @property
     def wants_write(self) -> bool:
         """Whether bytes wait for the socket to take them."""
         return len(self._unsent) > 0

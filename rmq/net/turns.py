@@ -1,8 +1,12 @@
 """The inner loops of a reactor's turn: serve the sockets that are ready, send what was written."""
 
+from typing import Final
+
 from rmq.net.connection import Connection
 from rmq.net.connection_owner import ConnectionOwner
 from rmq.session.channel import Channel
+
+COSTLY_PER_TURN: Final = 4
 
 
 def handle_ready(
@@ -12,13 +16,21 @@ def handle_ready(
     writable: int,
     owner: ConnectionOwner,
 ) -> list[int]:
-    """Serve the connections among the descriptors that are ready; returns the descriptors that are something else."""
+    """Serve the connections among the descriptors that are ready; returns the descriptors that are something else.
+
+    Of those that are costly only a few are served: the others are still ready in the next turn, after everybody else.
+    """
     others: list[int] = []
+    costly = 0
     for fd, events in ready:
         connection = connections.get(fd)
         if connection is None:
             others.append(fd)
             continue
+        if connection.is_costly:
+            costly += 1
+            if costly > COSTLY_PER_TURN:
+                continue
         try:
             if events & readable:
                 connection.on_readable()

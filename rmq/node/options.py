@@ -29,6 +29,9 @@ def broker_options(settings: Settings) -> BrokerOptions:
     options.max_sessions = settings.mqtt.max_sessions
     options.allow_multiple_matches = settings.mqtt.allow_multiple_matches
     options.shared_subscription_strategy = settings.mqtt.shared_subscription_strategy
+    options.delayed_count = settings.mqtt.delayed_publish_max
+    options.delayed_bytes = settings.mqtt.delayed_publish_max_bytes
+    options.delayed_immediate = settings.mqtt.delayed_publish_immediate
     options.max_retained = settings.retain.max_retained_messages
     options.max_retained_payload = settings.retain.max_payload_size
     options.retained_ttl_s = settings.retain.retained_message_ttl
@@ -44,9 +47,11 @@ def listener_limits(name: str, settings: ListenerSettings) -> Limits:
     limits = Limits(name)
     limits.allow_zero_keepalive = settings.allow_zero_keepalive
     limits.check_payload_format = settings.check_payload_format
+    limits.delayed_publish = settings.delayed_publish
     limits.drop_newest = settings.mqueue_drop_policy == "newest"
     limits.handshake_timeout_s = settings.handshake_timeout
     limits.keepalive_backoff = settings.keepalive_backoff
+    limits.limit_subscription = settings.limit_subscription
     limits.max_clientid_len = settings.max_clientid_len
     limits.max_inflight = settings.max_inflight
     limits.max_keepalive = settings.max_keepalive

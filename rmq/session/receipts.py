@@ -5,7 +5,9 @@ from mypy_extensions import mypyc_attr
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Receipt:
-    """Goes with a proposed operation; exactly one of its two methods is called, unless the node dies first.
+    """Goes with a proposed operation; ``applied`` is called once, unless the node dies first or storage fails for good.
+
+    ``give_up`` may be called before, more than once: the operation can still be applied later.
 
     ``synced_only``: wait until the operation would survive a loss of power, not only the death of this process.
     """
@@ -19,7 +21,7 @@ class Receipt:
         """The operation is kept, as safely as was asked, and applied."""
 
     def give_up(self) -> None:
-        """Whether the operation will ever be kept has been unknown for too long; it may still be applied later."""
+        """Whether the operation will be kept has been unknown for too long."""
 
 
 class PendingReply(Receipt):

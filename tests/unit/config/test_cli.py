@@ -65,7 +65,7 @@ def test_set_may_be_repeated_and_the_last_one_wins() -> None:
     node = Node()
     assignments = ("--set", "listener.tcp.external.addr=:1", "--set", "listener.tcp.external.addr=127.0.0.1:1884")
     assert invoke(node, *assignments, "--set", "plugins.rmq-http-api.http_laddr=a=b").exit_code == 0
-    assert str(node.started[0].listeners["tcp.external"].addr) == "127.0.0.1:1884"
+    assert str(node.started[0].listener.tcp["external"].addr) == "127.0.0.1:1884"
     assert node.started[0].plugin_config("rmq-http-api") == {"http_laddr": "a=b"}
 
 

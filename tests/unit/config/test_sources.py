@@ -73,10 +73,10 @@ def test_variables_reach_every_depth() -> None:
             "RMQ_PLUGINS__RMQ_ACL__PRIORITY": "3",
         }
     )
-    external = settings.listeners["tcp.external"]
+    external = settings.listener.tcp["external"]
     assert (external.addr, external.max_packet_size, external.nodelay) == (Address("0.0.0.0", 2883), 2 << 20, False)
     assert external.mqueue_rate_limit == Rate(1000, 1.0)
-    assert settings.listeners["tcp.second"].addr == Address("127.0.0.1", 2884)
+    assert settings.listener.tcp["second"].addr == Address("127.0.0.1", 2884)
     assert settings.plugins.default_startups == ("rmq-acl",)
     assert settings.plugin_config("rmq-acl") == {"priority": 3}
 

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD
+from rmq.management.clients import ClientFacts
 from rmq.management.errors import (
     BadQuery,
     ClientNotFound,
@@ -329,6 +330,27 @@ async def test_all_off_line_sessions_that_satisfy_a_query_are_discarded(world: W
     assert gathered.answers == (200,)
     left = (await world.service.clients()).items
     assert sorted(client.client_id for client in left) == ["off-on", "other"]
+
+
+async def test_a_client_that_came_back_meanwhile_keeps_its_session(world: World) -> None:
+    engine = world.engine
+    for name in ("a", "z"):
+        engine.connect(name, expiry=100).disconnect()
+
+    class Meanwhile(ClientQuery):
+        """Every client; but when it is asked about the last one, the first one comes back."""
+
+        def test(self) -> Callable[[ClientFacts], bool]:
+            def passes(client: ClientFacts) -> bool:
+                if client.client_id == "z":
+                    engine.connect("a", clean=False, expiry=100)
+                return True
+
+            return passes
+
+    assert (await world.service.discard_offline(Meanwhile())).answers == (1,)
+    assert (await world.service.client("a")).connected
+    assert not engine.has_session("z")
 
 
 # Retained messages

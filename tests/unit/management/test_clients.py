@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from rmq.management.clients import walk_clients
 from rmq.management.errors import ClientNotFound
 from rmq.management.models import ClientView, PropertiesView, WillView
 from rmq.management.queries import ClientQuery
@@ -150,6 +151,40 @@ async def test_what_is_known_of_a_client_that_is_off_line(world: World) -> None:
     assert (found.inflight, found.queue_length, found.subscriptions) == (0, 4, 1)
     assert found.max_subscriptions == 7  # of the listener that it came through
     assert found.expiry_interval == 7200 and found.expires_at == START + 5 + 7200
+
+
+async def test_off_line_everything_waits(world: World) -> None:
+    engine = world.engine
+    client = engine.connect("a", expiry=100)
+    client.subscribe(("x", 1))
+    for _ in range(3):
+        engine.connect("p").publish("x", b"", 1)
+    found = await world.service.client("a")
+    assert (found.inflight, found.queue_length) == (3, 0)
+    client.lose()
+    found = await world.service.client("a")
+    assert (found.inflight, found.queue_length) == (0, 3)
+
+
+def test_a_walk_shows_clients_as_they_are_when_it_reaches_them(world: World) -> None:
+    engine = world.engine
+    for name in ("first", "ends", "leaves"):
+        engine.connect(name, expiry=100)
+    for name in ("plain", "plain that leaves"):
+        engine.connect(name)
+    walk = walk_clients(world.broker, world.local.last)
+    found = [next(walk)]
+    for connection in [c for c in engine.connections if c.channel and c.channel.info]:
+        assert connection.channel is not None and connection.channel.info is not None
+        if connection.channel.info.client_id in ("ends", "leaves", "plain that leaves"):
+            connection.lose("gone")
+    engine.connect("ends")  # a clean start: the session before it is over
+    found += walk
+    assert [(client.client_id, client.connected) for client in found] == [
+        ("first", True),
+        ("leaves", False),
+        ("plain", True),
+    ]
 
 
 async def test_a_session_that_outlived_its_node_has_no_last_connection(world: World) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import get_args
 
-import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +12,7 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.storage import codec
 from rmq.storage.codec import UnknownOperation, decode_operation, encode_operation
-from rmq.storage.journal import operation_packer
+from rmq.storage.packing import packer, unpack, unpack_all
 from rmq.storage.records import Operation, RemoveDelivery
 from tests.unit.storage.strategies import any_operation
 
@@ -32,17 +31,16 @@ def fields(thing: object) -> object:
 @settings(max_examples=400)
 @given(any_operation)
 def test_an_operation_comes_back_as_it_was(operation: Operation) -> None:
-    packed = operation_packer()(encode_operation(operation))
-    assert fields(decode_operation(msgpack.unpackb(packed, raw=False))) == fields(operation)
+    packed = packer()(encode_operation(operation))
+    assert fields(decode_operation(unpack(packed))) == fields(operation)
 
 
 @settings(max_examples=100)
 @given(st.lists(any_operation, max_size=5))
 def test_operations_stand_one_after_the_other(operations: list[Operation]) -> None:
-    pack = operation_packer()
-    unpacker = msgpack.Unpacker(raw=False)
-    unpacker.feed(b"".join(pack(encode_operation(operation)) for operation in operations))
-    assert [fields(decode_operation(item)) for item in unpacker] == [fields(operation) for operation in operations]
+    pack = packer()
+    data = b"".join(pack(encode_operation(operation)) for operation in operations)
+    assert [fields(decode_operation(item)) for item in unpack_all(data)] == [fields(operation) for operation in operations]
 
 
 def test_each_kind_of_operation_has_a_code_of_its_own() -> None:
