@@ -22,6 +22,7 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import SubscriptionRequest
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.client_info import ClientInfo
+from rmq.session.limits import ACK_MEMORY, ACK_QUORUM_FSYNC
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription

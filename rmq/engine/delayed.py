@@ -25,8 +25,8 @@ RETRY_S: Final = 1.0
 class DelayedMessages:
     """When each delayed message is due; the messages themselves are in the state.
 
-    ``max_count`` and ``max_bytes`` (payloads and properties) bound them, 0 for no limit; ``publish_at_once``: what finds
-    no room is published without delay instead of being refused.
+    ``max_count`` and ``max_bytes`` (payloads and properties) bound them, 0 for no limit; ``publish_at_once``: what
+    finds no room is published without delay instead of being refused.
     """
 
     def __init__(self, broker: "Broker", max_count: int, max_bytes: int, *, publish_at_once: bool) -> None:
@@ -47,7 +47,7 @@ class DelayedMessages:
         return len(self._due)
 
     def restore(self) -> None:
-        """After a restart: what the state has is published when it is due, or now if that was while the node was away."""
+        """After a restart: what the state has is published when it is due, or now if that was in between."""
         for operation in self._broker.state.delayed.values():
             self._enter(operation)
 

@@ -30,6 +30,7 @@ class Snapshots:
     def __init__(self, port: "JournalPort", recovery: Recovery) -> None:
         self._port = port
         self.number = recovery.snapshot
+        self._tried = recovery.snapshot
         self.size = recovery.snapshot_bytes
         self.old_journals = max(recovery.journal_bytes - recovery.journal.size, 0)
         self.wanted = False
@@ -65,7 +66,9 @@ class Snapshots:
         self.wanted = False
         self._next_at = port.broker.ctx.now + PAUSE_S
         self._began = time.monotonic()
-        number = self.number + 1
+        # A number for each try: sessions remember the number of the snapshot that has them.
+        self._tried += 1
+        number = self._tried
         journal = port.journal.number + 1
         folder = port.folder
         self._writer = SnapshotWriter(

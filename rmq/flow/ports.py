@@ -14,7 +14,6 @@ from rmq.session.channel import Channel
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 
-
 # What became of a message that is to be delayed: kept; kept in a moment, the receipt will tell; there is no room;
 # there is no room, and it is to be published at once.
 DELAY_KEPT: Final = 0

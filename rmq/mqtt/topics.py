@@ -54,7 +54,7 @@ def split_shared(topic_filter: str) -> tuple[str, str]:
 
 
 def split_limited(topic_filter: str) -> tuple[int, str]:
-    """``(1, filter)`` of ``$exclusive/filter``, ``(n, filter)`` of ``$limit/n/filter``, ``(0, topic_filter)`` of others.
+    """``(1, filter)`` of ``$exclusive/filter``, ``(n, filter)`` of ``$limit/n/filter``, ``(0, filter)`` of a plain one.
 
     n is a decimal number from 1 on. Anything else after such a prefix raises MqttError(TOPIC_FILTER_INVALID), and so
     does a filter with another prefix behind it: a subscription is limited or shared, never both.

@@ -14,7 +14,15 @@ class Router:
     ``strategy`` is one of ``share_groups.STRATEGY_NAMES``; ``seed`` makes its random choices differ between nodes.
     """
 
-    __slots__ = ("_allow_multiple_matches", "_cache", "_share_strategy", "_trie", "limited", "shared_count", "subscription_count")
+    __slots__ = (
+        "_allow_multiple_matches",
+        "_cache",
+        "_share_strategy",
+        "_trie",
+        "limited",
+        "shared_count",
+        "subscription_count",
+    )
 
     def __init__(
         self,

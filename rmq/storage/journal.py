@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from rmq.storage.packing import unpack_all
-from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
+from rmq.storage.record_file import FILE_HEADER, CorruptFile, RecordReader, file_header, record, sync_directory
 
 MAGIC: Final = b"RMQ-JRNL"
 BATCH: Final = struct.Struct(">Q")
@@ -44,12 +44,8 @@ class Journal:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(fd).st_size
-            if size == 0:
-                header = file_header(MAGIC)
-                if os.pwrite(fd, header, 0) != len(header):
-                    raise OSError(28, "no space for the file header")
-                size = len(header)
-                sync_directory(self._folder)
+            if size < FILE_HEADER.size:
+                size = self._begin(fd, path)
         except OSError:
             os.close(fd)
             raise
@@ -58,6 +54,17 @@ class Journal:
         self._previous_fd = self._fd
         self._fd = fd
         self.size = size
+
+    def _begin(self, fd: int, path: Path) -> int:
+        header = file_header(MAGIC)
+        try:
+            if os.pwrite(fd, header, 0) != len(header):
+                raise OSError(28, "no space for the file header")
+            sync_directory(self._folder)
+        except OSError:
+            path.unlink(missing_ok=True)  # else a torn tail of the file before wouldn't be the journal's end
+            raise
+        return len(header)
 
     def append(self, batch: int, operations: bytes) -> int:
         """Write one batch; returns the new size. Raises ``OSError``: then nothing of it counts; try it again."""

@@ -17,7 +17,7 @@ from tests.unit.storage.faulty_disk import FaultyDisk
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> FaultyDisk:
-    return FaultyDisk(monkeypatch, "rmq.storage.journal")
+    return FaultyDisk(monkeypatch, "rmq.storage.journal", "rmq.storage.record_file")
 
 
 def operations(batch: int) -> bytes:
