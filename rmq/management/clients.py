@@ -216,6 +216,7 @@ def view_subscription(client: ClientFacts, subscription: Subscription, node_id: 
         retain_as_published=subscription.retain_as_published,
         retain_handling=subscription.retain_handling,
         subscription_id=subscription.subscription_id or None,
+        limit=subscription.limit or None,
     )
 
 

@@ -258,4 +258,8 @@ def _topic(message: Message) -> str:
 
 
 def _subscription_key(row: tuple[ClientFacts, Subscription]) -> str:
-    return f"{row[0].client_id}{SEPARATOR}{row[1].key}"
+    # As the service sorts what several nodes answer: a limit is no part of it.
+    subscription = row[1]
+    group = subscription.share_group
+    key = f"$share/{group}/{subscription.topic_filter}" if group else subscription.topic_filter
+    return f"{row[0].client_id}{SEPARATOR}{key}"

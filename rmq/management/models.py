@@ -179,7 +179,10 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionView:
-    """A subscription; ``topic_filter`` is without its share name, ``share_group`` None for a plain one."""
+    """A subscription; ``topic_filter`` is without its share name or limit.
+
+    ``share_group`` is None unless it is shared, ``limit`` None unless it is limited: how many sessions may have one.
+    """
 
     node_id: int
     client_id: str
@@ -192,6 +195,7 @@ class SubscriptionView:
     retain_as_published: bool
     retain_handling: int
     subscription_id: int | None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

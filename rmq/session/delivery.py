@@ -17,9 +17,12 @@ RELEASING: Final = 5
 
 
 class Delivery:
-    """``qos`` and ``retain`` as this session gets them; ``share`` is the key of the share group it was chosen for."""
+    """``qos`` and ``retain`` as this session gets them; ``share`` is the key of the share group it was chosen for.
 
-    __slots__ = ("message", "packet_id", "qos", "retain", "share", "state", "subscription_ids")
+    ``released``: that PUBREC was received is kept, whatever ``state`` says of what came after it on this connection.
+    """
+
+    __slots__ = ("message", "packet_id", "qos", "released", "retain", "share", "state", "subscription_ids")
 
     def __init__(
         self,
@@ -37,3 +40,4 @@ class Delivery:
         self.subscription_ids = subscription_ids
         self.share = share
         self.state = QUEUED
+        self.released = False

@@ -150,6 +150,7 @@ class Outbound:
         delivery = self.deliveries.get(packet_id)
         if delivery is not None:
             delivery.state = RELEASED
+            delivery.released = True
 
     def mark_sent(self, count: int) -> None:
         """The oldest ``count`` deliveries may have reached the client: sent again, they carry DUP [MQTT-3.3.1-1]."""

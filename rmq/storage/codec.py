@@ -227,9 +227,8 @@ def encode_session(s: Session, locations: list[int]) -> list[object]:
         position = 0
         for d in out.deliveries.values():
             # What was sent, and what of it is acknowledged but not applied, only the node with the connection knows.
-            released = d.state == RELEASED
             deliveries.append(
-                [d.packet_id, locations[position], d.qos, d.retain, d.subscription_ids, d.share, released]
+                [d.packet_id, locations[position], d.qos, d.retain, d.subscription_ids, d.share, d.released]
             )
             position += 1  # noqa: SIM113 -- not enumerate(): its tuples are slow when compiled
         outbound = [out.window, out.reserved, out.limit, out.drop_newest, out.last_packet_id, deliveries]
@@ -323,7 +322,9 @@ def decode_session(f: list[object], messages: dict[int, Message]) -> Session:
             d = _fields(item)
             packet_id = _int(d[0])
             delivery = Delivery(messages[_int(d[1])], packet_id, _int(d[2]), bool(d[3]), _ids(d[4]), _str(d[5]))
-            delivery.state = RELEASED if d[6] else QUEUED
+            if d[6]:
+                delivery.state = RELEASED
+                delivery.released = True
             out.deliveries[packet_id] = delivery
         out.mark_sent(_int(f[16]))
     return s

@@ -104,6 +104,7 @@ class BrokerCore:
         def started() -> None:
             self._node = node
             task_status.started()
+            self._look_again()  # there may be sessions, and subscriptions, from before
 
         try:
             with self._scope:
@@ -148,7 +149,10 @@ class BrokerCore:
     # Waiting
 
     def watch(self, probe: Callable[[], T | None]) -> Future[T]:
-        """What ``probe`` finds, now or when something has happened. Whoever loses interest cancels the future."""
+        """What ``probe`` finds, now or when something has happened. Whoever loses interest cancels the future.
+
+        It is asked in the middle of what happens, also while no node runs: it must look only, and not fail.
+        """
         future: Future[T] = Future()
         self._watches.append((probe, future))
         self._look_again()
@@ -202,8 +206,8 @@ class BrokerCore:
         """The client with this id, or any, is connected."""
 
         def probe() -> views.Client | None:
-            found = [client for client in views.view_clients(self._running().broker) if _is(client_id, client)]
-            return found[0] if found else None
+            there = [] if self._node is None else views.view_clients(self._node.broker)
+            return next((client for client in there if _is(client_id, client)), None)
 
         return Want(probe, lambda: f"{_client(client_id)} isn't connected; {self._who_is_there()}")
 
@@ -211,7 +215,7 @@ class BrokerCore:
         """No client with this id is connected."""
 
         def probe() -> bool | None:
-            return self._running().broker.registry.get(client_id) is None or None
+            return self._node is None or self._node.broker.registry.get(client_id) is None or None
 
         return Want(probe, lambda: f"{_client(client_id)} is still connected")
 
@@ -219,8 +223,8 @@ class BrokerCore:
         """A subscription with exactly this filter, of this client or of any."""
 
         def probe() -> views.Subscription | None:
-            found = [one for one in views.view_subscriptions(self._running().broker) if _is(client_id, one)]
-            return next((one for one in found if one.topic_filter == topic_filter), None)
+            there = [] if self._node is None else views.view_subscriptions(self._node.broker)
+            return next((one for one in there if one.topic_filter == topic_filter and _is(client_id, one)), None)
 
         def missing() -> str:
             held = [f"{found.topic_filter!r} of {found.client_id!r}" for found in self.subscriptions()]

@@ -128,7 +128,8 @@ class ThreadedBroker(BrokerCalls):
         self._until_done(future, timeout)
         if future.done():
             return future.result()
-        if future.cancel() and self._ended.done():
+        future.cancel()
+        if self._ended.done():
             raise BrokerDownError("the broker was stopped") from self._ended.exception()
         raise TimeoutError(f"the broker's thread is stuck: it has not answered after {timeout:g} s")
 
@@ -153,6 +154,8 @@ class ThreadedBroker(BrokerCalls):
         future: Future[None] = Future()
 
         async def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 await function()
             except Exception as error:

@@ -24,6 +24,15 @@ set_tcp_nodelay true
 max_queued_messages 0
 """
 
+PERSISTENT_MOSQUITTO_CONF = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location {data}/
+set_tcp_nodelay true
+max_queued_messages 0
+"""
+
 SYS_INTERVAL = "plugins.rmq-sys-topic.publish_interval=1s"
 
 
@@ -32,12 +41,15 @@ class BrokerError(Exception):
 
 
 class Broker:
-    """A running broker."""
+    """A running broker; ``data`` is its folder, which goes with it."""
 
-    def __init__(self, name: str, command: Sequence[str], port: int, core: int, log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], port: int, core: int, log: Path, data: Path | None = None
+    ) -> None:
         self.name = name
         self.port = port
         self._log = log
+        self._data = data
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -81,6 +93,8 @@ class Broker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._data is not None:
+            shutil.rmtree(self._data, ignore_errors=True)
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
@@ -100,24 +114,33 @@ class Brokers:
             raise BrokerError("mosquitto is not installed (Debian: apt-get install mosquitto): nothing to compare with")
 
     def start(self, name: str) -> Broker:
-        """A fresh broker; use it in a `with`."""
+        """A fresh broker as the throughput is measured with; use it in a `with`."""
+        return self.mosquitto(MOSQUITTO_CONF) if name == "mosquitto" else self.node(SYS_INTERVAL)
+
+    def mosquitto(self, text: str) -> Broker:
+        """A fresh mosquitto with this configuration, in which {port} and {data} are filled in."""
         port = next(self._ports)
-        if name == "mosquitto":
-            return self._start_mosquitto(port)
-        return Broker("rmq", [*self._node_command(port)], port, self._core, self._directory / "rmq.log")
-
-    def _start_mosquitto(self, port: int) -> Broker:
+        data = self._data(port)
+        data.mkdir()
         conf = self._directory / "mosquitto.conf"
-        conf.write_text(MOSQUITTO_CONF.format(port=port))
+        conf.write_text(text.format(port=port, data=data) + ("user root\n" if os.geteuid() == 0 else ""))
         command = [self._mosquitto or "", "-c", str(conf)]
-        return Broker("mosquitto", command, port, self._core, self._directory / "mosquitto.log")
+        return Broker("mosquitto", command, port, self._core, self._directory / "mosquitto.log", data)
 
-    def _node_command(self, port: int) -> list[str]:
-        data = self._directory / f"data-{port}"
-        return [
-            *self._rmq_node, "--id", "1", "-f", str(self._etc / "rmq.toml"), "--data-dir", str(data),
-            "--set", f"listener.tcp.external.addr=127.0.0.1:{port}", "--set", SYS_INTERVAL,
-        ]  # fmt: skip
+    def node(self, *settings: str) -> Broker:
+        """A fresh node with the shipped configuration and these settings."""
+        port = next(self._ports)
+        command = self._node_command(port, settings)
+        return Broker("rmq", command, port, self._core, self._directory / "rmq.log", self._data(port))
+
+    def _data(self, port: int) -> Path:
+        return self._directory / f"data-{port}"
+
+    def _node_command(self, port: int, settings: Sequence[str]) -> list[str]:
+        command = [*self._rmq_node, "--id", "1", "-f", str(self._etc / "rmq.toml"), "--data-dir", str(self._data(port))]
+        for setting in (f"listener.tcp.external.addr=127.0.0.1:{port}", *settings):
+            command += ["--set", setting]
+        return command
 
     def versions(self) -> dict[str, str]:
         """What each says about itself."""
@@ -126,7 +149,7 @@ class Brokers:
 
     def effective_configuration(self) -> str:
         """What the measured node runs with, as it prints it."""
-        return _output([*self._node_command(1883), "--check"]).replace(str(self._directory), "TMP")
+        return _output([*self._node_command(1883, [SYS_INTERVAL]), "--check"]).replace(str(self._directory), "TMP")
 
 
 def _output(command: list[str]) -> str:

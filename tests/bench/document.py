@@ -8,6 +8,9 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.brokers import MOSQUITTO_CONF, SYS_INTERVAL
+from tests.bench.durability_page import durability_section
+from tests.bench.markdown import spread, table, verdict
+from tests.bench.neighbours_page import neighbours_section
 from tests.bench.results import BROKERS, Results, Series, ratio
 from tests.bench.scenarios import BYTES_PER_IDLE_CONNECTION, CONNECTS_PER_S, SCENARIOS
 
@@ -23,6 +26,8 @@ def write(path: Path, results: Results, effective: str) -> None:
         _throughput(results),
         _latency(results),
         _connections(results),
+        durability_section(results.durability, results.options) if results.durability else "",
+        neighbours_section(results.neighbours) if results.neighbours else "",
         _counters(results),
         _problems(results),
         kept.group(0) if kept else _EMPTY_NOTES,
@@ -37,23 +42,6 @@ def summary(results: Results) -> str:
     return _throughput(results)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
-
-
-def _verdict(met: bool) -> str:
-    return "met" if met else "**NOT met**"
-
-
-def _spread(values: list[float]) -> str:
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:,.0f}"
-    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
-
-
 def _head(results: Results) -> str:
     rows = [[key, value] for key, value in results.machine.items()]
     rows += [[key, value] for key, value in results.versions.items()]
@@ -62,7 +50,7 @@ def _head(results: Results) -> str:
         f"# Benchmarks\n\nWritten by `make bench` on {today}: {results.options['description']}. Each broker alone on "
         "one core, the load tool on the other, same machine, in turn. Runs of one broker vary by a tenth or more on a "
         "shared machine, so every ratio is taken between two runs made one after the other.\n\n"
-        + _table(["what", "value"], rows)
+        + table(["what", "value"], rows)
     )
 
 
@@ -79,11 +67,11 @@ def _throughput(results: Results) -> str:
         rows.append(
             [
                 scenario.title,
-                _spread(theirs.received()),
-                _spread(ours.received()),
+                spread(theirs.received()),
+                spread(ours.received()),
                 f"**{reached:.2f}**",
                 f"{scenario.target:g}",
-                _verdict(reached >= scenario.target),
+                verdict(reached >= scenario.target),
                 _costs(theirs, ours),
                 f"{theirs.load_cpu():.0f} / {ours.load_cpu():.0f}",
             ]
@@ -92,7 +80,7 @@ def _throughput(results: Results) -> str:
     return (
         "## Throughput\n\nMessages received per second, median (lowest to highest); the ratio is the median of the "
         "ratios of neighbouring runs. *broker µs/msg* is the broker's processor time per message received, mosquitto / "
-        "rmq; *load tool CPU* near 100 means that the tool, not the broker, was the limit.\n\n" + _table(head, rows)
+        "rmq; *load tool CPU* near 100 means that the tool, not the broker, was the limit.\n\n" + table(head, rows)
     )
 
 
@@ -112,18 +100,18 @@ def _latency(results: Results) -> str:
             rows.append(
                 [
                     f"QoS {qos}, {results.latency_rate[qos]:,.0f} msg/s, {name}",
-                    _spread(found["mosquitto"].latency(name)),
-                    _spread(found["rmq"].latency(name)),
+                    spread(found["mosquitto"].latency(name)),
+                    spread(found["rmq"].latency(name)),
                     f"{ours / theirs:.2f}" if theirs else "-",
                     "≤ 1" if wanted else "",
-                    _verdict(ours <= theirs) if wanted else "",
+                    verdict(ours <= theirs) if wanted else "",
                 ]
             )
     head = ["100 pairs, open loop", "mosquitto µs", "rmq µs", "ratio", "target", ""]
     return (
         "## Latency at half load\n\nPublisher to subscriber, at half of the rate mosquitto reached with 100 pairs and "
         "window 1, the same rate for both. Messages follow a schedule and their latency counts from the time they were "
-        "due, so a broker that falls behind can't hide it.\n\n" + _table(head, rows)
+        "due, so a broker that falls behind can't hide it.\n\n" + table(head, rows)
     )
 
 
@@ -131,8 +119,8 @@ def _connections(results: Results) -> str:
     rows: list[list[str]] = []
     if results.connects:
         theirs, ours = (results.connects[name].connects() for name in BROKERS)
-        met = _verdict(median(ours) >= CONNECTS_PER_S)
-        rows.append(["connect + subscribe per second", _spread(theirs), _spread(ours), f"≥ {CONNECTS_PER_S:,}", met])
+        met = verdict(median(ours) >= CONNECTS_PER_S)
+        rows.append(["connect + subscribe per second", spread(theirs), spread(ours), f"≥ {CONNECTS_PER_S:,}", met])
     for title, found in results.memory.items():
         mosquitto, rmq = found["mosquitto"], found["rmq"]
         rows.append(
@@ -141,12 +129,12 @@ def _connections(results: Results) -> str:
                 f"{mosquitto.pss:,.0f} / {mosquitto.private:,.0f}",
                 f"{rmq.pss:,.0f} / {rmq.private:,.0f}",
                 f"≤ {BYTES_PER_IDLE_CONNECTION:,}",
-                _verdict(rmq.pss <= BYTES_PER_IDLE_CONNECTION),
+                verdict(rmq.pss <= BYTES_PER_IDLE_CONNECTION),
             ]
         )
     if not rows:
         return ""
-    return "## Connections\n\n" + _table(["what", "mosquitto", "rmq", "target (rmq)", ""], rows)
+    return "## Connections\n\n" + table(["what", "mosquitto", "rmq", "target (rmq)", ""], rows)
 
 
 def _counters(results: Results) -> str:
@@ -160,12 +148,12 @@ def _counters(results: Results) -> str:
         f"{'all equal' if not wrong else f'**{len(wrong)} runs with differences**'}."
     )
     for check in wrong:
-        text += f"\n\n{check.title}:\n\n" + _table(
+        text += f"\n\n{check.title}:\n\n" + table(
             ["counter", "node", "load tool"], [[key, f"{a:,}", f"{b:,}"] for key, a, b in check.differences()]
         )
     last = results.checks[-1]
     rows = [[key, f"{a:,}", f"{b:,}"] for key, a, b in last.rows if a or b]
-    return text + f"\n\nFor example {last.title}:\n\n" + _table(["counter", "node", "load tool"], rows)
+    return text + f"\n\nFor example {last.title}:\n\n" + table(["counter", "node", "load tool"], rows)
 
 
 def _problems(results: Results) -> str:

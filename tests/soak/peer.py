@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from tests.soak.link import Door, Link
 from tests.support import wire
@@ -26,6 +26,9 @@ from tests.support.wire_parser import (
 )
 
 ANSWER_TIMEOUT_S: Final = 60.0
+_ANSWERS: Final = (Puback, Pubrec, Pubcomp, Suback, Unsuback)
+
+_P = TypeVar("_P", bound=Packet)
 
 
 class PeerGone(Exception):

@@ -184,6 +184,14 @@ class TestSettings:
             assert broker.url == f"mqtt://[::1]:{broker.port}"
             socket.create_connection(broker.address(), 5).close()
 
+    def test_listeners_of_other_kinds(self, tmp_path: Path) -> None:
+        path = tmp_path / "socket"
+        with ThreadedBroker(listener={"ws": {"external": {}}, "unix": {"external": {"path": str(path)}}}) as broker:
+            assert broker.url == f"ws://127.0.0.1:{broker.port}"
+            broker.restart()
+            socket.create_connection(broker.address("ws.external"), 5).close()
+            assert path.is_socket()
+
     @pytest.mark.parametrize(
         ("settings", "key"),
         [
@@ -391,6 +399,25 @@ class TestClients:
 
 
 class TestThreads:
+    def test_waiting_goes_on_through_an_outage(self, running: ThreadedBroker, open_client: Connect) -> None:
+        found: list[object] = []
+        waits: list[Callable[[], object]] = [
+            lambda: running.wait_for_client("c"),
+            lambda: running.wait_for_subscription("a"),
+            lambda: running.wait_for_message("a"),
+        ]
+        threads = [threading.Thread(target=lambda wait=wait: found.append(wait())) for wait in waits]
+        for thread in threads:
+            thread.start()
+        running.restart()
+        client = open_client("c")
+        client.connect()
+        client.subscribe("a")
+        running.publish("a", "1")
+        for thread in threads:
+            thread.join(10)
+        assert len(found) == 3
+
     def test_any_thread_may_call(self, running: ThreadedBroker) -> None:
         def publish() -> None:
             for number in range(50):

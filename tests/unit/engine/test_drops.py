@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.engine.delayed import DelayedMessages
 from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT
 from rmq.metrics.keys import METRICS
@@ -71,6 +72,11 @@ def test_every_reason_once_and_the_total_is_their_sum(engine: Engine) -> None:
     assert engine.counters.dropped_publish_denied == 1
     publisher.publish("queue", b"\xff", 1, properties=[(wire.PAYLOAD_FORMAT, 1)])
     assert engine.counters.dropped_publish_invalid == 1
+    engine.limits.delayed_publish = True
+    engine.broker.delayed = DelayedMessages(engine.broker, 1, 0, publish_at_once=False)
+    for _ in range(2):
+        publisher.publish("$delayed/1000/later")
+    assert engine.counters.dropped_delayed_full == 1
     queue.lose()
     publisher.publish("queue", b"x", 0)
     assert engine.counters.dropped_offline_qos0 == 1
@@ -81,7 +87,7 @@ def test_every_reason_once_and_the_total_is_their_sum(engine: Engine) -> None:
     engine.broker.ctx.storage = STORAGE_FAILED
     publisher.publish("kept", b"x", 1, retain=True)
     assert engine.counters.dropped_storage_failed == 1
-    assert engine.counters.messages_dropped == sum_of_reasons(engine) == 12
+    assert engine.counters.messages_dropped == sum_of_reasons(engine) == 13
     assert {metric.name for metric in REASONS if getattr(engine.counters, metric.attribute) == 0} == {UNREACHED}
 
 

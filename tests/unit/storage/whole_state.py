@@ -1,0 +1,113 @@
+"""A state as facts that can be compared, delayed messages and payloads on disk included; and a snapshot in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rmq.mqtt.message import Message
+from rmq.storage.segments import Segments, read_payload, write_chunks
+from rmq.storage.snapshot import SnapshotFile, SnapshotReader, SnapshotWriter
+from rmq.storage.state import State
+from tests.unit.storage.replica import Facts, facts
+from tests.unit.storage.strategies import new_state
+
+
+def whole(state: State) -> Facts:
+    """All that a state keeps. Payloads must be in memory: see ``load_all``."""
+    found = facts(state)
+    found["delayed"] = {
+        key: (_message(d.message), d.due_at, d.publisher, d.packet_id) for key, d in sorted(state.delayed.items())
+    }
+    found["retained"] = sorted(_message(message) for message in state.retained.all())
+    found["messages"] = {
+        name: [_message(d.message) for d in s.outbound.deliveries.values()]
+        for name, s in state.sessions.items()
+        if s.outbound is not None and s.outbound.deliveries
+    }
+    found["wills"] = {
+        name: (s.will.payload, s.will.qos, s.will.retain, s.will.delay_interval, s.will.message_expiry, s.will.properties)
+        for name, s in state.sessions.items()
+        if s.will is not None
+    }
+    found["created"] = {name: s.created_epoch for name, s in state.sessions.items()}
+    found["last epoch"] = state.last_epoch
+    found["payload bytes"] = {
+        name: 0 if s.outbound is None else s.outbound.payload_bytes for name, s in state.sessions.items()
+    }
+    found["routes"] = {
+        topic: sorted((t.session.client_id, t.qos, t.no_local) for t in state.router.match(topic).plain)
+        for topic in ("t", "u/v", "w", "$SYS/x")
+    }
+    return found
+
+
+def _message(m: Message) -> tuple[object, ...]:
+    return m.topic, m.payload, m.qos, m.retain, m.publisher, m.properties, m.expires_at, m.created_at, m.origin
+
+
+def held_in_memory(state: State) -> int:
+    """The payload bytes that sessions wait for and that are in memory, counted anew."""
+    messages = {
+        id(d.message): d.message
+        for s in state.sessions.values()
+        if s.outbound is not None
+        for d in s.outbound.deliveries.values()
+    }
+    return sum(len(m.payload) for m in messages.values() if not m.on_disk)
+
+
+class SnapshotRun:
+    """One snapshot, taken step by step in one thread."""
+
+    def __init__(self, folder: Path, state: State, segments: Segments, number: int = 1, batch: int = 0) -> None:
+        self.folder = folder
+        self.segments = segments
+        self.writer = SnapshotWriter(state, segments, number, number + 1, batch, lambda at: read_payload(folder, at))
+        self.file = SnapshotFile(folder, number)
+
+    def step(self) -> bool:
+        """One step, written to disk at once."""
+        more = self.writer.step()
+        self._write()
+        return more
+
+    def finish(self) -> None:
+        """All steps that are left, and the end."""
+        while self.step():
+            pass
+        self.writer.finish()
+        self._write()
+        self.file.finish()
+        self.segments.wanted = dict(self.writer.wanted)
+
+    def _write(self) -> None:
+        write_chunks(self.folder, self.segments.take())
+        self.file.append(self.writer.take())
+
+
+def take_snapshot(folder: Path, state: State, number: int = 1, segments: Segments | None = None) -> SnapshotRun:
+    """A whole snapshot of a state that doesn't change meanwhile."""
+    run = SnapshotRun(folder, state, segments or Segments(folder, 1), number)
+    run.finish()
+    return run
+
+
+def read_snapshot(
+    folder: Path, number: int = 1, memory_budget: int = 0, make: Callable[[], State] = new_state
+) -> tuple[State, SnapshotReader]:
+    """A new state with what a snapshot has."""
+    state = make()
+    reader = SnapshotReader(folder, number, memory_budget)
+    reader.read(state)
+    return state, reader
+
+
+def load_all(folder: Path, state: State) -> None:
+    """Look at payloads that are on disk only, without telling the state."""
+    for session in state.sessions.values():
+        if session.outbound is not None:
+            for delivery in session.outbound.deliveries.values():
+                message = delivery.message
+                if message.on_disk:
+                    message.payload = read_payload(folder, message.location)
