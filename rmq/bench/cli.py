@@ -59,7 +59,7 @@ Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 @click.option("--hold", type=float, default=0.0, help="conn: seconds to keep the idle connections open.")
 @click.option("--in-flight", type=int, default=50, show_default=True, help="Handshakes at a time.")
 @click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds a handshake may take.")
-@click.option("--persistent", is_flag=True, help="Sessions of subscribers outlive their connections; not for pub, conn.")
+@click.option("--persistent", is_flag=True, help="Subscribers whose sessions outlive their connections.")
 @click.option("--retain", is_flag=True, help="Publish retained messages.")
 @click.option(
     "--until-acked", is_flag=True, help="A message stays in its window until the broker has acknowledged it as well."

@@ -10,8 +10,9 @@ from rmq.bench.plan import Plan
 def remove(plan: Plan) -> str:
     """Connect clean as each client that leaves something; returns what went wrong, or nothing.
 
-    A clean start ends the session that was there [MQTT-3.1.2-4], in MQTT 3.1.1 [MQTT-3.1.2-6]. A publisher removes its retained message and then
-    subscribes, because the SUBACK says that the broker has come so far: a PUBLISH with QoS 0 has no answer.
+    A clean start ends the session that was there [MQTT-3.1.2-4], in MQTT 3.1.1 [MQTT-3.1.2-6]. A publisher removes its
+    retained message and then subscribes, because the SUBACK says that the broker has come so far: a PUBLISH with QoS 0
+    has no answer.
     """
     made: list[Candidate] = []
     if plan.persistent:

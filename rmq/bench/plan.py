@@ -67,7 +67,7 @@ class Plan:
         if self.retain and not self.publishers:
             raise PlanError(f"retain is for publishers, and {self.mode} has none")
         if self.until_acked and (self.mode not in ("pair", "fan-in", "fan-out") or not self.qos or self.rate):
-            raise PlanError("until-acked is for the windows of pair, fan-in and fan-out with QoS 1 or 2, without a rate")
+            raise PlanError("until-acked is for the windows of pair, fan-in and fan-out, QoS 1 or 2, without a rate")
 
     @property
     def version(self) -> int:

@@ -88,13 +88,10 @@ def _candidates(plan: Plan) -> list[Candidate]:
         return frames.subscribe(plan.version, 1, plan.subscribe_filter(index), plan.qos)
 
     if plan.mode == "conn":
-        made: list[Candidate] = []
-        for i in range(plan.clients):
-            made.append(Candidate(i, False, connect(f"c{i}"), subscribe(i) if plan.subscribe else b""))
-        return made
-    subscribers = [
-        Candidate(i, False, connect(f"s{i}", plan.expiry_s), subscribe(i)) for i in range(plan.subscribers)
-    ]
+        return [
+            Candidate(i, False, connect(f"c{i}"), subscribe(i) if plan.subscribe else b"") for i in range(plan.clients)
+        ]
+    subscribers = [Candidate(i, False, connect(f"s{i}", plan.expiry_s), subscribe(i)) for i in range(plan.subscribers)]
     return subscribers + [Candidate(i, True, connect(f"p{i}"), b"") for i in range(plan.publishers)]
 
 

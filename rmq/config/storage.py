@@ -18,6 +18,6 @@ class StorageSettings(Section):
     sync_interval: Annotated[Duration, AfterValidator(above_zero)] = 1.0
     memory_budget: ByteSize = 256 * MIB
     session_memory_budget: ByteSize = 16 * MIB
-    pending_budget: Annotated[ByteSize, Field(ge=1 * MIB)] = 64 * MIB
+    pending_budget: Annotated[ByteSize, Field(ge=1 * MIB, le=512 * MIB)] = 64 * MIB
     disk_budget: ByteSize = 16 * 1024 * MIB
     snapshot_after: Annotated[ByteSize, Field(ge=1 * MIB)] = 64 * MIB

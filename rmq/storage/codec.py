@@ -8,7 +8,7 @@ from typing import Final
 
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
-from rmq.session.delivery import QUEUED, RELEASED, RELEASING, RESEND, SENT, Delivery
+from rmq.session.delivery import RELEASED, RELEASING, RESEND, SENT, Delivery
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.records import (

@@ -5,13 +5,14 @@ after the other.
 """
 
 import os
+import secrets
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from rmq.storage.packing import unpack_all
-from rmq.storage.record_file import FILE_HEADER, CorruptFile, RecordReader, file_header, record, sync_directory
+from rmq.storage.record_file import FILE_HEADER, CorruptFile, RecordReader, file_header, mark_of, record, sync_directory
 
 MAGIC: Final = b"RMQ-JRNL"
 BATCH: Final = struct.Struct(">Q")
@@ -37,6 +38,7 @@ class Journal:
         self._fd = -1
         self._previous_fd = -1  # somebody may be syncing it
         self._dirty = False
+        self._mark = b""
 
     def open(self) -> None:
         """Begin a new file, or go on with one whose torn tail was cut off. Raises ``OSError``."""
@@ -46,6 +48,7 @@ class Journal:
             size = os.fstat(fd).st_size
             if size < FILE_HEADER.size:
                 size = self._begin(fd, path)
+            mark = mark_of(os.pread(fd, FILE_HEADER.size, 0))
         except OSError:
             os.close(fd)
             raise
@@ -53,10 +56,11 @@ class Journal:
             os.close(self._previous_fd)
         self._previous_fd = self._fd
         self._fd = fd
+        self._mark = mark
         self.size = size
 
     def _begin(self, fd: int, path: Path) -> int:
-        header = file_header(MAGIC)
+        header = file_header(MAGIC, secrets.token_bytes(4))
         try:
             if os.pwrite(fd, header, 0) != len(header):
                 raise OSError(28, "no space for the file header")
@@ -71,7 +75,7 @@ class Journal:
         if self._dirty:
             os.ftruncate(self._fd, self.size)
             self._dirty = False
-        data = memoryview(record(BATCH.pack(batch) + operations))
+        data = memoryview(record(BATCH.pack(batch) + operations, self._mark))
         offset = self.size
         self._dirty = True
         while data:

@@ -2,7 +2,8 @@
 
 A record is 4 bytes of mark, 4 of length, 4 of CRC-32 over length and content, then the content. The mark lets a reader
 find out whether anything readable comes behind a damaged record: if so the file is corrupt in the middle, if not only
-its tail is torn, as it is when a process or a machine dies while it writes.
+its tail is torn, as it is when a process or a machine dies while it writes. In a journal the mark is a random one that
+stands in the file header: nobody can put the likeness of a record into a message.
 """
 
 import os
@@ -14,7 +15,7 @@ from typing import Final
 
 MARK: Final = b"\xa7RMQ"
 RECORD_HEADER: Final = struct.Struct(">4sII")
-FILE_HEADER: Final = struct.Struct(">8sHH4x")
+FILE_HEADER: Final = struct.Struct(">8sHH4s")
 FORMAT: Final = 1
 # No record is longer: a length beyond it is damage.
 MAX_RECORD: Final = 1 << 30
@@ -30,16 +31,24 @@ class CorruptFile(Exception):
         self.reason = reason
 
 
-def file_header(magic: bytes) -> bytes:
-    """The first bytes of a file of this kind; ``magic`` is 8 bytes."""
-    return FILE_HEADER.pack(magic, FORMAT, 0)
+def file_header(magic: bytes, mark: bytes = MARK) -> bytes:
+    """The first bytes of a file of this kind; ``magic`` is 8 bytes, ``mark`` begins each of its records."""
+    return FILE_HEADER.pack(magic, FORMAT, 0, mark)
 
 
-def record(content: bytes) -> bytes:
-    """A record with this content."""
+def mark_of(header: bytes) -> bytes:
+    """What begins each record of a file with this header."""
+    mark: bytes = FILE_HEADER.unpack(header)[3]
+    return mark
+
+
+def record(content: bytes, mark: bytes = MARK) -> bytes:
+    """A record with this content. Raises ``ValueError`` when it is over ``MAX_RECORD``."""
     size = len(content)
+    if size > MAX_RECORD:
+        raise ValueError(f"{size} bytes are too many for one record")
     crc = zlib.crc32(content, zlib.crc32(struct.pack(">I", size)))
-    return RECORD_HEADER.pack(MARK, size, crc) + content
+    return RECORD_HEADER.pack(mark, size, crc) + content
 
 
 class RecordReader:
@@ -55,6 +64,7 @@ class RecordReader:
         self.end = 0
         self.torn = 0
         self._magic = magic
+        self._mark = MARK
 
     def __iter__(self) -> Iterator[tuple[int, memoryview]]:
         """Offset and content of each record."""
@@ -62,7 +72,7 @@ class RecordReader:
         if len(data) < FILE_HEADER.size:
             self.torn = len(data)  # died while it was being created
             return
-        magic, version, _ = FILE_HEADER.unpack_from(data)
+        magic, version, _, self._mark = FILE_HEADER.unpack_from(data)
         if magic != self._magic:
             raise CorruptFile(self.path, 0, f"doesn't begin with {self._magic!r}")
         if version != FORMAT:
@@ -86,7 +96,7 @@ class RecordReader:
         if offset + RECORD_HEADER.size > len(data):
             return "the record is cut off"
         mark, size, crc = RECORD_HEADER.unpack_from(data, offset)
-        if mark != MARK:
+        if mark != self._mark:
             return "no record begins here"
         start = offset + RECORD_HEADER.size
         if size > MAX_RECORD or start + size > len(data):
@@ -97,7 +107,7 @@ class RecordReader:
 
     def _judge(self, offset: int, reason: str) -> None:
         position = offset
-        while (position := self._data.find(MARK, position + 1)) >= 0:
+        while (position := self._data.find(self._mark, position + 1)) >= 0:
             if self._damage(position) is None:
                 raise CorruptFile(self.path, offset, reason)
         self.torn = len(self._data) - offset

@@ -18,7 +18,7 @@ from rmq.storage.codec import decode_session, encode_session
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
 from rmq.storage.records import DelayMessage
-from rmq.storage.segments import Segments, read_messages, read_payload, segment_of, segment_path
+from rmq.storage.segments import OFFSET_MASK, Segments, read_messages, read_payload, segment_of, segment_path
 from rmq.storage.state import State, StateWatcher
 
 MAGIC: Final = b"RMQ-SNAP"
@@ -200,24 +200,32 @@ class SnapshotReader:
         records = self._records()
         messages = self._messages(records[-1])
         for fields in records[:-1]:
-            kind = fields[0]
-            if kind == HEAD:
-                _, _, self.journal, self.batch, state.last_epoch = fields
-            elif kind == SESSION:
-                state.restore_session(decode_session(fields[1], messages))
-            elif kind == RETAINED:
-                for location in fields[1]:
-                    message = messages[location]
-                    if message.on_disk:
-                        load(state.ctx, message, read_payload(self._folder, location))
-                    state.retained.set(message)
-            else:
-                _, key, location, due_at, publisher, packet_id = fields
+            try:
+                self._enter(state, fields, messages)
+            except KeyError as error:
+                place = int(error.args[0])
+                path = segment_path(self._folder, segment_of(place))
+                raise CorruptFile(path, place & OFFSET_MASK, "the message is missing") from None
+        state.snapshot = self.number
+
+    def _enter(self, state: State, fields: list[Any], messages: dict[int, Message]) -> None:
+        kind = fields[0]
+        if kind == HEAD:
+            _, _, self.journal, self.batch, state.last_epoch = fields
+        elif kind == SESSION:
+            state.restore_session(decode_session(fields[1], messages))
+        elif kind == RETAINED:
+            for location in fields[1]:
                 message = messages[location]
                 if message.on_disk:
                     load(state.ctx, message, read_payload(self._folder, location))
-                state.delayed[key] = DelayMessage(key, message, due_at, publisher, packet_id)
-        state.snapshot = self.number
+                state.retained.set(message)
+        else:
+            _, key, location, due_at, publisher, packet_id = fields
+            message = messages[location]
+            if message.on_disk:
+                load(state.ctx, message, read_payload(self._folder, location))
+            state.delayed[key] = DelayMessage(key, message, due_at, publisher, packet_id)
 
     def _records(self) -> list[list[Any]]:
         reader = RecordReader(self._path, MAGIC)

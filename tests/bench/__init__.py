@@ -5,7 +5,14 @@ scenarios  what is measured and the ratio to reach
 brokers    mosquitto and rmq-node as processes pinned to one core
 load_tool  rmq-bench as a process pinned to the other core
 counters   the node's own counters, read from $SYS, against what the load tool counted
+syncs      counts fsync and fdatasync calls of a process
+durability what durability costs: persistent sessions, four promises
+neighbours what slow or rude clients cost others
+rude       those clients, a process of its own
 machine    what the numbers were measured on
+results    what was found, and the arithmetic on it
 document   docs/benchmarks.md
+durability_page, neighbours_page  its sections on those two
+markdown   tables and figures in Markdown
 bad_logins publish latency while passwords are guessed: a script of its own, run by hand
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
 import os
 import shutil
@@ -29,6 +30,7 @@ listener {port} 127.0.0.1
 allow_anonymous true
 persistence true
 persistence_location {data}/
+user {user}
 set_tcp_nodelay true
 max_queued_messages 0
 """
@@ -118,12 +120,12 @@ class Brokers:
         return self.mosquitto(MOSQUITTO_CONF) if name == "mosquitto" else self.node(SYS_INTERVAL)
 
     def mosquitto(self, text: str) -> Broker:
-        """A fresh mosquitto with this configuration, in which {port} and {data} are filled in."""
+        """A fresh mosquitto with this configuration, in which port, data and user are filled in."""
         port = next(self._ports)
         data = self._data(port)
         data.mkdir()
         conf = self._directory / "mosquitto.conf"
-        conf.write_text(text.format(port=port, data=data) + ("user root\n" if os.geteuid() == 0 else ""))
+        conf.write_text(text.format(port=port, data=data, user=getpass.getuser()))
         command = [self._mosquitto or "", "-c", str(conf)]
         return Broker("mosquitto", command, port, self._core, self._directory / "mosquitto.log", data)
 

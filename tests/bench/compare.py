@@ -15,12 +15,15 @@ from statistics import median
 from tests.bench import document, machine
 from tests.bench.brokers import Broker, BrokerError, Brokers
 from tests.bench.counters import Monitor, after_run, compare
+from tests.bench.durability import DurabilityPart
 from tests.bench.load_tool import LoadTool, LoadToolError, Measured
+from tests.bench.neighbours import NeighboursPart
 from tests.bench.results import BROKERS, CounterCheck, Memory, Results, Series, pair_of_series, ratio
 from tests.bench.scenarios import LATENCY_OF, SCENARIOS, Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("latency", "connect", "memory")
+PARTS = ("latency", "connect", "memory", "durability", "neighbours")
+PORTS_BEFORE_DURABILITY = 400
 
 
 class Comparison:
@@ -92,7 +95,7 @@ class Comparison:
             series.cpu_seconds.append(machine.cpu_seconds(broker.pid) - before)
             series.runs.append(measured)
         if measured["error"]:
-            self._problem(f"{title}, {name}: {measured['error']}")
+            self.problem(f"{title}, {name}: {measured['error']}")
 
     def _checked(self, broker: Broker, title: str, options: Sequence[str]) -> Measured:
         """A run of the node between two looks at its counters."""
@@ -107,10 +110,11 @@ class Comparison:
         check = CounterCheck(title, compare(delta, measured, subscriptions))
         self._results.checks.append(check)
         if check.differences():
-            self._problem(f"{title}: the node's counters differ: {check.differences()}")
+            self.problem(f"{title}: the node's counters differ: {check.differences()}")
         return measured
 
-    def _problem(self, text: str) -> None:
+    def problem(self, text: str) -> None:
+        """What went wrong: on the page, and for whoever watches."""
         self._results.problems.append(text)
         say(f"  PROBLEM {text}")
 
@@ -169,6 +173,18 @@ def measure(arguments: argparse.Namespace, directory: Path) -> tuple[Results, st
     if "memory" in wanted:
         comparison.memory("connected", ["--no-subscribe"])
         comparison.memory("connected and one subscription", ["--subscribe"])
+    if "durability" in wanted:
+
+        def brokers_in(folder: Path) -> Brokers:
+            first_port = arguments.port + PORTS_BEFORE_DURABILITY
+            return Brokers(folder, ROOT / "etc", arguments.rmq_node, broker_core, first_port)
+
+        part = DurabilityPart(brokers_in, tool, comparison.problem, say)
+        results.durability = part.measure(ROOT / "build", arguments.runs, arguments.seconds)
+    if "neighbours" in wanted:
+        rude_core = cores[1] if len(cores) > 2 else load_core
+        visits = NeighboursPart(brokers, tool, rude_core, comparison.problem, say)
+        results.neighbours = visits.measure(arguments.runs, arguments.seconds, arguments.connections)
     return results, effective
 
 

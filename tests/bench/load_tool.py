@@ -45,7 +45,24 @@ class LoadTool:
 
     def run(self, port: int, options: Sequence[str]) -> Measured:
         """One run to its end."""
-        process = self._start(port, [*options, "--json"])
+        return self._result(self._start(port, [*options, "--json"]))
+
+    def run_with(self, port: int, options: Sequence[str], connected: Callable[[], None]) -> Measured:
+        """One run to its end; `connected` is called when all connections are there, while the load warms up."""
+        process = self._start(port, [*options, "--json", "--progress"])
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if " connected in " in line:
+                    break
+            connected()
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return self._result(process)
+
+    def _result(self, process: subprocess.Popen[str]) -> Measured:
         try:
             output, errors = process.communicate(timeout=_GRACE_S + 60)
         except subprocess.TimeoutExpired:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tempfile
+import time
 from pathlib import Path
+from statistics import median
 
 
 def facts() -> dict[str, str]:
@@ -45,6 +48,30 @@ def _commit() -> str:
     except OSError:
         return "unknown"
     return done.stdout.strip() or "unknown"
+
+
+def filesystem(folder: Path) -> str:
+    """Type and device of the filesystem that a folder is on."""
+    found = ("", "unknown", "unknown")
+    place = str(folder.resolve())
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        device, mounted, kind = line.split()[:3]
+        inside = place == mounted or place.startswith(mounted.rstrip("/") + "/")
+        if inside and len(mounted) >= len(found[0]):
+            found = (mounted, kind, device)
+    return f"{found[1]} on {found[2]}"
+
+
+def sync_us(folder: Path) -> float:
+    """What writing 4 KiB at the end of a file and its fdatasync take there, in µs: the median of 50."""
+    taken: list[float] = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(50):
+            begun = time.perf_counter()
+            file.write(b"." * 4096)
+            os.fdatasync(file.fileno())
+            taken.append((time.perf_counter() - begun) * 1e6)
+    return median(taken)
 
 
 def memory_bytes(pid: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ class Series:
 
     runs: list[Measured] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
+    syncs: list[int | None] = field(default_factory=list)
 
     def received(self) -> list[float]:
         """Messages received per second, one figure a run."""
@@ -38,6 +39,11 @@ class Series:
         return median(
             1e6 * cpu / max(1, run["totals"]["received"]) for cpu, run in zip(self.cpu_seconds, self.runs, strict=True)
         )
+
+    def messages_per_sync(self) -> float | None:
+        """Messages received for each fsync or fdatasync; None when there was none, or nobody counted."""
+        found = [run["totals"]["received"] / n for n, run in zip(self.syncs, self.runs, strict=True) if n]
+        return median(found) if found else None
 
 
 @dataclass(slots=True)
@@ -62,6 +68,29 @@ class Memory:
 
 
 @dataclass(slots=True)
+class Durability:
+    """Runs with persistent sessions: by scenario and broker; `sync_us` is one write of 4 KiB with its fdatasync."""
+
+    filesystem: str
+    sync_us: float
+    runs: dict[str, dict[str, Series]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Runs beside one kind of neighbours, of one broker.
+
+    `still_open` is how many of the `count` neighbours were connected at the end of each run; `logins` how long a
+    new client waited for its CONNACK meanwhile, in ms, None if it was refused.
+    """
+
+    count: int
+    series: Series = field(default_factory=Series)
+    still_open: list[int] = field(default_factory=list)
+    logins: list[float | None] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Results:
     """Everything one `make bench` found."""
 
@@ -73,6 +102,8 @@ class Results:
     latency_rate: dict[int, float] = field(default_factory=dict)
     connects: dict[str, Series] = field(default_factory=dict)
     memory: dict[str, dict[str, Memory]] = field(default_factory=dict)
+    durability: Durability | None = None
+    neighbours: dict[str, dict[str, Neighbours]] = field(default_factory=dict)
     checks: list[CounterCheck] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 

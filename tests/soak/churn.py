@@ -15,6 +15,7 @@ from tests.support.wire import Properties
 from tests.support.wire_parser import Publish
 
 OWN_RETAINED: Final = 60
+MOST_UNKNOWN: Final = 1000
 
 
 class Churn(Load):
@@ -33,7 +34,7 @@ class Churn(Load):
         world, rng = self.world, self.world.rng
         client_id = f"{self._name}/{next(self._numbers)}"
         level = world.level()
-        # Only MQTT 5 clients can say that their sessions end soon; the others' are ended by hand.
+        # Only MQTT 5 clients can say that their sessions end soon; the others get clean ones.
         persistent = level == V5 and rng.random() < 0.5
         expiry: Properties = ((wire.SESSION_EXPIRY, rng.randrange(1, 6)),) if persistent else ()
         peer = await Peer.connect(world.door(), client_id, level, properties=expiry)
@@ -76,7 +77,7 @@ class Retainer(Load):
         super().__init__(world)
         self._name = f"soak/{world.name}/retained/{number}"
         self._expected: dict[str, bytes] = {}
-        self._unknown: set[str] = set()
+        self._unknown: dict[str, None] = {}  # the oldest first
         self._topics = self._fresh_topics()
 
     async def run(self) -> None:
@@ -131,13 +132,15 @@ class Retainer(Load):
         await reader.drop(reset=rng.random() < 0.5)
 
     def _remember(self, topic: str, payload: bytes, expires: bool) -> None:
-        self._unknown.discard(topic)
+        self._unknown.pop(topic, None)
         self._expected.pop(topic, None)
         if not payload:
             return
         if expires:
             # It may be there or not, depending on when one looks; a later message to the topic settles it.
-            self._unknown = set(list(self._unknown)[-1000:]) | {topic}
+            self._unknown[topic] = None
+            if len(self._unknown) > MOST_UNKNOWN:
+                del self._unknown[next(iter(self._unknown))]
         else:
             self._expected[topic] = payload
 

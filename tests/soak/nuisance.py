@@ -36,33 +36,22 @@ class SlowReader(Load):
 
     async def _be_slow(self) -> None:
         world, rng = self.world, self.world.rng
-        door = world.door()
-        link = await Link.open(door, SMALL_BUFFER)
-        try:
-            await link.send(wire.connect(f"{self._name}/reader", V5, properties=((wire.SESSION_EXPIRY, 0),)))
-            await link.send(wire.subscribe(1, ((f"{self._name}/#", rng.randrange(3)),)))
-            # CONNACK and SUBACK: the first bytes that come, in one piece or two.
-            seen = 0
-            async with asyncio.timeout(60):
-                while seen < 2:
-                    data = await link.receive()
-                    if not data:
-                        raise PeerGone
-                    seen += 1 if len(data) < 6 or data[0] != 0x20 or 0x90 not in data else 2
-            publisher = await Peer.connect(world.door(), f"{self._name}/pub")
-            for _ in range(rng.randrange(50, 300)):
-                await publisher.publish(f"{self._name}/x", bytes(4000), rng.randrange(2))
-            await publisher.disconnect()
-            await world.pause_between(0, 3)
-            if rng.random() < 0.5:
-                for _ in range(rng.randrange(20)):
-                    async with asyncio.timeout(60):
-                        await link.receive()
-        finally:
-            if rng.random() < 0.5:
-                link.reset()
-            else:
-                link.drop()
+        reader = await Peer.connect(
+            world.door(), f"{self._name}/reader", world.level(), keep_alive=0, receive_buffer=SMALL_BUFFER
+        )
+        await reader.subscribe((f"{self._name}/#", rng.randrange(3)))
+        reader.hold()
+        publisher = await Peer.connect(world.door(), f"{self._name}/pub")
+        for _ in range(rng.randrange(20, 150)):
+            await publisher.publish(f"{self._name}/x", bytes(rng.randrange(6000)), rng.randrange(2))
+        await publisher.disconnect()
+        await world.pause_between(0, 3)
+        if rng.random() < 0.5:
+            reader.go_on()
+            await reader.ping()
+            await reader.disconnect()
+        else:
+            await reader.drop(reset=rng.random() < 0.5)
         await world.pause_between(0, 3)
 
 
@@ -123,7 +112,9 @@ class Troublemaker(Load):
         rng = self.world.rng
         address = self.world.door().address
         reader, writer = await asyncio.open_connection(*address)
-        writer.write(rng.choice((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\xff" * 2000, b"")))
+        writer.write(
+            rng.choice((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\xff" * 2000, b""))
+        )
         if rng.random() < 0.5:
             await self.world.pause_between(0, 0.5)
         else:

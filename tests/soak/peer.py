@@ -70,6 +70,8 @@ class Peer:
         self._gone: PeerGone | None = None
         self._last_packet_id = 0
         self._reader: asyncio.Task[None] | None = None
+        self._may_read = asyncio.Event()
+        self._may_read.set()
 
     @classmethod
     async def connect(
@@ -134,6 +136,14 @@ class Peer:
         if qos == 2 and code < 0x80:
             await self._ask(wire.pubrel(packet_id), Pubcomp, packet_id)
         return code
+
+    def hold(self) -> None:
+        """Read no more, so that what comes piles up at the node."""
+        self._may_read.clear()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._may_read.set()
 
     async def ping(self) -> None:
         """PINGREQ and its PINGRESP: the node has dealt with all that was sent before."""
@@ -228,6 +238,7 @@ class Peer:
                     self._take(packet, answers)
                 if answers:
                     await self.link.send(b"".join(answers))
+                await self._may_read.wait()
                 data = await self.link.receive()
                 if not data:
                     return

@@ -130,8 +130,8 @@ def test_zeros_with_a_record_behind_them_are_corrupt(path: Path) -> None:
     [
         (file_header(b"RMQ-OTHR"), 0),
         (b"\0" * FILE_HEADER.size, 0),
-        (FILE_HEADER.pack(MAGIC, 2, 0), 8),
-        (FILE_HEADER.pack(MAGIC, 0, 0), 8),
+        (FILE_HEADER.pack(MAGIC, 2, 0, MARK), 8),
+        (FILE_HEADER.pack(MAGIC, 0, 0, MARK), 8),
     ],
 )
 def test_a_wrong_header_is_told(path: Path, header: bytes, offset: int) -> None:

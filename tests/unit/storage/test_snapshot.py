@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rmq.mqtt.message import Message
 from rmq.session.delivery import DONE, RELEASING, SENT
+from rmq.storage.codec import decode_operation, encode_operation
 from rmq.storage.record_file import CorruptFile
 from rmq.storage.records import (
     EndSession,
@@ -24,7 +25,7 @@ from rmq.storage.segments import Segments, segment_path
 from rmq.storage.snapshot import SnapshotFile, SnapshotWriter, snapshot_numbers, snapshot_path
 from rmq.storage.state import State
 from tests.unit.storage.strategies import meeting_operation, new_state, open_sessions
-from tests.unit.storage.whole_state import SnapshotRun, load_all, read_snapshot, take_snapshot, whole
+from tests.unit.storage.whole_state import SnapshotRun, held_in_memory, read_snapshot, take_snapshot, whole
 
 lists = st.lists(meeting_operation, max_size=25)
 
@@ -53,6 +54,7 @@ def test_it_shows_the_moment_at_which_it_began(
         for operation in [*open_sessions("a", "b"), *before]:
             state.apply(operation)
         at_the_beginning = whole(state)
+        journal = [encode_operation(operation) for operations in between for operation in operations]
         run = SnapshotRun(folder, state, Segments(folder, 1), batch=7)
         for operations in between:
             for operation in operations:
@@ -60,14 +62,14 @@ def test_it_shows_the_moment_at_which_it_began(
             run.step()
         run.finish()
         found, reader = read_snapshot(folder, memory_budget=budget)
-        load_all(folder, found)
-        assert whole(found) == at_the_beginning
+        assert whole(found, folder) == at_the_beginning
         assert (reader.journal, reader.batch, found.snapshot) == (2, 7, 1)
-        for operations in between:
-            for operation in operations:
-                found.apply(operation)
-        load_all(folder, found)
-        assert whole(found) == whole(state), "the operations since then lead to the state as it is"
+        assert found.ctx.queued_bytes == held_in_memory(found)
+        for fields in journal:
+            found.apply(decode_operation(fields))
+        assert whole(found, folder) == whole(state, folder), "the operations since then lead to the state as it is"
+        for each in (state, found):
+            assert each.ctx.queued_bytes == held_in_memory(each)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,7 +92,7 @@ def test_one_after_the_other_and_after_ones_that_were_given_up(rounds: list[tupl
                 run.writer.detach()
                 run.file.discard()
                 continue
-            now = whole(state)
+            now = whole(state, folder)
             run.finish()
             assert whole(read_snapshot(folder, number)[0]) == now
 

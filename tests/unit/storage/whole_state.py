@@ -13,8 +13,20 @@ from tests.unit.storage.replica import Facts, facts
 from tests.unit.storage.strategies import new_state
 
 
-def whole(state: State) -> Facts:
-    """All that a state keeps. Payloads must be in memory: see ``load_all``."""
+def whole(state: State, folder: Path | None = None) -> Facts:
+    """All that a state keeps; payloads that are on disk only are looked up in the segments of a folder."""
+    on_disk = [] if folder is None else [message for message in _messages(state) if message.on_disk]
+    for message in on_disk:
+        assert folder is not None and message.payload == b""
+        message.payload = read_payload(folder, message.location)
+    try:
+        return _whole(state)
+    finally:
+        for message in on_disk:
+            message.payload = b""
+
+
+def _whole(state: State) -> Facts:
     found = facts(state)
     found["delayed"] = {
         key: (_message(d.message), d.due_at, d.publisher, d.packet_id) for key, d in sorted(state.delayed.items())
@@ -42,19 +54,24 @@ def whole(state: State) -> Facts:
     return found
 
 
-def _message(m: Message) -> tuple[object, ...]:
-    return m.topic, m.payload, m.qos, m.retain, m.publisher, m.properties, m.expires_at, m.created_at, m.origin
-
-
-def held_in_memory(state: State) -> int:
-    """The payload bytes that sessions wait for and that are in memory, counted anew."""
+def _messages(state: State) -> list[Message]:
+    """The messages that sessions wait for, each once."""
     messages = {
         id(d.message): d.message
         for s in state.sessions.values()
         if s.outbound is not None
         for d in s.outbound.deliveries.values()
     }
-    return sum(len(m.payload) for m in messages.values() if not m.on_disk)
+    return list(messages.values())
+
+
+def _message(m: Message) -> tuple[object, ...]:
+    return m.topic, m.payload, m.qos, m.retain, m.publisher, m.properties, m.expires_at, m.created_at, m.origin
+
+
+def held_in_memory(state: State) -> int:
+    """The payload bytes that sessions wait for and that are in memory, counted anew."""
+    return sum(len(message.payload) for message in _messages(state) if not message.on_disk)
 
 
 class SnapshotRun:
@@ -101,13 +118,3 @@ def read_snapshot(
     reader = SnapshotReader(folder, number, memory_budget)
     reader.read(state)
     return state, reader
-
-
-def load_all(folder: Path, state: State) -> None:
-    """Look at payloads that are on disk only, without telling the state."""
-    for session in state.sessions.values():
-        if session.outbound is not None:
-            for delivery in session.outbound.deliveries.values():
-                message = delivery.message
-                if message.on_disk:
-                    message.payload = read_payload(folder, message.location)

@@ -1,0 +1,148 @@
+"""One soak run: a node, a warm-up, the load, everything taken away after each, and what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.soak.churn import Churn, Crowd, Retainer, Sleeper
+from tests.soak.flows import Flow, Together, Wills
+from tests.soak.ledger import Problems
+from tests.soak.node import SoakNode
+from tests.soak.nuisance import SlowReader, Troublemaker
+from tests.soak.sampler import Monitor, Sample, Sampler
+from tests.soak.verdict import SAME, Line, judge
+from tests.soak.world import Load, World
+
+SAMPLE_EVERY_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 180.0
+# Sessions of the churn expire after 5 s at most, idle worker threads end after 10 s.
+REST_TIMEOUT_S: Final = 90.0
+REST_S: Final = 15.0
+
+
+class Outcome:
+    """What a run has found."""
+
+    def __init__(self, lines: list[Line], problems: Problems, totals: str) -> None:
+        self.lines = lines
+        self.problems = problems
+        self.totals = totals
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing was found."""
+        return not self.problems.counts and all(line.is_good for line in self.lines)
+
+
+class Run:
+    """A run of so many seconds, the warm-up not included; ``directory`` gets the samples and the node's files."""
+
+    def __init__(self, directory: Path, load_s: float, warm_up_s: float, seed: int, say: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._load_s = load_s
+        self._warm_up_s = warm_up_s
+        self._rng = random.Random(seed)
+        self._say = say
+        self._problems = Problems()
+        self._loads: list[Load] = []
+
+    async def run(self) -> Outcome:
+        """From the node's start to its end."""
+        asyncio.get_running_loop().set_exception_handler(self._forgotten)
+        node = SoakNode(self._directory)
+        try:
+            outcome = await self._with(node)
+        finally:
+            code = await asyncio.to_thread(node.process.stop)
+        if code:
+            self._problems.add("exit code", f"the node ended with {code}")
+        for line in node.process.log.splitlines():
+            if "bug" in line.lower() or "Traceback" in line or '"level":"error"' in line.replace(" ", ""):
+                self._problems.add("log", line[:2000])
+        return outcome
+
+    async def _with(self, node: SoakNode) -> Outcome:
+        monitor = Monitor(self._problems)
+        await monitor.start(node)
+        sampler = Sampler(node, monitor, self._directory / "samples.csv")
+        fresh = await sampler.take("fresh")
+        before = await self._phase("warm", node, sampler, self._warm_up_s, fresh)
+        after = await self._phase("main", node, sampler, self._load_s, before)
+        await monitor.stop()
+        under_load = [sample for sample in sampler.samples if sample.phase == "main"]
+        return Outcome(judge(before, after, under_load), self._problems, _totals(before, after, under_load))
+
+    async def _phase(self, name: str, node: SoakNode, sampler: Sampler, seconds: float, at_rest: Sample) -> Sample:
+        """Load for so long, then all of it taken away; how the node is at rest afterwards."""
+        world = World(node.doors, self._rng, self._problems, name)
+        self._loads = loads(world)
+        end = time.monotonic() + seconds
+        tasks = [asyncio.create_task(load.run()) for load in self._loads]
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(SAMPLE_EVERY_S, left))
+            self._tell(await sampler.take(name))
+        world.stopping.set()
+        done, late = await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
+        for task in late:
+            self._problems.add("does not stop", repr(task.get_coro()))
+            task.cancel()
+        for task in done:
+            task.result()
+        for load in self._loads:
+            await world.attempt(f"taking away {type(load).__name__}", load.take_away)
+        return await self._rest(f"{name}, at rest", sampler, at_rest)
+
+    async def _rest(self, phase: str, sampler: Sampler, at_rest: Sample) -> Sample:
+        """Wait until the gauges are what they were at rest, or for too long, and then a little more."""
+        deadline = time.monotonic() + REST_TIMEOUT_S
+        while True:
+            sample = await sampler.take(phase)
+            if all(sample.values[name] == at_rest.values[name] for name in SAME):
+                break
+            if time.monotonic() > deadline:
+                break
+        await asyncio.sleep(REST_S)
+        sample = await sampler.take(phase)
+        self._tell(sample)
+        return sample
+
+    def _tell(self, sample: Sample) -> None:
+        values = sample.values
+        self._say(
+            f"{sample.at_s:7.0f} s  {sample.phase:14} {values['rss_kb'] / 1024:6.1f} MB  {values['cpu_percent']:5.1f} %  "
+            f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, {values['retained']:.0f} retained, "
+            f"{values['message_queues']:.0f} queued, {values['disk_bytes'] / 1048576:.1f} MB on disk, "
+            f"{values['storage.snapshots']:.0f} snapshots, {sum(self._problems.counts.values())} problems"
+        )
+
+    def _forgotten(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """An exception in a task nobody waits for, such as that of a reader."""
+        self._problems.add("failed", f"{context.get('message')}: {context.get('exception')!r}")
+
+
+def loads(world: World) -> Sequence[Load]:
+    """All kinds, some several times."""
+    return [
+        *(Flow(world, number, qos=1 + number % 2) for number in range(8)),
+        *(Flow(world, number, qos=1 + number % 2, members=3) for number in range(8, 11)),
+        *(Together(world, number) for number in range(4)),
+        Wills(world, 4),
+        *(Churn(world, number) for number in range(10)),
+        *(Retainer(world, number) for number in range(4)),
+        *(Sleeper(world, number) for number in range(4)),
+        *(Crowd(world, number) for number in range(2)),
+        *(SlowReader(world, number) for number in range(3)),
+        *(Troublemaker(world, number) for number in range(3)),
+    ]
+
+
+def _totals(before: Sample, after: Sample, under_load: Sequence[Sample]) -> str:
+    names = ("client.connected", "messages.publish", "messages.delivered", "messages.dropped", "session.takeovers")
+    parts = [f"{after.values[name] - before.values[name]:.0f} {name}" for name in (*names, "storage.snapshots")]
+    cpu = sum(sample.values["cpu_percent"] for sample in under_load) / max(1, len(under_load))
+    return f"{', '.join(parts)}; {cpu:.0f} % of a core on average"
