@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 5.0
+# How often it is looked whether somebody has waited too long, as a part of that time.
+LOOK_AFTER: Final = 0.1
 
 
 class StorageOptions:
@@ -63,7 +65,7 @@ class JournalPort(ClusterPort):
         self._sync_later = False
         self.sync_broken = False
         self.error = ""
-        self._failing = False
+        self._failed_at = 0.0
         self._seen_batch = 0
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + options.timeout_s / 2)
 
@@ -98,6 +100,7 @@ class JournalPort(ClusterPort):
     def _write(self) -> None:
         data = self.log.take()
         batch = self.log.batch
+        self._writing_since = self.broker.ctx.now
         self.writer.submit(lambda: self.journal.append(batch, data), self._written)
 
     def _write_again(self) -> None:
@@ -175,7 +178,9 @@ class JournalPort(ClusterPort):
         broker.counters.storage_errors += 1
         reason = error.strerror or str(error)
         if not self.error:
+            self._failing_since = broker.ctx.now
             log.error("storage fails: nothing can be stored", what=what, error=reason, folder=str(self.folder))
+            self._failed_at = broker.ctx.now
         self.error = reason
         broker.ctx.storage = STORAGE_FAILED
         broker.timers.enter(_Again(again), broker.ctx.now + RETRY_S)
@@ -187,16 +192,17 @@ class JournalPort(ClusterPort):
         self._check_room()
 
     def look_after(self) -> None:
-        """Twice in ``timeout_s``: whoever waited through a whole failure is told that nobody knows."""
+        """Every now and then: whoever has waited for ``timeout_s`` of a failure is told that nobody knows."""
         broker = self.broker
-        if self.log.is_writing() and self.log.batch == self._seen_batch and not self.error:
+        now = broker.ctx.now
+        timeout = self.options.timeout_s
+        if self.log.is_writing() and not self.error and now - self._writing_since > timeout / 2:
             log.error("storage fails: the disk doesn't answer", folder=str(self.folder))
             self.error = "no answer"
+            self._failing_since = self._writing_since
             broker.ctx.storage = STORAGE_FAILED
-        self._seen_batch = self.log.batch if self.log.is_writing() else 0
-        if self.error and self._failing:
+        if self.error and now - self._failing_since >= timeout:
             self.log.give_up()
-        self._failing = bool(self.error)
 
     @property
     def disk_bytes(self) -> int:
@@ -342,4 +348,4 @@ class _LookAfter(Timer):
 
     def fire(self, now: float) -> float:
         self._port.look_after()
-        return now + self._port.options.timeout_s / 2
+        return now + self._port.options.timeout_s * LOOK_AFTER

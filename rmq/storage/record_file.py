@@ -33,7 +33,12 @@ class CorruptFile(Exception):
 
 def file_header(magic: bytes, mark: bytes = MARK) -> bytes:
     """The first bytes of a file of this kind; ``magic`` is 8 bytes, ``mark`` begins each of its records."""
-    return FILE_HEADER.pack(magic, FORMAT, 0, mark)
+    return FILE_HEADER.pack(magic, FORMAT, _mark_check(mark), mark)
+
+
+def _mark_check(mark: bytes) -> int:
+    # With a damaged mark no record would be found, and the whole file would pass for a torn tail.
+    return zlib.crc32(mark) & 0xFFFF
 
 
 def mark_of(header: bytes) -> bytes:
@@ -72,11 +77,13 @@ class RecordReader:
         if len(data) < FILE_HEADER.size:
             self.torn = len(data)  # died while it was being created
             return
-        magic, version, _, self._mark = FILE_HEADER.unpack_from(data)
+        magic, version, check, self._mark = FILE_HEADER.unpack_from(data)
         if magic != self._magic:
             raise CorruptFile(self.path, 0, f"doesn't begin with {self._magic!r}")
         if version != FORMAT:
             raise CorruptFile(self.path, 8, f"format {version} isn't known, only {FORMAT}")
+        if check != _mark_check(self._mark):
+            raise CorruptFile(self.path, 10, "the mark of its records is damaged")
         offset = FILE_HEADER.size
         self.end = offset
         view = memoryview(data)

@@ -6,6 +6,7 @@ are written later, by a disk thread. Which messages of a segment are still wante
 """
 
 import os
+import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 from rmq.mqtt.message import Message
 from rmq.storage.codec import decode_message, encode_message
 from rmq.storage.packing import pack, unpack
-from rmq.storage.record_file import FILE_HEADER, MARK, RECORD_HEADER, RecordReader, file_header, record
+from rmq.storage.record_file import FILE_HEADER, MAX_RECORD, RECORD_HEADER, RecordReader, file_header, record
 
 MAGIC: Final = b"RMQ-SEGM"
 OFFSET_BITS: Final = 40
@@ -56,6 +57,7 @@ class Segments:
         self._folder = folder
         self.current = first
         self._end = 0
+        self._mark = b""
         self._buffer: list[bytes] = []
         self._buffer_at = 0
         self.sizes: dict[int, int] = {}
@@ -75,11 +77,12 @@ class Segments:
             self.current += 1
             self._end = 0
         if self._end == 0:
-            header = file_header(MAGIC)
+            self._mark = secrets.token_bytes(4)
+            header = file_header(MAGIC, self._mark)
             self._buffer = [header]
             self._buffer_at = 0
             self._end = len(header)
-        data = record(content)
+        data = record(content, self._mark)
         location = self.current << OFFSET_BITS | self._end
         self._buffer.append(data)
         self._end += len(data)
@@ -150,8 +153,8 @@ def read_payload(folder: Path, location: int) -> bytes:
     try:
         header = os.pread(fd, RECORD_HEADER.size, offset)
         if len(header) == RECORD_HEADER.size:
-            mark, size, crc = RECORD_HEADER.unpack(header)
-            content = os.pread(fd, size, offset + RECORD_HEADER.size) if mark == MARK else b""
+            _, size, crc = RECORD_HEADER.unpack(header)
+            content = os.pread(fd, min(size, MAX_RECORD), offset + RECORD_HEADER.size)
             if len(content) == size and zlib.crc32(content, zlib.crc32(struct.pack(">I", size))) == crc:
                 return decode_message(unpack(content)).payload
     finally:

@@ -4,6 +4,8 @@ Deterministic: no clock, no chance, no I/O. The same operations in the same orde
 A session whose connection is on this node is served at once from what was applied; that is the one effect outside.
 """
 
+from mypy_extensions import mypyc_attr
+
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue
 from rmq.flow.payloads import hold, release, unload
@@ -31,6 +33,8 @@ from rmq.storage.records import (
 )
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StateWatcher:
     """Is told of a session before it changes; a snapshot that is being written is one."""
 

@@ -19,14 +19,14 @@ def durability_section(found: Durability, options: dict[str, str]) -> str:
 
 QoS 1 to sessions that outlive their connection: {options["description"]}, the four in turn. A message leaves its window
 when its subscriber has it **and** the broker has acknowledged it to its publisher. The data is on {found.filesystem},
-where writing 4 KiB with fdatasync takes {found.sync_us:,.0f} µs (median of 50). `storage.ack_policy` says when a publisher
-gets its PUBACK:
+where writing 4 KiB with fdatasync takes {found.sync_us:,.0f} µs (median of 50). `storage.ack_policy` says when a
+publisher gets its PUBACK:
 
 - `memory`: at once; it is written soon after.
 - `quorum`, the default: when the journal has it. It survives the death of the process.
 - `quorum_fsync`: when the disk has it. It survives a loss of power.
 - mosquitto with `persistence true` **does not make the same promise**: it answers before anything is on disk, and
-  writes its database every 30 minutes (its default) and when it ends. A mosquitto that is killed has lost what came since.
+  writes its database every 30 minutes (its default) and when it ends. One that is killed has lost what came since.
 
 Messages received per second, median (lowest to highest); the ratio is the median of the ratios of neighbouring runs:
 

@@ -25,8 +25,8 @@ The latency of {PAIRS} pairs with QoS 0 that follow a schedule of {RATE:,} messa
 (`rmq-bench pair -c {PAIRS} -q 0 -r {RATE}`), for at most {LONGEST_S:g} s, beside clients that are slow or rude: median
 (lowest to highest). The pairs are connected when the neighbours come, and all are there before the measurement begins.
 Where there are only two cores the neighbours' process runs on the load tool's, so that a part of the difference is its
-own, the same for both brokers. *still connected* at the end, of how many, and *a new client's login*, from SYN to CONNACK,
-are {" / ".join(BROKERS)}, too.
+own, the same for both brokers. *still connected* at the end, of how many, and *a new client's login*, from SYN to
+CONNACK, are {" / ".join(BROKERS)}, too.
 
 {table(["", *latency_heads, "still connected", "a new client's login ms"], rows)}
 
@@ -36,8 +36,8 @@ are {" / ".join(BROKERS)}, too.
 - **Half-open connections** are opened, and nothing is ever said on them.
 
 rmq closes what is more than `max_handshaking_limit` (500) connections without a finished CONNECT at once, and each of
-them after `handshake_timeout` (30 s). That bounds what a flood of handshakes takes; but while the limit is reached nobody
-new comes in on that listener either."""
+them after `handshake_timeout` (30 s). That bounds what a flood of handshakes takes; but while the limit is reached
+nobody new comes in on that listener either."""
 
 
 def _each(both: list[Neighbours], figure: Callable[[Neighbours], str]) -> str:

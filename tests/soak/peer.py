@@ -1,9 +1,9 @@
-"""An MQTT client for load: reads and acknowledges by itself, counts nothing, and is strict about what the node sends."""
+"""An MQTT client for load: reads and acknowledges by itself, and is strict about what the node sends."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from tests.soak.link import Door, Link

@@ -1,4 +1,4 @@
-"""Delayed messages in the engine: when and in which order they are published, what bounds them, what is kept of them."""
+"""Delayed messages in the engine: when and in which order they are published, what bounds them, what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`$exclusive/` and `$limit/` inside the engine: who counts, what replaces what, and what is proposed but not applied."""
+"""`$exclusive/` and `$limit/` inside the engine: who counts, what replaces what, what counts before it is applied."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ from rmq.metrics.counters import Counters
 from rmq.session.limits import Limits
 from rmq.storage.disk_thread import Done, Job
 from rmq.storage.recovery import recover
-from tests.support.engine import Engine
+from tests.support import wire
+from tests.support.engine import Client, Engine
+from tests.support.wire_parser import Connack
 
 WRITER: Final = "rmq-journal"
 SYNCER: Final = "rmq-sync"
@@ -82,12 +85,12 @@ class DiskEngine(Engine):
         *,
         repair: bool = False,
     ) -> None:
+        self._turning = self._ended = False
         super().__init__(options)
         if time:
             self.time = time
         self.limits = limits or self.limits
         broker = self.broker
-        self._turning = False
         folder.mkdir(parents=True, exist_ok=True)
         counters, broker.ctx.counters = broker.ctx.counters, Counters()
         self.recovery = recover(folder, broker.state, memory_budget=broker.options.memory_budget, repair=repair)
@@ -125,7 +128,7 @@ class DiskEngine(Engine):
         self.turn()
 
     def turn(self) -> None:
-        if getattr(self, "_turning", True):
+        if self._turning:
             return
         self._turning = True
         try:
@@ -141,13 +144,19 @@ class DiskEngine(Engine):
         finally:
             self._turning = False
 
+    def pass_time(self, seconds: float) -> None:
+        """As a node does: in ticks."""
+        for _ in range(round(seconds * 10)):
+            self.advance(0.1)
+
     def kill(self) -> None:
         """The end of the process, at once: what wasn't written is gone."""
+        if self._ended:
+            return
+        self._ended = self._turning = True
         journal = self.port.journal
-        self.broker.turn_storage = lambda: None
-        self._turning = True
         for fd in {journal._fd, journal._previous_fd} - {-1}:
-            journal_port.os.close(fd) if hasattr(journal_port, "os") else _close(fd)
+            os.close(fd)
 
     def stop(self) -> None:
         """The end of the process in good order, once all connections are closed."""
@@ -155,10 +164,23 @@ class DiskEngine(Engine):
             connection.lose("node stopped")
         self.turn()
         self.port.close()
-        self._turning = True
+        self._ended = self._turning = True
 
 
-def _close(fd: int) -> None:
-    import os
+def resumed(engine: Engine, client_id: str = "s", expiry: int = 1000) -> Client:
+    """A client whose session is there; nothing of what it is sent was read yet."""
+    client = engine.open()
+    client.send(wire.connect(client_id, clean=False, keep_alive=0, properties=[(wire.SESSION_EXPIRY, expiry)]))
+    connack, *rest = client.read()
+    assert isinstance(connack, Connack) and connack.code == 0 and connack.session_present, connack
+    client._packets = rest
+    return client
 
-    os.close(fd)
+
+def received(engine: Engine, client_id: str = "s") -> list[bytes]:
+    """The payloads of what waits for a session, which takes all of it and leaves."""
+    client = resumed(engine, client_id)
+    messages = [message.payload for message in client.receive_all()]
+    client.disconnect()
+    return messages
+

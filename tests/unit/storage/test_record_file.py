@@ -141,6 +141,18 @@ def test_a_wrong_header_is_told(path: Path, header: bytes, offset: int) -> None:
     assert caught.value.offset == offset
 
 
+@pytest.mark.parametrize("bit", range(8 * FILE_HEADER.size))
+def test_a_flipped_bit_in_the_header_is_told(path: Path, bit: int) -> None:
+    """Above all one in the mark: without it the whole file would look like a torn tail."""
+    write(path, CONTENTS)
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+    with pytest.raises(CorruptFile) as caught:
+        read(path)
+    assert caught.value.offset < FILE_HEADER.size
+
+
 def test_a_length_beyond_all_measure_is_damage(path: Path) -> None:
     write(path, CONTENTS, RECORD_HEADER.pack(MARK, 0xFFFF_FFFF, 0) + bytes(100))
     found, reader = read(path)
