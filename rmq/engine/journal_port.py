@@ -64,9 +64,10 @@ class JournalPort(ClusterPort):
         self._syncing = False
         self._sync_later = False
         self.sync_broken = False
+        self._untrusted = 0
         self.error = ""
-        self._failed_at = 0.0
-        self._seen_batch = 0
+        self._writing_since = 0.0
+        self._failing_since = 0.0
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + options.timeout_s / 2)
 
     # Proposing
@@ -147,26 +148,36 @@ class JournalPort(ClusterPort):
             return
         self._syncing = True
         batch = self.log.written
-        self._syncer.submit(self.journal.sync, lambda _, error: self._synced(batch, error))
+        journal = self.journal.number
+        self._syncer.submit(self.journal.sync, lambda _, error: self._synced(batch, journal, error))
 
-    def _synced(self, batch: int, error: OSError | None) -> None:
+    def _synced(self, batch: int, journal: int, error: OSError | None) -> None:
         self._syncing = False
         if error is not None:
-            # The kernel may have dropped what it couldn't write and says so once: this file isn't trusted any more.
-            # A snapshot writes everything anew, to other files.
-            self.sync_broken = True
-            self.fail("journal sync", error, self.snapshots.begin_soon)
+            self.distrust(journal, error)
             return
         self.log.complete_sync(batch)
         self._report_bugs()
         if self.log.wants_sync():
             self._sync()
 
-    def all_synced(self, batch: int) -> None:
-        """A snapshot after this batch is safe on disk."""
-        self.sync_broken = False
+    def distrust(self, journal: int, error: OSError) -> None:
+        """A sync of this journal file failed: only a snapshot, which writes everything to other files, makes up for it.
+
+        The kernel may have dropped what it couldn't write, and says so once.
+        """
+        self.sync_broken = True
+        self._untrusted = max(journal, self.journal.number)
+        self.fail("journal sync", error, self.snapshots.begin_soon)
+
+    def all_synced(self, batch: int, journal: int) -> None:
+        """A sync of this journal file failed: only a snapshot, which writes everything anew, makes up for it.
         self.log.complete_sync(batch)
         self._report_bugs()
+        if self.sync_broken and journal <= self._untrusted:
+            self.snapshots.begin_soon()  # it began before that
+            return
+        self.sync_broken = False
         if self.error and not self.log.is_writing():
             self._recovered()
 
@@ -180,7 +191,6 @@ class JournalPort(ClusterPort):
         if not self.error:
             self._failing_since = broker.ctx.now
             log.error("storage fails: nothing can be stored", what=what, error=reason, folder=str(self.folder))
-            self._failed_at = broker.ctx.now
         self.error = reason
         broker.ctx.storage = STORAGE_FAILED
         broker.timers.enter(_Again(again), broker.ctx.now + RETRY_S)
@@ -203,6 +213,8 @@ class JournalPort(ClusterPort):
             broker.ctx.storage = STORAGE_FAILED
         if self.error and now - self._failing_since >= timeout:
             self.log.give_up()
+        if not self.log.is_writing():
+            self.snapshots.maybe_begin()  # publishers that are held for want of room bring no batch that would
 
     @property
     def disk_bytes(self) -> int:

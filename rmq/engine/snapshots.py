@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rmq.storage.journal import journal_numbers, journal_path
+from rmq.storage.journal import SyncFailed, journal_numbers, journal_path
 from rmq.storage.recovery import Recovery
 from rmq.storage.segments import read_payload, segment_path, sync_segments, write_chunks
 from rmq.storage.snapshot import SnapshotFile, SnapshotWriter, snapshot_numbers, snapshot_path
@@ -82,10 +82,13 @@ class Snapshots:
         self._batch = port.log.written
         self._file = SnapshotFile(folder, number)
         size = port.journal.size
-        port.writer.submit(port.journal.rotate, lambda _, error: self._rotated(size, error))
+        trusted = not port.sync_broken
+        port.writer.submit(lambda: port.journal.rotate(trusted=trusted), lambda _, error: self._rotated(size, error))
 
     def _rotated(self, size: int, error: OSError | None) -> None:
         if error is not None:
+            if isinstance(error, SyncFailed):
+                self._port.distrust(self._port.journal.number, error)
             self._abort(error)
             return
         self.old_journals += size
@@ -142,7 +145,7 @@ class Snapshots:
         self.size = size
         self.old_journals = 0
         segments = port.segments
-        segments.wanted = dict(writer.wanted)
+        segments.wanted = {number: writer.wanted.get(number, 0) for number in segments.sizes}
         unwanted = [n for n in segments.sizes if n < writer.first_segment and n not in writer.wanted]
         for number in unwanted:
             segments.forget(number)
@@ -168,7 +171,7 @@ class Snapshots:
             return None
 
         port.writer.submit(sweep, self._swept)
-        port.all_synced(self._batch)
+        port.all_synced(self._batch, writer.journal)
 
     def _swept(self, _: object, error: OSError | None) -> None:
         if error is not None:

@@ -28,6 +28,10 @@ def journal_numbers(folder: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("journal-")) for path in folder.glob("journal-*.log"))
 
 
+class SyncFailed(OSError):
+    """The kernel couldn't write what it had accepted, and may have dropped it: it says so once."""
+
+
 class Journal:
     """The file that is appended to. ``size`` is the length of its good part, in bytes."""
 
@@ -96,10 +100,17 @@ class Journal:
         """Have what is written survive a loss of power. Raises ``OSError``."""
         os.fdatasync(self._fd)
 
-    def rotate(self) -> None:
-        """Go on in a new file; the old one is synced first. Raises ``OSError``: then the old one is still used."""
+    def rotate(self, *, trusted: bool) -> None:
+        """Go on in a new file; the old one is synced first, unless it isn't trusted any more.
+
+        Raises ``OSError``, of which ``SyncFailed`` means that the old file isn't to be trusted; it is still used.
+        """
         self.trim()
-        os.fdatasync(self._fd)
+        if trusted:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as error:
+                raise SyncFailed(error.errno, error.strerror) from error
         self.number += 1
         try:
             self.open()

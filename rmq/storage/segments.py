@@ -73,9 +73,7 @@ class Segments:
         """Give a message a location. Its payload must be in memory."""
         content = pack(encode_message(message))
         if self._end >= SEGMENT_BYTES:
-            self._full += self._take_buffer()
-            self.current += 1
-            self._end = 0
+            self.roll()
         if self._end == 0:
             self._mark = secrets.token_bytes(4)
             header = file_header(MAGIC, self._mark)
@@ -89,6 +87,12 @@ class Segments:
         self.sizes[self.current] = self._end
         message.location = location
         return location
+
+    def roll(self) -> None:
+        """Go on in a new segment."""
+        self._full += self._take_buffer()
+        self.current += 1
+        self._end = 0
 
     def _take_buffer(self) -> list[Chunk]:
         if not self._buffer:
@@ -111,11 +115,16 @@ class Segments:
 
     def sparse(self) -> set[int]:
         """Segments of which less than half was wanted by the last snapshot: the next one copies what is left."""
-        return {
-            number
-            for number, size in self.sizes.items()
-            if number != self.current and 2 * self.wanted.get(number, size) < size
-        }
+        return {number for number in self.sizes if number != self.current and self._is_sparse(number)}
+
+    def leave_sparse(self) -> None:
+        """Go on in a new segment if the current one is sparse, so that it can be removed some day."""
+        if self._is_sparse(self.current):
+            self.roll()
+
+    def _is_sparse(self, number: int) -> bool:
+        size = self.sizes.get(number, 0)
+        return 2 * self.wanted.get(number, size) < size
 
 
 def write_chunks(folder: Path, chunks: list[Chunk]) -> None:

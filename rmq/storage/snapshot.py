@@ -62,6 +62,7 @@ class SnapshotWriter(StateWatcher):
         self._state = state
         self._segments = segments
         self._read_payload = read_payload
+        segments.leave_sparse()
         self._sparse = segments.sparse()
         self.first_segment = segments.current
         self.wanted: dict[int, int] = {}

@@ -22,9 +22,9 @@ from tests.bench.rude import connect_packet
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAIRS: Final = 100
 RATE: Final = 2000
-WARMUP_S: Final = 5.0
-LONGEST_S: Final = 4.0
-_LOGIN_TIMEOUT_S: Final = 2.0
+WARMUP_S: Final = 6.0
+LONGEST_S: Final = 3.0
+_LOGIN_TIMEOUT_S: Final = 1.0
 _END_TIMEOUT_S: Final = 20.0
 
 

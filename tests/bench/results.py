@@ -37,12 +37,13 @@ class Series:
     def cpu_us_per_message(self) -> float:
         """Processor time of the broker per message received, everything included."""
         return median(
-            1e6 * cpu / max(1, run["totals"]["received"]) for cpu, run in zip(self.cpu_seconds, self.runs, strict=True)
+            1e6 * cpu / max(1, run["totals"].get("received", 0))
+            for cpu, run in zip(self.cpu_seconds, self.runs, strict=True)
         )
 
     def messages_per_sync(self) -> float | None:
         """Messages received for each fsync or fdatasync; None when there was none, or nobody counted."""
-        found = [run["totals"]["received"] / n for n, run in zip(self.syncs, self.runs, strict=True) if n]
+        found = [run["totals"].get("received", 0) / n for n, run in zip(self.syncs, self.runs, strict=True) if n]
         return median(found) if found else None
 
 

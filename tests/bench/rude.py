@@ -13,11 +13,13 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import Final
 
 TICKS_A_SECOND: Final = 10
-BATCH: Final = 100
+BATCH: Final = 50
+PAUSE_S: Final = 0.01
 CONNECT_TIMEOUT_S: Final = 20.0
 FLOOD_TOPIC: Final = "rude"
 FLOOD_BYTES: Final = 4096
@@ -107,7 +109,10 @@ class Rude:
 
     def half_open(self) -> Tick:
         """Connections on which nothing is ever said."""
-        self.sockets = [self._open() for _ in range(self._count)]
+        for number in range(1, self._count + 1):
+            self.sockets.append(self._open())
+            if number % BATCH == 0:
+                time.sleep(PAUSE_S)  # a full backlog drops a SYN, and it is sent again a second later
         return _nothing
 
     def still_open(self) -> int:

@@ -46,7 +46,8 @@ class Churn(Load):
             await peer.publish(topic, world.payload(0), rng.randrange(3), properties=soon)
         if rng.random() < 0.5:
             await peer.unsubscribe(*{topic_filter for topic_filter, _ in filters[:2]})
-        await peer.link.ping()
+        if not peer.is_gone:
+            peer.link.ping()
         await world.pause_between(0, 1)
         way = rng.random()
         if way < 0.5:

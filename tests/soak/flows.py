@@ -17,6 +17,7 @@ BATCH: Final = 10
 INTERVAL_S: Final = 0.5
 MOST_OWED: Final = 1500
 DRAIN_TIMEOUT_S: Final = 120.0
+ALIAS: Final = ((wire.TOPIC_ALIAS, 1),)
 HOUR: Final = ((wire.SESSION_EXPIRY, 3600),)
 
 
@@ -122,25 +123,24 @@ class Flow(Load):
         """One connection of the publisher."""
         world = self.world
         peer = await Peer.connect(world.door(), f"{self._name}/pub", world.level())
-        aliases: Properties = ()
         for turn in range(world.rng.randrange(4, 60)):
             if world.stopping.is_set():
                 break
             if self.ledger.owed < MOST_OWED:
-                await asyncio.gather(*(self._one(peer, f"{self._name}/{turn % 3}", aliases) for _ in range(BATCH)))
+                await asyncio.gather(*(self._one(peer, f"{self._name}/{turn % 3}") for _ in range(BATCH)))
             await world.pause(INTERVAL_S)
         if world.rng.random() < 0.5:
             await peer.disconnect()
             return
-        last = [asyncio.create_task(self._one(peer, f"{self._name}/0", ())) for _ in range(BATCH)]
+        last = [asyncio.create_task(self._one(peer, f"{self._name}/0")) for _ in range(BATCH)]
         await asyncio.sleep(world.rng.choice((0, 0, 0.001, 0.01)))
         await peer.drop(reset=world.rng.random() < 0.5)
         await asyncio.gather(*last)
 
-    async def _one(self, peer: Peer, topic: str, properties: Properties) -> None:
+    async def _one(self, peer: Peer, topic: str) -> None:
         number = self.ledger.next()
         try:
-            code = await peer.publish(topic, self.world.payload(number), self._qos, properties=properties)
+            code = await peer.publish(topic, self.world.payload(number), self._qos)
         except PeerGone as gone:
             self.ledger.give_up(number)
             if gone.code is not None:
@@ -177,10 +177,12 @@ class Together(Load):
                 number = ledger.next()
                 # Small: at QoS 0 nothing may be dropped for a full buffer.
                 payload = number.to_bytes(8, "big") + bytes(world.rng.randrange(200))
-                topic, properties = f"{self._name}/x", ()
+                topic = f"{self._name}/x"
                 if alias:
-                    topic, properties = self._aliased(topic, turn + position)
-                await publisher.publish(topic, payload, qos, properties=properties)
+                    first = turn + position == 0
+                    await publisher.publish(topic if first else "", payload, qos, properties=ALIAS)
+                else:
+                    await publisher.publish(topic, payload, qos)
                 ledger.acknowledge(number)
             if world.stopping.is_set():
                 break
@@ -193,9 +195,6 @@ class Together(Load):
             await subscriber.disconnect()
         else:
             await subscriber.drop(reset=world.rng.random() < 0.5)
-
-    def _aliased(self, topic: str, use: int) -> tuple[str, tuple[tuple[int, int], ...]]:
-        return (topic if use == 0 else ""), ((wire.TOPIC_ALIAS, 1),)
 
     def _received(self, publish: Publish) -> None:
         self.ledger.arrive(int.from_bytes(publish.payload[:8], "big"), publish.dup, publish.qos)

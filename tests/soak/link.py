@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
@@ -73,7 +74,10 @@ class Link:
     async def send(self, data: bytes) -> None:
         """Write, and wait while too much is on its way."""
         if self._websocket is not None:
-            self._websocket.send_binary(data)
+            try:
+                self._websocket.send_binary(data)
+            except InvalidState as error:
+                raise ConnectionError("the node has sent a close frame") from error
             self._flush()
         else:
             self._writer.write(data)
@@ -90,12 +94,11 @@ class Link:
             if payload or ended:
                 return payload
 
-    async def ping(self) -> None:
+    def ping(self) -> None:
         """A WebSocket ping; nothing on other transports."""
         if self._websocket is not None:
             self._websocket.send_ping(b"soak")
             self._flush()
-            await self._writer.drain()
 
     async def close(self) -> None:
         """End as a well-behaved client does, and wait until it is done."""

@@ -156,7 +156,7 @@ class Peer:
         try:
             await self.link.send(data)
         except OSError as error:
-            raise self._gone or PeerGone() from error
+            raise PeerGone from error
 
     async def gone(self) -> PeerGone:
         """Wait until the node has closed the connection."""

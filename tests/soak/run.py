@@ -49,7 +49,7 @@ class Run:
         self._rng = random.Random(seed)
         self._say = say
         self._problems = Problems()
-        self._loads: list[Load] = []
+        self._loads: Sequence[Load] = ()
 
     async def run(self) -> Outcome:
         """From the node's start to its end."""
@@ -114,8 +114,9 @@ class Run:
     def _tell(self, sample: Sample) -> None:
         values = sample.values
         self._say(
-            f"{sample.at_s:7.0f} s  {sample.phase:14} {values['rss_kb'] / 1024:6.1f} MB  {values['cpu_percent']:5.1f} %  "
-            f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, {values['retained']:.0f} retained, "
+            f"{sample.at_s:7.0f} s  {sample.phase:14} {values['rss_kb'] / 1024:6.1f} MB {values['cpu_percent']:5.1f} %  "
+            f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, "
+            f"{values['retained']:.0f} retained, "
             f"{values['message_queues']:.0f} queued, {values['disk_bytes'] / 1048576:.1f} MB on disk, "
             f"{values['storage.snapshots']:.0f} snapshots, {sum(self._problems.counts.values())} problems"
         )

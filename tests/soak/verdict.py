@@ -78,8 +78,7 @@ def judge(before: Sample, after: Sample, under_load: Sequence[Sample]) -> list[L
 def table(lines: Sequence[Line]) -> str:
     """For a terminal."""
     rows = [f"{'':40} {'before':>12} {'after':>12} {'most':>12}"]
-    rows += [
-        f"{line.name:40} {line.before:12.0f} {line.after:12.0f} {line.most:12.0f}  {'' if line.is_good else 'VIOLATION'}"
-        for line in lines
-    ]
+    for line in lines:
+        verdict = "" if line.is_good else "VIOLATION"
+        rows.append(f"{line.name:40} {line.before:12.0f} {line.after:12.0f} {line.most:12.0f}  {verdict}")
     return "\n".join(row.rstrip() for row in rows)

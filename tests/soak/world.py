@@ -83,4 +83,5 @@ class Load(ABC):
         """Until the world is stopping."""
 
     async def take_away(self) -> None:
-        """Remove what it has left in the node; after all of ``run`` has ended."""
+        """Remove what it has left in the node; after all of ``run`` has ended. Most leave nothing."""
+        return

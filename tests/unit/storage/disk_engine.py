@@ -183,4 +183,3 @@ def received(engine: Engine, client_id: str = "s") -> list[bytes]:
     messages = [message.payload for message in client.receive_all()]
     client.disconnect()
     return messages
-

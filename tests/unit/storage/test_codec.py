@@ -40,7 +40,9 @@ def test_an_operation_comes_back_as_it_was(operation: Operation) -> None:
 def test_operations_stand_one_after_the_other(operations: list[Operation]) -> None:
     pack = packer()
     data = b"".join(pack(encode_operation(operation)) for operation in operations)
-    assert [fields(decode_operation(item)) for item in unpack_all(data)] == [fields(operation) for operation in operations]
+    assert [fields(decode_operation(item)) for item in unpack_all(data)] == [
+        fields(operation) for operation in operations
+    ]
 
 
 def test_each_kind_of_operation_has_a_code_of_its_own() -> None:

@@ -42,7 +42,7 @@ def write(folder: Path, *files: int) -> list[int]:
     ends: list[int] = []
     for position, count in enumerate(files):
         if position:
-            journal.rotate()
+            journal.rotate(trusted=True)
         for _ in range(count):
             batch += 1
             journal.append(batch, operations(batch))
@@ -51,9 +51,7 @@ def write(folder: Path, *files: int) -> list[int]:
     return ends
 
 
-def read(
-    folder: Path, first: int = 1, written: int = 0, *, repair: bool = False
-) -> tuple[list[object], JournalReader]:
+def read(folder: Path, first: int = 1, written: int = 0, *, repair: bool = False) -> tuple[list[object], JournalReader]:
     reader = JournalReader(folder, first, written, repair=repair)
     return list(reader), reader
 
@@ -256,11 +254,11 @@ def test_a_rotation_that_failed_leaves_the_old_file_in_use(tmp_path: Path, fault
     journal.append(1, operations(1))
     faults.room = room
     with pytest.raises(OSError, match="space"):
-        journal.rotate()
+        journal.rotate(trusted=True)
     faults.room = None
     assert journal.number == 1
     journal.append(2, operations(2))
-    journal.rotate()
+    journal.rotate(trusted=True)
     assert journal.number == 2
     journal.append(3, operations(3))
     journal.close()
@@ -274,7 +272,7 @@ def test_a_crash_after_a_rotation_that_failed(tmp_path: Path, faults: FaultyDisk
     journal.append(1, operations(1))
     faults.room = room
     with pytest.raises(OSError, match="space"):
-        journal.rotate()
+        journal.rotate(trusted=True)
     faults.room = 20
     with pytest.raises(OSError, match="No space"):
         journal.append(2, operations(2))
@@ -295,10 +293,10 @@ def test_other_failures_of_a_rotation(tmp_path: Path, faults: FaultyDisk, call: 
     faults.room = None
     faults.fail(call, errno.EIO)
     with pytest.raises(OSError, match="Input/output"):
-        journal.rotate()
+        journal.rotate(trusted=True)
     faults.mend(call)
     journal.append(2, operations(2))
-    journal.rotate()
+    journal.rotate(trusted=True)
     journal.append(3, operations(3))
     journal.close()
     assert read(tmp_path)[0] == expected(1, 2, 3)
@@ -319,7 +317,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     journal = begin(tmp_path)
     for batch in range(1, 5):
         journal.append(batch, operations(batch))
-        journal.rotate()
+        journal.rotate(trusted=True)
     journal.close()
     journal.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -373,7 +371,7 @@ def test_repair_keeps_what_is_before_the_damage(
     assert max(reader.last, 1) == number
     journal = begin(tmp_path, number)
     journal.append(len(left) + 1, operations(len(left) + 1))
-    journal.rotate()
+    journal.rotate(trusted=True)
     journal.append(len(left) + 2, operations(len(left) + 2))
     journal.close()
     found, reader = read(tmp_path)  # and the next start finds nothing wrong

@@ -44,7 +44,9 @@ def filled(*client_ids: str, messages: int = 3) -> State:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(before=lists, between=st.lists(st.lists(meeting_operation, max_size=4), max_size=8), budget=st.sampled_from([0, 1]))
+@given(
+    before=lists, between=st.lists(st.lists(meeting_operation, max_size=4), max_size=8), budget=st.sampled_from([0, 1])
+)
 def test_it_shows_the_moment_at_which_it_began(
     before: list[Operation], between: list[list[Operation]], budget: int
 ) -> None:

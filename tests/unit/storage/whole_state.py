@@ -38,7 +38,14 @@ def _whole(state: State) -> Facts:
         if s.outbound is not None and s.outbound.deliveries
     }
     found["wills"] = {
-        name: (s.will.payload, s.will.qos, s.will.retain, s.will.delay_interval, s.will.message_expiry, s.will.properties)
+        name: (
+            s.will.payload,
+            s.will.qos,
+            s.will.retain,
+            s.will.delay_interval,
+            s.will.message_expiry,
+            s.will.properties,
+        )
         for name, s in state.sessions.items()
         if s.will is not None
     }
