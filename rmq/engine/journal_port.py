@@ -171,7 +171,7 @@ class JournalPort(ClusterPort):
         self.fail("journal sync", error, self.snapshots.begin_soon)
 
     def all_synced(self, batch: int, journal: int) -> None:
-        """A sync of this journal file failed: only a snapshot, which writes everything anew, makes up for it.
+        """A snapshot after this batch is safe on disk; what came since is in this file of the journal and later ones."""
         self.log.complete_sync(batch)
         self._report_bugs()
         if self.sync_broken and journal <= self._untrusted:
