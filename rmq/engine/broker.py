@@ -127,7 +127,7 @@ class Broker:
 
         -1 means that it is stored, and delivered, later: the receipt is told.
         """
-        return route(self.ctx, message, None, 0, receipt)
+        return route(self.ctx, message, receipt)
 
     def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:
         """Pause a channel while ``work`` runs in a task; then do what it returned, and go on with what is behind."""

@@ -171,7 +171,7 @@ class JournalPort(ClusterPort):
         self.fail("journal sync", error, self.snapshots.begin_soon)
 
     def all_synced(self, batch: int, journal: int) -> None:
-        """A snapshot after this batch is safe on disk; what came since is in this file of the journal and later ones."""
+        """A snapshot after this batch is safe on disk; what came since is in this journal file and later ones."""
         self.log.complete_sync(batch)
         self._report_bugs()
         if self.sync_broken and journal <= self._untrusted:
@@ -256,7 +256,7 @@ class JournalPort(ClusterPort):
         messages, ctx.to_disk = ctx.to_disk, []
         for message in messages:
             if message.references and not message.on_disk:
-                if message.location < 0:
+                if message.location < 0 or not self.snapshots.keeps(message.location):
                     self.segments.place(message)
                 self._unloading.append(message)
         self.write_segments()
@@ -279,7 +279,8 @@ class JournalPort(ClusterPort):
         if self.error and not self.log.is_writing() and not self.sync_broken:
             self._recovered()
         for message in messages:
-            unload(self.broker.ctx, message)
+            if self.snapshots.keeps(message.location):
+                unload(self.broker.ctx, message)
 
     def chunks_written(self, chunks: list[Chunk]) -> None:
         """These are on disk; several jobs may have written the same."""

@@ -7,7 +7,7 @@ import structlog
 
 from rmq.storage.journal import SyncFailed, journal_numbers, journal_path
 from rmq.storage.recovery import Recovery
-from rmq.storage.segments import read_payload, segment_path, sync_segments, write_chunks
+from rmq.storage.segments import read_payload, segment_of, segment_path, sync_segments, write_chunks
 from rmq.storage.snapshot import SnapshotFile, SnapshotWriter, snapshot_numbers, snapshot_path
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ class Snapshots:
         self._batch = recovery.batch
         self._next_at = 0.0
         self._began = 0.0
+
+    def keeps(self, location: int) -> bool:
+        """Whether what is at this place stays there, also when the snapshot that is being written is finished."""
+        number = segment_of(location)
+        if number not in self._port.segments.sizes:
+            return False
+        writer = self._writer
+        return writer is None or number >= writer.first_segment or number in writer.wanted
 
     @property
     def running(self) -> bool:

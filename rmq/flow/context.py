@@ -22,15 +22,18 @@ class FlowContext:
 
     ``queued_bytes`` counts payloads in memory that persistent sessions wait for; over ``memory_budget``, or over
     ``session_memory_budget`` for one session (0: no limit), messages are put on the list ``to_disk``.
+    ``must_store`` and ``chosen`` are what the last message that was routed has left for the store.
     ``retaining`` has, by topic, messages to be retained that were routed already and aren't applied yet.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
     __slots__ = (
         "chains",
+        "chosen",
         "counters",
         "dirty",
         "memory_budget",
+        "must_store",
         "now",
         "ports",
         "queued_bytes",
@@ -57,6 +60,8 @@ class FlowContext:
         self.memory_budget = 0
         self.session_memory_budget = 0
         self.to_disk: list[Message] = []
+        self.must_store = False
+        self.chosen: list[str] | None = None
         self.retaining: dict[str, Message] = {}
 
     def send(self, channel: Channel, data: bytes) -> None:

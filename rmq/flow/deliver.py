@@ -58,12 +58,13 @@ def enqueue(
     channel = session.channel
     if (
         channel is not None
-        and outbound.inflight < outbound.window
+        and outbound.is_open()
         and outbound.head == len(outbound.waiting)
         and not channel.blocked
         and channel.state == CONNECTED
         and channel.limits.mqueue_rate == 0
         and channel.out_size <= channel.limits.out_buffer_limit
+        and not message.on_disk
     ):
         if session.persistent:
             hold(ctx, outbound, message)
@@ -74,6 +75,8 @@ def enqueue(
     delivery = outbound.add(message, qos, retain, subscription_ids, share)
     if session.persistent:
         hold(ctx, outbound, message)
+    else:
+        message.pinned = True
     ctx.counters.messages_queued += 1
     if channel is None:  # what waits is listed when a connection resumes the session
         if ctx.chains.offline_message.handlers:
@@ -82,7 +85,7 @@ def enqueue(
     outbound.append_waiting(delivery)
     if channel.out_size > channel.limits.out_buffer_limit:
         channel.blocked = True  # sent on when the out-buffer is empty
-    elif channel.limits.mqueue_rate and channel.retained is None:
+    elif (channel.limits.mqueue_rate or message.on_disk) and channel.retained is None:
         pump(ctx, channel)
     return True
 
@@ -115,7 +118,7 @@ def _pump_queue(ctx: FlowContext, channel: Channel, session: Session) -> bool:
     outbound = session.outbound
     if outbound is None:
         return True
-    while outbound.head < len(outbound.waiting) and outbound.inflight < outbound.window:
+    while outbound.head < len(outbound.waiting) and outbound.is_open():
         if channel.out_size > limits.out_buffer_limit:
             channel.blocked = True
             return False
@@ -237,11 +240,28 @@ class _QueuedRetained(Reply):
 def drop(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery, reason: str) -> None:
     """Take a delivery out for good; the caller has counted its reason."""
     note_dropped(ctx, session, delivery.message, reason)
+    _leave(ctx, session, outbound, delivery)
+
+
+def _leave(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery) -> None:
     if session.persistent:
         delivery.state = DONE
+        outbound.leaving += 1
         ctx.ports.discard(session, delivery.packet_id)
     else:
         outbound.remove(delivery.packet_id)
+
+
+def removed(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery) -> None:
+    """The removal of a delivery of a persistent session is applied: its place may be what others waited for."""
+    release(ctx, outbound, delivery.message)
+    if delivery.state == DONE:
+        was_open = outbound.is_open()
+        outbound.leaving -= 1
+        channel = session.channel
+        if channel is not None and not was_open and outbound.has_waiting():
+            channel.blocked = True  # not pumped here: it may be the pump that removes
+            ctx.mark_dirty(channel)
 
 
 def resume(ctx: FlowContext, channel: Channel, session: Session) -> None:
@@ -261,6 +281,7 @@ def finish(ctx: FlowContext, channel: Channel, session: Session, outbound: Outbo
         outbound.inflight -= 1
     if session.persistent:
         delivery.state = DONE
+        outbound.leaving += 1
         ctx.ports.acknowledge(session, delivery.packet_id)
     else:
         outbound.remove(delivery.packet_id)
@@ -288,8 +309,4 @@ def _send_delivery(ctx: FlowContext, channel: Channel, outbound: Outbound, deliv
         outbound.inflight -= 1
         session = channel.session
         if session is not None:
-            if session.persistent:
-                delivery.state = DONE
-                ctx.ports.discard(session, delivery.packet_id)
-            else:
-                outbound.remove(delivery.packet_id)
+            _leave(ctx, session, outbound, delivery)

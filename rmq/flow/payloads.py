@@ -14,7 +14,7 @@ def hold(ctx: FlowContext, outbound: Outbound, message: Message) -> None:
     outbound.payload_bytes += message.size
     over_node = ctx.memory_budget and ctx.queued_bytes > ctx.memory_budget
     over_session = ctx.session_memory_budget and outbound.payload_bytes > ctx.session_memory_budget
-    if (over_node or over_session) and message.size and not message.on_disk:
+    if (over_node or over_session) and message.size and not message.on_disk and not message.pinned:
         ctx.to_disk.append(message)
 
 
@@ -28,6 +28,8 @@ def release(ctx: FlowContext, outbound: Outbound, message: Message) -> None:
 
 def unload(ctx: FlowContext, message: Message) -> None:
     """The payload is on disk: free the memory, unless it is needed for something else."""
+    if message.pinned:
+        return
     if message.references and not message.on_disk and ctx.retained.get(message.topic) is not message:
         message.on_disk = True
         message.payload = b""

@@ -125,26 +125,30 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     if qos == 0:
         if message is not None:
             if not message.retain:
-                route(ctx, message, None, 0, None)
+                _distribute(ctx, message, False)
             else:
                 place = Reply(ctx, channel, NO_REPLY, 0, 0, False)
-                if route(ctx, message, None, 0, place) < 0:
+                if route(ctx, message, place) < 0:
                     place.enlist()
         return
     answer = PUBACK if qos == 1 else PUBREC
-    later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)
-    waits = channel.limits.ack_policy != ACK_MEMORY or publisher is not None
-    outcome = 1
+    matched = 1
+    stores = publisher is not None
+    chosen: list[str] | None = None
     if message is not None:
-        outcome = route(ctx, message, publisher, packet.packet_id, later if waits else None)
-    elif publisher is not None and not ctx.ports.store(None, None, publisher, packet.packet_id, later):
-        outcome = -1
+        matched = _distribute(ctx, message, stores)
+        stores = ctx.must_store
+        chosen = ctx.chosen
     if qos == 2 and publisher is None:
         session.add_inbound_qos2(packet.packet_id)
-    if outcome < 0 and waits:
-        later.enlist()
-        return
-    reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if outcome == 0 else SUCCESS)
+    if stores:
+        later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)
+        waits = channel.limits.ack_policy != ACK_MEMORY or publisher is not None
+        kept = ctx.ports.store(message, chosen, publisher, packet.packet_id, later if waits else None)
+        if waits and not kept:
+            later.enlist()
+            return
+    reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if matched == 0 else SUCCESS)
 
 
 def _needs_storage(ctx: FlowContext, message: Message | None, publisher: Session | None) -> bool:
@@ -161,20 +165,33 @@ def _needs_storage(ctx: FlowContext, message: Message | None, publisher: Session
     return len(targets.groups) > 0
 
 
-def route(
-    ctx: FlowContext, message: Message, publisher: Session | None, packet_id: int, receipt: Receipt | None
-) -> int:
+def route(ctx: FlowContext, message: Message, receipt: Receipt | None) -> int:
     """Deliver to everyone: directly, through the store, or on other nodes.
 
-    Returns how many sessions matched, or -1 when the message is stored later: ``receipt`` will tell. ``publisher`` is
-    the persistent session whose QoS 2 packet identifier is to be kept with the message.
+    Returns how many sessions matched, or -1 when the message is stored later: ``receipt`` will tell.
+    """
+    matched = _distribute(ctx, message, False)
+    if not ctx.must_store:
+        return matched
+    if ctx.storage == STORAGE_FAILED and message.qos == 0:
+        ctx.counters.dropped_storage_failed += 1  # only to be retained
+        note_dropped(ctx, None, message, "storage_failed")
+        return matched
+    return matched if ctx.ports.store(message, ctx.chosen, None, 0, receipt) else -1
+
+
+def _distribute(ctx: FlowContext, message: Message, must_store: bool) -> int:
+    """All deliveries but those through the store; returns how many sessions matched, stored ones too.
+
+    ``ctx.must_store`` says afterwards whether the message has to be stored, ``ctx.chosen`` for which members of share
+    groups.
     """
     counters = ctx.counters
     count_published(ctx, message)
     message_qos = message.qos
     targets = ctx.router.match(message.topic)
     matched = 0
-    must_store = message.retain or publisher is not None
+    must_store = must_store or message.retain
     for target in targets.plain:
         session = target.session
         if target.no_local and session.client_id == message.publisher:
@@ -215,12 +232,8 @@ def route(
     matched += ctx.ports.forward(message)
     if matched == 0:
         count_nonsubscribed(ctx, message)
-    if must_store:
-        if ctx.storage == STORAGE_FAILED and message_qos == 0:
-            counters.dropped_storage_failed += 1  # only to be retained
-            note_dropped(ctx, None, message, "storage_failed")
-        elif not ctx.ports.store(message, chosen, publisher, packet_id, receipt):
-            return -1
+    ctx.must_store = must_store
+    ctx.chosen = chosen
     return matched
 
 

@@ -18,7 +18,7 @@ class Message:
     1970 on the node's monotonic clock; ``expires_at`` 0.0 means never. ``publisher`` is the client id.
     ``references`` counts the deliveries of persistent sessions that hold it, ``size`` is the length of its payload
     then; ``location`` is where ``storage`` has written it (-1: nowhere), and ``on_disk`` means that its payload is there
-    alone. The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
+    alone; ``pinned``: it must not be, a transient session waits for it, of which ``storage`` knows nothing. The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
     ``publish_wire`` reads and writes them.
     """
 
@@ -29,6 +29,7 @@ class Message:
         "on_disk",
         "origin",
         "payload",
+        "pinned",
         "properties",
         "publisher",
         "qos",
@@ -68,6 +69,7 @@ class Message:
         self.size = 0
         self.location = -1
         self.on_disk = False
+        self.pinned = False
         self.wire_v3_key: int = -1
         self.wire_v3_head: bytes = b""
         self.wire_v5_key: int = -1

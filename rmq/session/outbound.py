@@ -23,7 +23,8 @@ class Outbound:
 
     ``reserved`` is the part of the table that may be in flight and is never dropped: the window while there is a
     connection, what was in flight when it ended while there is none. It is the same on every replica.
-    ``payload_bytes`` counts the payloads of a persistent session's deliveries, in memory or on disk.
+    ``payload_bytes`` counts the payloads of a persistent session's deliveries, in memory or on disk. ``leaving`` counts
+    those that are DONE: they still take a place, so that with them no more than ``reserved`` may be in flight.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Outbound:
         "head",
         "inflight",
         "last_packet_id",
+        "leaving",
         "limit",
         "payload_bytes",
         "reserved",
@@ -51,6 +53,7 @@ class Outbound:
         self.head = 0
         self.inflight = 0
         self.last_packet_id = 0
+        self.leaving = 0
         self.payload_bytes = 0
 
     def __len__(self) -> int:
@@ -64,6 +67,10 @@ class Outbound:
     def has_waiting(self) -> bool:
         """Whether a delivery waits to be sent."""
         return self.head < len(self.waiting)
+
+    def is_open(self) -> bool:
+        """Whether one more delivery may be in flight."""
+        return self.inflight < self.window and self.inflight + self.leaving < self.reserved
 
     def is_full(self) -> bool:
         """Whether one more delivery needs room to be made first: window and queue are full."""
@@ -178,6 +185,7 @@ class Outbound:
         ([MQTT-4.4.0-1], [MQTT-4.6.0-1]); it is sent again with DUP set.
         """
         self.inflight = 0
+        self.leaving = 0
         self.head = 0
         waiting: list[Delivery] = []
         released: list[int] = []
@@ -185,7 +193,9 @@ class Outbound:
             if delivery.state == RELEASED:
                 released.append(delivery.packet_id)
                 self.inflight += 1
-            elif delivery.state != DONE:
+            elif delivery.state == DONE:
+                self.leaving += 1
+            else:
                 if delivery.state == SENT or delivery.state == RELEASING:
                     delivery.state = RESEND
                 waiting.append(delivery)

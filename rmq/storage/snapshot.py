@@ -97,7 +97,9 @@ class SnapshotWriter(StateWatcher):
 
     def _locate(self, message: Message) -> int:
         location = message.location
-        if location < 0 or segment_of(location) in self._sparse:
+        number = segment_of(location)
+        # Not there any more: nobody waited for the message when the last snapshot was taken, somebody does again.
+        if location < 0 or number in self._sparse or number not in self._segments.sizes:
             if message.on_disk:
                 message.payload = self._read_payload(location)
                 location = self._segments.place(message)

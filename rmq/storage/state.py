@@ -7,7 +7,7 @@ A session whose connection is on this node is served at once from what was appli
 from mypy_extensions import mypyc_attr
 
 from rmq.flow.context import FlowContext
-from rmq.flow.deliver import enqueue
+from rmq.flow.deliver import enqueue, removed
 from rmq.flow.payloads import hold, release, unload
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
@@ -161,8 +161,8 @@ class State:
         if outbound is None:
             return
         delivery = outbound.remove(operation.packet_id)
-        if delivery is not None:
-            release(self.ctx, outbound, delivery.message)
+        if session is not None and delivery is not None:
+            removed(self.ctx, session, outbound, delivery)
 
     def _enqueue(self, operation: EnqueueMessage) -> None:
         session = self._changing(operation.client_id)

@@ -14,5 +14,6 @@ results    what was found, and the arithmetic on it
 document   docs/benchmarks.md
 durability_page, neighbours_page  its sections on those two
 markdown   tables and figures in Markdown
+bench_process  rmq-bench of the checkout, for the tests
 bad_logins publish latency while passwords are guessed: a script of its own, run by hand
 """

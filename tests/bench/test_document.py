@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.bench import document
 from tests.bench.counters import compare
 from tests.bench.load_tool import Measured
-from tests.bench.results import CounterCheck, Memory, Results, Series, ratio
+from tests.bench.results import CounterCheck, Durability, Memory, Neighbours, Results, Series, ratio
 
 
 def measured(received_per_s: float, connects_per_s: float = 0.0) -> Measured:
@@ -38,6 +38,11 @@ def series(*rates: float) -> Series:
     return Series([measured(rate, rate) for rate in rates], [0.5] * len(rates))
 
 
+def row(page: Path, start: str) -> str:
+    """The first line that begins so."""
+    return next(line for line in page.read_text().splitlines() if line.startswith(start))
+
+
 def results() -> Results:
     """Results with nothing measured."""
     options = {"description": "3 runs", "seconds": "5", "warmup": "1"}
@@ -59,18 +64,13 @@ def test_targets_are_printed_with_an_honest_verdict(tmp_path: Path) -> None:
     found.memory["connected"] = {"mosquitto": Memory(100, 900, 800), "rmq": Memory(100, 4097, 4000)}
     page = tmp_path / "benchmarks.md"
     document.write(page, found, "[node]\nid = 1")
-    lines = page.read_text().splitlines()
-
-    def row(start: str) -> str:
-        return next(line for line in lines if line.startswith(start))
-
-    assert "**2.05** | 2 | met" in row("| 1 pair, window 64, QoS 0")
-    assert "**0.99** | 1 | **NOT met**" in row("| 100 pairs, window 1, QoS 1")
-    assert "2.00 | ≤ 1 | **NOT met**" in row("| QoS 0, 50,000 msg/s, p50")
-    assert "1.00 | ≤ 1 | met" in row("| QoS 0, 50,000 msg/s, p99")
-    assert row("| connect + subscribe per second").endswith("| **NOT met** |")
-    assert row("| bytes per idle connection").endswith("| **NOT met** |")
-    assert "id = 1" in lines
+    assert "**2.05** | 2 | met" in row(page, "| 1 pair, window 64, QoS 0")
+    assert "**0.99** | 1 | **NOT met**" in row(page, "| 100 pairs, window 1, QoS 1")
+    assert "2.00 | ≤ 1 | **NOT met**" in row(page, "| QoS 0, 50,000 msg/s, p50")
+    assert "1.00 | ≤ 1 | met" in row(page, "| QoS 0, 50,000 msg/s, p99")
+    assert row(page, "| connect + subscribe per second").endswith("| **NOT met** |")
+    assert row(page, "| bytes per idle connection").endswith("| **NOT met** |")
+    assert "id = 1" in page.read_text().splitlines()
 
 
 def test_what_a_person_wrote_stays(tmp_path: Path) -> None:
@@ -99,3 +99,52 @@ def test_counters_that_differ_are_named(tmp_path: Path) -> None:
     document.write(page, found, "")
     assert "**1 runs with differences**" in page.read_text()
     assert "| messages.delivered.custom | 9 | 10 |" in page.read_text()
+
+
+def test_durability_is_a_ratio_of_quorum_to_mosquitto_and_its_cost(tmp_path: Path) -> None:
+    found = results()
+    found.durability = Durability("ext4 on /dev/sda", 184.4)
+    rates = {"mosquitto": 20_000, "memory": 30_000, "quorum": 25_000, "quorum_fsync": 10_000}
+    by_keeper = {keeper: series(rate) for keeper, rate in rates.items()}
+    for keeper, syncs in (("mosquitto", 0), ("memory", None), ("quorum", 1), ("quorum_fsync", 4)):
+        by_keeper[keeper].syncs = [syncs]
+    found.durability.runs["100 pairs, window 1"] = by_keeper
+    page = tmp_path / "benchmarks.md"
+    document.write(page, found, "")
+    text = page.read_text()
+    assert "## What durability costs" in text
+    assert "ext4 on /dev/sda" in text
+    assert "184 µs" in text
+    assert "| 100 pairs, window 1 | 20,000 | 30,000 | 25,000 | 10,000 | **1.25** |" in text
+    assert "| 100 pairs, window 1 | 5,000 | 3,333 | 4,000 | 10,000 |" in text  # µs: 100 exchanges at a time
+    assert "| - / - / 10.0 / 2.5 | 50 / 50 / 50 / 50 |" in text  # 10 messages were received
+
+
+def test_a_run_without_any_connection_does_not_stop_the_page(tmp_path: Path) -> None:
+    nothing = measured(0)
+    nothing["totals"] = {}
+    found = results()
+    found.durability = Durability("ext4 on /dev/sda", 1)
+    keepers = ("mosquitto", "memory", "quorum", "quorum_fsync")
+    found.durability.runs["1 pair, window 1"] = {keeper: Series([nothing], [0.1], [2]) for keeper in keepers}
+    document.write(tmp_path / "benchmarks.md", found, "")
+    assert "| 1 pair, window 1 | - | - | - | - |" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_neighbours_say_who_stayed_and_who_was_refused(tmp_path: Path) -> None:
+    found = results()
+    alone = {name: Neighbours(0, series(100_000), [0], [0.31]) for name in ("mosquitto", "rmq")}
+    found.neighbours["alone"] = alone
+    found.neighbours["beside"] = {
+        "mosquitto": Neighbours(1000, series(100_000, 200_000), [1000, 1000], [0.5, 0.7]),
+        "rmq": Neighbours(1000, series(300_000), [500, 500], [None, None, 1.04]),
+    }
+    found.neighbours["nobody came"] = {name: Neighbours(5) for name in ("mosquitto", "rmq")}
+    page = tmp_path / "benchmarks.md"
+    document.write(page, found, "")
+    assert row(page, "| alone ") == "| alone | 100 | 100 | 3 | 3 | - / - | 0.3 / 0.3 |"
+    assert row(page, "| beside ") == (
+        "| beside | 150 (100 to 200) | 300 | 3 (3 to 3) | 3 | 1,000 of 1,000 / 500 of 1,000 | "
+        "0.6 / 1.0, refused 2 of 3 times |"
+    )
+    assert row(page, "| nobody came ") == "| nobody came | - | - | - | - | - / - | - / - |"

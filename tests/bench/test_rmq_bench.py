@@ -2,67 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.bench.brokers import MOSQUITTO_CONF, Broker
+from tests.bench.bench_process import bench, free_port, totals
 
-ROOT = Path(__file__).resolve().parents[2]
-MOSQUITTO = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-
-pytestmark = [
-    pytest.mark.realtime,
-    pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (Debian: apt-get install mosquitto)"),
-]
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a mosquitto of our own."""
-    directory = tmp_path_factory.mktemp("mosquitto")
-    number = free_port()
-    conf = directory / "mosquitto.conf"
-    conf.write_text(MOSQUITTO_CONF.format(port=number))
-    core = min(os.sched_getaffinity(0))
-    with Broker("mosquitto", [MOSQUITTO or "", "-c", str(conf)], number, core, directory / "log"):
-        yield number
-
-
-def bench(port: int, *options: str) -> tuple[int, dict[str, object]]:
-    """Run rmq-bench of this checkout (or, in the copy that tests the wheel, the installed one)."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "rmq.bench", *options, "-p", str(port), "--json", "--no-progress"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, json.loads(done.stdout)
-
-
-def totals(result: dict[str, object]) -> dict[str, int]:
-    """What was counted over the whole run."""
-    found = result["totals"]
-    assert isinstance(found, dict)
-    return found
+pytestmark = pytest.mark.realtime
 
 
 @pytest.mark.parametrize("protocol", ["3.1", "3.1.1", "5"])

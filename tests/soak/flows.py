@@ -14,9 +14,10 @@ from tests.support.wire import Properties, Will
 from tests.support.wire_parser import Publish
 
 BATCH: Final = 10
-INTERVAL_S: Final = 0.5
+INTERVAL_S: Final = 0.3
 MOST_OWED: Final = 1500
 DRAIN_TIMEOUT_S: Final = 120.0
+MOST_OF_A_WILL: Final = 65_535
 ALIAS: Final = ((wire.TOPIC_ALIAS, 1),)
 HOUR: Final = ((wire.SESSION_EXPIRY, 3600),)
 
@@ -237,7 +238,8 @@ class Wills(Load):
         delay = rng.randrange(3) if level == V5 else 0
         properties = ((wire.SESSION_EXPIRY, rng.randrange(delay, 5)),) if level == V5 else ()
         will_properties: Properties = ((wire.WILL_DELAY, delay),) if level == V5 else ()
-        will = Will(f"{self._name}/{number % 7}", world.payload(number), rng.choice((1, 2)), False, will_properties)
+        payload = world.payload(number)[:MOST_OF_A_WILL]
+        will = Will(f"{self._name}/{number % 7}", payload, rng.choice((1, 2)), False, will_properties)
         try:
             peer = await Peer.connect(
                 world.door(), f"{self._name}/{number}", level, keep_alive=1, properties=properties, will=will

@@ -15,7 +15,7 @@ from tests.soak.ledger import Problems
 from tests.soak.node import SoakNode
 from tests.soak.nuisance import SlowReader, Troublemaker
 from tests.soak.sampler import Monitor, Sample, Sampler
-from tests.soak.verdict import SAME, Line, judge
+from tests.soak.verdict import GAUGES, Line, judge
 from tests.soak.world import Load, World
 
 SAMPLE_EVERY_S: Final = 10.0
@@ -102,7 +102,7 @@ class Run:
         deadline = time.monotonic() + REST_TIMEOUT_S
         while True:
             sample = await sampler.take(phase)
-            if all(sample.values[name] == at_rest.values[name] for name in SAME):
+            if all(sample.values[name] == at_rest.values[name] for name in GAUGES):
                 break
             if time.monotonic() > deadline:
                 break
@@ -114,7 +114,7 @@ class Run:
     def _tell(self, sample: Sample) -> None:
         values = sample.values
         self._say(
-            f"{sample.at_s:7.0f} s  {sample.phase:14} {values['rss_kb'] / 1024:6.1f} MB {values['cpu_percent']:5.1f} %  "
+            f"{sample.at_s:6.0f} s  {sample.phase:13} {values['rss_kb'] / 1024:6.1f} MB {values['cpu_percent']:5.1f} %, "
             f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, "
             f"{values['retained']:.0f} retained, "
             f"{values['message_queues']:.0f} queued, {values['disk_bytes'] / 1048576:.1f} MB on disk, "

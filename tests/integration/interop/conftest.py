@@ -1,7 +1,8 @@
-"""Which interop tests run: those that need npm packages only where somebody asked for them."""
+"""Which interop tests run (those that need npm packages only where somebody asked for them), and the nodes' logs."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
@@ -35,6 +36,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{count} interop tests deselected: {REASON}")
 
 
+def assert_no_errors(log: str) -> None:
+    """Nothing of level error or above, and no traceback; a node that doesn't write to a terminal writes JSON."""
+    bad = [line for line in log.splitlines() if json.loads(line)["level"] in ("error", "critical")]
+    assert not bad, f"the node logged {bad[:5]}:\n{log[-4000:]}"
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_unexpected_in_the_log(broker: Broker) -> Iterator[None]:
     """Clients may be happy with an answer and the node not: no errors or tracebacks while these tests ran."""
@@ -43,9 +50,7 @@ def _nothing_unexpected_in_the_log(broker: Broker) -> Iterator[None]:
         return
     before = len(broker.process.log)
     yield
-    news = broker.process.log[before:]
-    bad = [line for line in news.splitlines() if "Traceback" in line or line.split()[1:2] in (["error"], ["critical"])]
-    assert not bad, f"the node logged {bad[:5]}:\n{news[-4000:]}"
+    assert_no_errors(broker.process.log[before:])
 
 
 @pytest.fixture(autouse=True)

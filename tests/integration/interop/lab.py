@@ -7,9 +7,10 @@ import itertools
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from .adapters.aiomqtt_client import AiomqttClient
-from .adapters.base import V31, Connect, InteropClient, Will
+from .adapters.base import V31, Connect, Door, InteropClient, Will
 from .adapters.gmqtt_client import GmqttClient
 from .adapters.mqttjs_client import MqttJsClient, NodeProcess
 from .adapters.paho_client import PahoClient
@@ -21,11 +22,11 @@ SCENARIO_TIMEOUT_S = 90.0
 class Lab:
     """Makes connected clients and disconnects whatever a scenario leaves behind."""
 
-    def __init__(self, address: tuple[str, int], library: str, version: int, stack: AsyncExitStack) -> None:
+    def __init__(self, door: Door, library: str, version: int, stack: AsyncExitStack) -> None:
         self.version = version
         self.library = library
         self.name = uuid.uuid4().hex[:12]
-        self._address = address
+        self._door = door
         self._stack = stack
         self._counter = itertools.count(1)
         self._node: NodeProcess | None = None
@@ -49,8 +50,8 @@ class Lab:
         relay: tuple[str, int] | None = None,
     ) -> tuple[InteropClient, bool | None]:
         """A connected client and the session present flag it was told."""
-        host, port = relay or self._address
-        options = Connect(host, port, self.client_id(role), self.version, clean, session_expiry_s, will)
+        door = replace(self._door, address=relay or self._door.address)
+        options = Connect(door, self.client_id(role), self.version, clean, session_expiry_s, will)
         client = await self._make(library or self.library, options)
         session_present = await client.connect()
         self._open.add(client)
@@ -71,7 +72,7 @@ class Lab:
         await client.abandon()
 
     async def relay(self) -> tuple[Relay, tuple[str, int]]:
-        relay = Relay(self._address)
+        relay = Relay(self._door.address)
         address = await relay.start()
         self._stack.push_async_callback(relay.stop)
         return relay, address
@@ -102,12 +103,12 @@ class Lab:
 Scenario = Callable[[Lab], Awaitable[None]]
 
 
-def run_scenario(address: tuple[str, int], library: str, version: int, scenario: Scenario) -> None:
+def run_scenario(door: Door, library: str, version: int, scenario: Scenario) -> None:
     """Run one scenario in an event loop of its own, bounded in time."""
 
     async def run() -> None:
         async with asyncio.timeout(SCENARIO_TIMEOUT_S), AsyncExitStack() as stack:
-            lab = Lab(address, library, version, stack)
+            lab = Lab(door, library, version, stack)
             try:
                 await scenario(lab)
             except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from .adapters.base import STEP_TIMEOUT_S
+from .adapters.base import STEP_TIMEOUT_S, Door
 
 # topic, qos, retain, content type, response topic, correlation data, expiry, user properties, payload in hex
 FORMAT = "MESSAGE\\t%t\\t%q\\t%r\\t%C\\t%R\\t%D\\t%E\\t%P\\t%x"
@@ -35,8 +35,11 @@ class CommandFailed(Exception):
 class Terminal:
     """Knows the broker and the protocol version; starts the tools and ends those still running."""
 
-    def __init__(self, address: tuple[str, int], version: int) -> None:
-        self._connection = ["-h", address[0], "-p", str(address[1]), "-V", VERSION_FLAGS[version]]
+    def __init__(self, door: Door, version: int) -> None:
+        host, port = door.address
+        self._connection = ["-h", host, "-p", str(port), "-V", VERSION_FLAGS[version]]
+        if door.cafile:
+            self._connection += ["--cafile", door.cafile]
         self._subscribers: list[MosquittoSub] = []
 
     async def pub(self, *arguments: str, stdin: bytes = b"") -> None:

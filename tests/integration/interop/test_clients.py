@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Broker
 
-from .adapters.base import V5, V31, V311
+from .adapters.base import V5, V31, V311, Door
 from .lab import Scenario, run_scenario
 from .scenarios_core import SCENARIOS, SCENARIOS_V31
 from .scenarios_v5 import SCENARIOS_V5
@@ -37,4 +37,4 @@ def _cases() -> list[object]:
 
 @pytest.mark.parametrize(("library", "version", "scenario"), _cases())
 def test_client(broker: Broker, library: str, version: int, scenario: Scenario) -> None:
-    run_scenario(broker.address, library, version, scenario)
+    run_scenario(Door(broker.address), library, version, scenario)

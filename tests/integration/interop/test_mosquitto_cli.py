@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Broker
 
+from .adapters.base import Door
 from .mosquitto_cli import Terminal
 
 ALL_VERSIONS = pytest.mark.parametrize("version", [3, 4, 5], ids=["v31", "v311", "v5"])
@@ -37,7 +38,7 @@ def prefix() -> str:
 def run(broker: Broker, version: int, scenario: Callable[[Terminal], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(60):
-            terminal = Terminal(broker.address, version)
+            terminal = Terminal(Door(broker.address), version)
             try:
                 await scenario(terminal)
             finally:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Broker
 
-from .adapters.base import V5, V311, Message, PublishProperties, Subscribe
+from .adapters.base import V5, V311, Door, Message, PublishProperties, Subscribe
 from .lab import Lab, run_scenario
 
 LIBRARIES = ("paho", "aiomqtt", "gmqtt", "mqttjs")
@@ -37,4 +37,4 @@ def test_pair(broker: Broker, sender: str, receiver: str, version: int) -> None:
             await publisher.publish_all(sent)
             assert await subscriber.receive_many(30) == sent
 
-    run_scenario(broker.address, sender, version, scenario)
+    run_scenario(Door(broker.address), sender, version, scenario)

@@ -136,7 +136,8 @@ class DiskEngine(Engine):
             while again:
                 super().turn()
                 self.broker.turn_storage()
-                again = bool(self.broker.ctx.dirty) or self.port.log.has_proposed() and not self.port.log.is_writing()
+                log = self.port.log
+                again = bool(self.broker.ctx.dirty) or (log.has_proposed() and not log.is_writing())
                 for disk in self.disks.values():
                     if not disk.holds:
                         again = disk.work() > 0 or again

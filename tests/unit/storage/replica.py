@@ -12,7 +12,6 @@ from rmq.metrics.counters import Counters
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
-from rmq.session.delivery import RELEASED
 from rmq.session.outbound import Outbound
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
@@ -95,7 +94,7 @@ def _outbound(outbound: Outbound | None) -> object:
     if outbound is None or (not outbound.deliveries and outbound.last_packet_id == 0):
         return None
     deliveries = [
-        (packet_id, d.message.payload, d.qos, d.retain, d.subscription_ids, d.share, d.state == RELEASED)
+        (packet_id, d.message.payload, d.qos, d.retain, d.subscription_ids, d.share, d.released)
         for packet_id, d in outbound.deliveries.items()
     ]
     return (

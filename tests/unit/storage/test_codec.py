@@ -23,7 +23,9 @@ KINDS = get_args(Operation)
 def fields(thing: object) -> object:
     """An operation, a message or a will as something that can be compared."""
     if isinstance(thing, (Message, Will, *KINDS)):
-        names = [name for name in type(thing).__slots__ if name not in LOCAL and not name.startswith("wire_")]
+        slots: tuple[str, ...] = getattr(type(thing), "__slots__", ())
+        assert slots
+        names = [name for name in slots if name not in LOCAL and not name.startswith("wire_")]
         return type(thing).__name__, {name: fields(getattr(thing, name)) for name in names}
     return thing
 
@@ -40,9 +42,8 @@ def test_an_operation_comes_back_as_it_was(operation: Operation) -> None:
 def test_operations_stand_one_after_the_other(operations: list[Operation]) -> None:
     pack = packer()
     data = b"".join(pack(encode_operation(operation)) for operation in operations)
-    assert [fields(decode_operation(item)) for item in unpack_all(data)] == [
-        fields(operation) for operation in operations
-    ]
+    found = [decode_operation(item) for item in unpack_all(data)]
+    assert [fields(operation) for operation in found] == [fields(operation) for operation in operations]
 
 
 def test_each_kind_of_operation_has_a_code_of_its_own() -> None:

@@ -133,19 +133,17 @@ def test_a_flipped_byte_stops_it_at_the_record(tmp_path: Path) -> None:
     data[FILE_HEADER.size + record + RECORD_HEADER.size + 3] ^= 4
     path.write_bytes(data)
     reader = JournalReader(tmp_path, 1, 0, repair=False)
-    found = []
+    found: list[object] = []
     with pytest.raises(CorruptFile) as caught:
-        found.extend(list_into(found, reader))
+        read_into(found, reader)
     assert found == expected(1)
     assert (caught.value.path, caught.value.offset) == (path, FILE_HEADER.size + record)
     assert path.read_bytes() == data, "a start that is refused changes nothing"
 
 
-def list_into(found: list[object], reader: JournalReader) -> list[object]:
-    """Append what is read as it comes."""
-    for item in reader:
-        found.append(item)
-    return []
+def read_into(found: list[object], reader: JournalReader) -> None:
+    """Keep what comes before an error."""
+    found.extend(iter(reader))
 
 
 def test_a_torn_tail_before_another_file_is_corrupt(tmp_path: Path) -> None:

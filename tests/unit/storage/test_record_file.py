@@ -101,10 +101,9 @@ def test_what_is_before_the_damage_is_handed_out_first(path: Path) -> None:
     data[offsets[2] + RECORD_HEADER.size] ^= 1
     path.write_bytes(data)
     reader = RecordReader(path, MAGIC)
-    found = []
+    found: list[bytes] = []
     with pytest.raises(CorruptFile):
-        for _, content in reader:
-            found.append(bytes(content))
+        found.extend(bytes(content) for _, content in reader)
     assert found == list(CONTENTS[:2])
     assert reader.end == offsets[2]
 

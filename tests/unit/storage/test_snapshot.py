@@ -28,6 +28,7 @@ from tests.unit.storage.strategies import meeting_operation, new_state, open_ses
 from tests.unit.storage.whole_state import SnapshotRun, held_in_memory, read_snapshot, take_snapshot, whole
 
 lists = st.lists(meeting_operation, max_size=25)
+between_steps = st.lists(st.lists(meeting_operation, max_size=4), max_size=8)
 
 
 def stored(payload: bytes, topic: str = "t", qos: int = 1, *, retain: bool = False) -> StoreMessage:
@@ -44,9 +45,7 @@ def filled(*client_ids: str, messages: int = 3) -> State:
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    before=lists, between=st.lists(st.lists(meeting_operation, max_size=4), max_size=8), budget=st.sampled_from([0, 1])
-)
+@given(before=lists, between=between_steps, budget=st.sampled_from([0, 1]))
 def test_it_shows_the_moment_at_which_it_began(
     before: list[Operation], between: list[list[Operation]], budget: int
 ) -> None:

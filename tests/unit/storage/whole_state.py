@@ -38,16 +38,9 @@ def _whole(state: State) -> Facts:
         if s.outbound is not None and s.outbound.deliveries
     }
     found["wills"] = {
-        name: (
-            s.will.payload,
-            s.will.qos,
-            s.will.retain,
-            s.will.delay_interval,
-            s.will.message_expiry,
-            s.will.properties,
-        )
-        for name, s in state.sessions.items()
-        if s.will is not None
+        name: (w.payload, w.qos, w.retain, w.delay_interval, w.message_expiry, w.properties)
+        for name, w in ((name, s.will) for name, s in state.sessions.items())
+        if w is not None
     }
     found["created"] = {name: s.created_epoch for name, s in state.sessions.items()}
     found["last epoch"] = state.last_epoch

@@ -10,7 +10,7 @@ import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.reasoncodes import ReasonCode
 
-from .base import STEP_TIMEOUT_S, V5, Connect, ConnectRefused, InteropClient, Message, Subscribe
+from .base import STEP_TIMEOUT_S, V5, WEBSOCKET_PATH, Connect, ConnectRefused, InteropClient, Message, Subscribe
 from .paho_wire import (
     connect_properties,
     publish_properties,
@@ -46,6 +46,9 @@ class AiomqttClient(InteropClient):
             clean_start=options.clean if v5 else MQTT_CLEAN_START_FIRST_ONLY,
             properties=connect_properties(options) if v5 else None,
             timeout=STEP_TIMEOUT_S,
+            transport="websockets" if options.door.websocket else "tcp",
+            websocket_path=WEBSOCKET_PATH if options.door.websocket else None,
+            tls_context=options.door.context(),
         )
         # Its own warning level for calls in flight; a pipelined publisher is no mistake here.
         self._client.pending_calls_threshold = 10_000

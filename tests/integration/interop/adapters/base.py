@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ V5 = 5
 
 # Generous, because CI machines stall; a test that passes never waits for it.
 STEP_TIMEOUT_S = 20.0
+
+WEBSOCKET_PATH = "/mqtt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,41 @@ class Will:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """A listener: its address, whether MQTT travels over WebSocket there, and the authority of its certificate.
+
+    ``cafile`` is empty where there is no TLS.
+    """
+
+    address: tuple[str, int]
+    websocket: bool = False
+    cafile: str = ""
+
+    def context(self) -> ssl.SSLContext | None:
+        """What a client trusts; None without TLS."""
+        return ssl.create_default_context(cafile=self.cafile) if self.cafile else None
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """Everything a scenario may ask of a connection."""
 
-    host: str
-    port: int
+    door: Door
     client_id: str
     version: int
     clean: bool = True
     session_expiry_s: int = 0
     will: Will | None = None
+
+    @property
+    def host(self) -> str:
+        """Where to connect."""
+        return self.door.address[0]
+
+    @property
+    def port(self) -> int:
+        """The port there."""
+        return self.door.address[1]
 
 
 @dataclass(frozen=True, slots=True)

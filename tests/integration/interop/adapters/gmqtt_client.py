@@ -1,4 +1,4 @@
-"""gmqtt: an independent asyncio implementation of MQTT 3.1.1 and 5 (no paho underneath)."""
+"""gmqtt: an independent asyncio implementation of MQTT 3.1.1 and 5 (no paho underneath), over TCP and TLS only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class GmqttClient(InteropClient):
     async def connect(self) -> bool | None:
         try:
             async with asyncio.timeout(STEP_TIMEOUT_S):
-                await self._client.connect(self.options.host, self.options.port, version=self.options.version)
+                options = self.options
+                context = options.door.context() or False
+                await self._client.connect(options.host, options.port, ssl=context, version=options.version)
         except MQTTConnectError as refused:
             raise ConnectRefused(refused._code) from refused
         return self._session_present

@@ -14,6 +14,7 @@ from .base import (
     STEP_TIMEOUT_S,
     V5,
     V31,
+    WEBSOCKET_PATH,
     Connect,
     ConnectRefused,
     Inbox,
@@ -27,6 +28,9 @@ JS_DIRECTORY = Path(__file__).parent.parent / "js"
 
 # One line carries a whole batch of messages, base64 inside.
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
+
+# What mqtt.js calls the transports, by whether there is WebSocket and whether there is TLS.
+PROTOCOLS = {(False, False): "mqtt", (False, True): "mqtts", (True, False): "ws", (True, True): "wss"}
 
 Json = dict[str, object]
 
@@ -102,7 +106,7 @@ class MqttJsClient(InteropClient):
     async def connect(self) -> bool | None:
         options = self.options
         request: Json = {
-            "protocol": "mqtt",
+            "protocol": PROTOCOLS[options.door.websocket, bool(options.door.cafile)],
             "host": options.host,
             "port": options.port,
             "clientId": options.client_id,
@@ -111,6 +115,10 @@ class MqttJsClient(InteropClient):
             "clean": options.clean,
             "connectTimeout": int(STEP_TIMEOUT_S * 1000),
         }
+        if options.door.websocket:
+            request["path"] = WEBSOCKET_PATH
+        if options.door.cafile:
+            request["ca"] = Path(options.door.cafile).read_text()
         if options.version == V5:
             request["properties"] = {"sessionExpiryInterval": options.session_expiry_s}
         if options.will is not None:

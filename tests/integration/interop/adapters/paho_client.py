@@ -9,7 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from .base import STEP_TIMEOUT_S, V5, Connect, ConnectRefused, InteropClient, Message, Subscribe
+from .base import STEP_TIMEOUT_S, V5, WEBSOCKET_PATH, Connect, ConnectRefused, InteropClient, Message, Subscribe
 from .paho_wire import (
     connect_properties,
     publish_properties,
@@ -33,8 +33,13 @@ class PahoClient(InteropClient):
             client_id=options.client_id,
             clean_session=None if options.version == V5 else options.clean,
             protocol=MQTTProtocolVersion(options.version),
+            transport="websockets" if options.door.websocket else "tcp",
             reconnect_on_failure=False,
         )
+        if options.door.websocket:
+            self._client.ws_set_options(WEBSOCKET_PATH)
+        if options.door.cafile:
+            self._client.tls_set(options.door.cafile)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_answer
         self._client.on_unsubscribe = self._on_answer
@@ -49,6 +54,16 @@ class PahoClient(InteropClient):
             )
 
     async def connect(self) -> bool | None:
+        # In a thread: it shakes hands (TLS, WebSocket) before it returns, perhaps through a relay of this loop.
+        await asyncio.to_thread(self._connect)
+        self._client.loop_start()
+        async with asyncio.timeout(STEP_TIMEOUT_S):
+            session_present, reason_code = await self._connected
+        if reason_code != 0:
+            raise ConnectRefused(reason_code)
+        return session_present
+
+    def _connect(self) -> None:
         options = self.options
         if options.version == V5:
             self._client.connect(
@@ -56,12 +71,6 @@ class PahoClient(InteropClient):
             )
         else:
             self._client.connect(options.host, options.port)
-        self._client.loop_start()
-        async with asyncio.timeout(STEP_TIMEOUT_S):
-            session_present, reason_code = await self._connected
-        if reason_code != 0:
-            raise ConnectRefused(reason_code)
-        return session_present
 
     async def subscribe(self, subscription: Subscribe) -> int:
         if self.options.version == V5:
