@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rmq.engine.disconnect import leave_session
 from rmq.engine.retained_expiry import RetainedExpiry
 from rmq.engine.session_timers import enter_expiry_timer, enter_will_timer
+from rmq.storage.records import Configure
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 def restore(broker: "Broker") -> None:
     """Begin the timers of what was read from disk, and close the sessions that were open."""
     now = broker.touch_clock()
+    options = broker.options
+    broker.cluster.propose(
+        Configure(options.allow_multiple_matches, options.max_retained, options.max_retained_payload)
+    )
     for session in list(broker.state.sessions.values()):
         if session.disconnected_at:
             enter_expiry_timer(

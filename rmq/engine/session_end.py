@@ -36,7 +36,12 @@ def end_session(
     if not session.persistent:
         unsubscribe_all(broker.ctx.router, session)
         ended.applied()
-    elif broker.cluster.propose(EndSession(session.client_id, session.epoch if epoch < 0 else epoch), ended):
+        return
+    if epoch < 0:
+        epoch = session.epoch
+    if epoch == session.epoch:
+        _hand_over(broker, session, live_only=False)  # in one batch with the end, so that nothing falls between
+    if broker.cluster.propose(EndSession(session.client_id, epoch), ended):
         ended.applied()
 
 
@@ -83,11 +88,15 @@ def waiting_will(broker: "Broker", session: Session) -> Will | None:
 
 def hand_over_shares(broker: "Broker", session: Session) -> None:
     """A persistent session went off line: its shared messages go to live members, while there are any."""
+    _hand_over(broker, session, live_only=True)
+
+
+def _hand_over(broker: "Broker", session: Session, *, live_only: bool) -> None:
     outbound = session.outbound
     if outbound is None:
         return
     for delivery in list(outbound.deliveries.values()):
-        if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, True):
+        if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, live_only):
             broker.cluster.propose(RemoveDelivery(session.client_id, delivery.packet_id))
 
 

@@ -95,7 +95,11 @@ def _make_room(ctx: FlowContext, session: Session, outbound: Outbound, message: 
     if not outbound.drop_newest:
         evicted = outbound.evict_oldest()
         if evicted is not None and session.persistent:
-            release(ctx, outbound, evicted.message)
+            if evicted.state == SENT or evicted.state == RELEASED or evicted.state == RELEASING:
+                outbound.inflight -= 1  # so much came in one batch; what its client says of it is unexpected now
+                evicted.state = DONE
+                outbound.leaving += 1
+            removed(ctx, session, outbound, evicted)
     ctx.counters.dropped_queue_full += 1
     note_dropped(ctx, session, message if evicted is None else evicted.message, "queue_full")
     return evicted is not None

@@ -318,7 +318,7 @@ STATS: Final[list[Stat]] = [
     Stat("message_storages", "message_storages", SUM, "Messages kept for later subscribers"),
     Stat("delayed_publishs", "delayed_publishes", SUM, "Delayed messages that wait for their time"),
     Stat("storage.failed", "storage_failed", SUM, "Is 1 while nothing can be stored because the disk is full or fails"),
-    Stat("storage.held", "storage_held", SUM, "Is 1 while publishers wait: the disk is slow, or the disk budget used up"),
+    Stat("storage.held", "storage_held", SUM, "Is 1 while publishers wait: disk too slow or disk budget used up"),
     Stat("storage.bytes", "storage_bytes", SUM, "Bytes of journal, snapshot and segments on disk"),
     Stat("storage.queued_bytes", "storage_queued_bytes", SUM, "Bytes of payloads in memory that wait in queues"),
     Stat("topics", "topics", ONCE, "Distinct topic filters"),

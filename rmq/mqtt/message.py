@@ -17,9 +17,10 @@ class Message:
     ``properties`` is the forwarded block (see ``packets``). ``created_at`` and ``expires_at`` are seconds since
     1970 on the node's monotonic clock; ``expires_at`` 0.0 means never. ``publisher`` is the client id.
     ``references`` counts the deliveries of persistent sessions that hold it, ``size`` is the length of its payload
-    then; ``location`` is where ``storage`` has written it (-1: nowhere), and ``on_disk`` means that its payload is there
-    alone; ``pinned``: it must not be, a transient session waits for it, of which ``storage`` knows nothing. The ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only
-    ``publish_wire`` reads and writes them.
+    then; ``location`` is where ``storage`` has written it (-1: nowhere), and ``on_disk`` means that its payload is
+    there alone; ``pinned``: it must not be, a transient session waits for it, of which ``storage`` knows nothing. The
+    ``wire_*`` attributes keep the encoded form for receivers that get the very same bytes; only ``publish_wire``
+    reads and writes them.
     """
 
     __slots__ = (

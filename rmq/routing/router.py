@@ -40,6 +40,17 @@ class Router:
         self.subscription_count: int = 0
         self.shared_count: int = 0
 
+    def set_allow_multiple_matches(self, allowed: bool) -> None:
+        """Whether overlapping subscriptions of one session make one delivery each."""
+        if allowed != self._allow_multiple_matches:
+            self._allow_multiple_matches = allowed
+            self._cache.clear()
+
+    @property
+    def allow_multiple_matches(self) -> bool:
+        """Whether overlapping subscriptions of one session make one delivery each."""
+        return self._allow_multiple_matches
+
     @property
     def topics(self) -> int:
         """How many distinct topic filters there are (share names left off)."""

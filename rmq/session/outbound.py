@@ -24,7 +24,7 @@ class Outbound:
     ``reserved`` is the part of the table that may be in flight and is never dropped: the window while there is a
     connection, what was in flight when it ended while there is none. It is the same on every replica.
     ``payload_bytes`` counts the payloads of a persistent session's deliveries, in memory or on disk. ``leaving`` counts
-    those that are DONE: they still take a place, so that with them no more than ``reserved`` may be in flight.
+    those that are DONE: they still take a place, so that the first ``reserved`` ones may not be all that are in flight.
     """
 
     __slots__ = (
@@ -69,8 +69,15 @@ class Outbound:
         return self.head < len(self.waiting)
 
     def is_open(self) -> bool:
-        """Whether one more delivery may be in flight."""
-        return self.inflight < self.window and self.inflight + self.leaving < self.reserved
+        """Whether one more delivery may be in flight.
+
+        As the queue fills, only what stays within the reserved part: the next batch may bring more than there is room.
+        """
+        if self.inflight >= self.window:
+            return False
+        if self.inflight + self.leaving < self.reserved:
+            return True
+        return len(self.deliveries) + (self.limit + 1) // 2 < self.capacity
 
     def is_full(self) -> bool:
         """Whether one more delivery needs room to be made first: window and queue are full."""

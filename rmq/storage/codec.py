@@ -14,6 +14,7 @@ from rmq.session.subscription import Subscription
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
+    Configure,
     DelayMessage,
     DeleteRetained,
     EndSession,
@@ -43,6 +44,7 @@ REMOVE_SUBSCRIPTION: Final = 11
 DELETE_RETAINED: Final = 12
 DELAY_MESSAGE: Final = 13
 REMOVE_DELAYED: Final = 14
+CONFIGURE: Final = 15
 
 
 class UnknownOperation(Exception):
@@ -101,7 +103,9 @@ def encode_operation(o: Operation) -> list[object]:
         return [DELETE_RETAINED, o.topic, o.created_at]
     if isinstance(o, DelayMessage):
         return [DELAY_MESSAGE, o.key, encode_message(o.message), o.due_at, o.publisher, o.packet_id]
-    return [REMOVE_DELAYED, o.key]
+    if isinstance(o, RemoveDelayed):
+        return [REMOVE_DELAYED, o.key]
+    return [CONFIGURE, o.allow_multiple_matches, o.max_retained, o.max_retained_payload]
 
 
 def decode_operation(fields: list[object]) -> Operation:
@@ -174,6 +178,8 @@ def decode_operation(fields: list[object]) -> Operation:
         )
     if code == REMOVE_DELAYED:
         return RemoveDelayed(_str(fields[1]))
+    if code == CONFIGURE:
+        return Configure(bool(fields[1]), _int(fields[2]), _int(fields[3]))
     raise UnknownOperation(f"operation {code} isn't known to this version")
 
 

@@ -247,6 +247,20 @@ class DeleteRetained:
         self.created_at = created_at
 
 
+class Configure:
+    """The rules by which operations are applied from here on; written at each start, so that a replay uses them too.
+
+    ``max_retained`` and ``max_retained_payload`` as in ``State``.
+    """
+
+    __slots__ = ("allow_multiple_matches", "max_retained", "max_retained_payload")
+
+    def __init__(self, allow_multiple_matches: bool, max_retained: int, max_retained_payload: int) -> None:
+        self.allow_multiple_matches = allow_multiple_matches
+        self.max_retained = max_retained
+        self.max_retained_payload = max_retained_payload
+
+
 Operation = (
     StoreMessage
     | RemoveDelivery
@@ -262,4 +276,5 @@ Operation = (
     | DeleteRetained
     | DelayMessage
     | RemoveDelayed
+    | Configure
 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rmq.flow.payloads import load
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
-from rmq.storage.codec import decode_session, encode_session
+from rmq.storage.codec import decode_operation, decode_session, encode_operation, encode_session
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
 from rmq.storage.records import DelayMessage
@@ -72,7 +72,7 @@ class SnapshotWriter(StateWatcher):
         self._delayed = list(state.delayed.values())
         self._buffer = [file_header(MAGIC)]
         self.records = 0
-        self._write([HEAD, number, journal, batch, state.last_epoch])
+        self._write([HEAD, number, journal, batch, state.last_epoch, encode_operation(state.rules())])
         state.snapshot = number
         state.watcher = self
 
@@ -214,7 +214,8 @@ class SnapshotReader:
     def _enter(self, state: State, fields: list[Any], messages: dict[int, Message]) -> None:
         kind = fields[0]
         if kind == HEAD:
-            _, _, self.journal, self.batch, state.last_epoch = fields
+            _, _, self.journal, self.batch, state.last_epoch, rules = fields
+            state.apply(decode_operation(rules))
         elif kind == SESSION:
             state.restore_session(decode_session(fields[1], messages))
         elif kind == RETAINED:

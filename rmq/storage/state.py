@@ -17,6 +17,7 @@ from rmq.session.subscription import Subscription
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
+    Configure,
     DelayMessage,
     DeleteRetained,
     EndSession,
@@ -115,8 +116,20 @@ class State:
                 self.delayed[operation.key] = operation
         elif isinstance(operation, RemoveDelayed):
             self.delayed.pop(operation.key, None)
-        else:
+        elif isinstance(operation, DeleteRetained):
             self._delete_retained(operation)
+        else:
+            self.configure(operation)
+
+    def configure(self, operation: Configure) -> None:
+        """Apply by these rules from here on."""
+        self.router.set_allow_multiple_matches(operation.allow_multiple_matches)
+        self.max_retained = operation.max_retained
+        self.max_retained_payload = operation.max_retained_payload
+
+    def rules(self) -> Configure:
+        """The rules in force."""
+        return Configure(self.router.allow_multiple_matches, self.max_retained, self.max_retained_payload)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -35,11 +35,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 @pytest.fixture(scope="module")
-def doors(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]:
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]:
     """A node with a listener of each kind."""
     if OTHER_BROKER:
         pytest.skip("needs listeners of every kind, RMQ_TEST_BROKER names one address")
-    authority = certificates.authority
+    authority = Certificates(tmp_path_factory.mktemp("certificates")).authority
     doors: dict[str, Door] = {}
     sets: list[str] = []
     for kind, port in zip(TRANSPORTS[1:], free_ports(3), strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
+from rmq.storage.journal import Journal, JournalReader, SyncFailed, journal_numbers, journal_path
 from rmq.storage.packing import pack
 from rmq.storage.record_file import FILE_HEADER, RECORD_HEADER, CorruptFile
 from tests.unit.storage.faulty_disk import FaultyDisk
@@ -278,6 +278,20 @@ def test_a_crash_after_a_rotation_that_failed(tmp_path: Path, faults: FaultyDisk
     found, reader = read(tmp_path)
     assert found == expected(1)
     begin(tmp_path, max(reader.last, 1)).append(2, operations(2))
+    assert read(tmp_path)[0] == expected(1, 2)
+
+
+def test_a_sync_that_fails_in_a_rotation_is_told_as_such(tmp_path: Path, faults: FaultyDisk) -> None:
+    """The kernel tells it once: whoever waits for a sync must not be answered by a later one."""
+    journal = begin(tmp_path)
+    journal.append(1, operations(1))
+    faults.fail("fdatasync", errno.EIO)
+    with pytest.raises(SyncFailed):
+        journal.rotate(trusted=True)
+    journal.rotate(trusted=False)
+    faults.mend()
+    journal.append(2, operations(2))
+    journal.close()
     assert read(tmp_path)[0] == expected(1, 2)
 
 

@@ -473,6 +473,29 @@ def test_a_snapshot_of_before_a_failed_sync_does_not_make_up_for_it(start: Start
     assert engine.broker.ctx.storage == STORAGE_READY
 
 
+def test_a_rotation_that_finds_the_failure_out_tells_nobody_that_all_is_well(
+    start: StartEngine, faults: FaultyDisk
+) -> None:
+    engine = start()
+    subscribed(engine)
+    publisher = engine.connect("p", limits=fsync_limits())
+    engine.hold()
+    engine.hold(SYNCER)
+    publisher.send(wire.publish("t", b"1", 1, 1))
+    engine.port.snapshots.wanted = True
+    engine.work()  # written, and a snapshot begins
+    faults.fail("fdatasync", errno.EIO)
+    engine.work()  # the rotation
+    faults.mend()
+    engine.disks[SYNCER].work()
+    engine.turn()
+    assert publisher.read() == []
+    engine.go_on()
+    engine.pass_time(1.5)
+    assert publisher.take(Puback).code == 0
+    assert engine.counters.storage_snapshots == 1
+
+
 def test_held_publishers_are_v5_too(start: StartEngine) -> None:
     engine = start()
     subscribed(engine)

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from pathlib import Path
 
 V31 = 3
 V311 = 4
@@ -69,6 +70,10 @@ class Door:
     def context(self) -> ssl.SSLContext | None:
         """What a client trusts; None without TLS."""
         return ssl.create_default_context(cafile=self.cafile) if self.cafile else None
+
+    def authority(self) -> str:
+        """The authority's certificate as PEM."""
+        return Path(self.cafile).read_text()
 
 
 @dataclass(frozen=True, slots=True)

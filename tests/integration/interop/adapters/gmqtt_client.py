@@ -41,8 +41,11 @@ class GmqttClient(InteropClient):
         # -1 means for ever and 0 still one more connection; a second one would take the session over again.
         self._client.set_config({"reconnect_retries": -2})
         self._session_present = False
+        self._is_open = False
+        self._closed = asyncio.Event()
         self._answers: dict[int, asyncio.Future[list[int]]] = {}
         self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         self._client.on_unsubscribe = self._on_unsubscribe
@@ -88,10 +91,14 @@ class GmqttClient(InteropClient):
         await self._all_acknowledged()
 
     async def disconnect(self) -> None:
-        await self._client.disconnect()
+        await self.abandon()
 
     async def abandon(self) -> None:
         await self._client.disconnect()
+        # It returns when it has asked for the end, and TLS takes leave in both directions.
+        if self._is_open:
+            async with asyncio.timeout(STEP_TIMEOUT_S):
+                await self._closed.wait()
 
     async def _all_acknowledged(self) -> None:
         async with asyncio.timeout(STEP_TIMEOUT_S):
@@ -105,6 +112,10 @@ class GmqttClient(InteropClient):
 
     def _on_connect(self, client: object, flags: int, reason_code: int, properties: object) -> None:
         self._session_present = bool(flags & 1)
+        self._is_open = True
+
+    def _on_disconnect(self, client: object, packet: object, exc: object = None) -> None:
+        self._closed.set()
 
     def _on_subscribe(self, client: object, packet_id: int, codes: tuple[int, ...], properties: object) -> None:
         self._answers.pop(packet_id).set_result(list(codes))

@@ -118,7 +118,7 @@ class MqttJsClient(InteropClient):
         if options.door.websocket:
             request["path"] = WEBSOCKET_PATH
         if options.door.cafile:
-            request["ca"] = Path(options.door.cafile).read_text()
+            request["ca"] = options.door.authority()
         if options.version == V5:
             request["properties"] = {"sessionExpiryInterval": options.session_expiry_s}
         if options.will is not None:
