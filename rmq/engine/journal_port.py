@@ -156,6 +156,8 @@ class JournalPort(ClusterPort):
         if error is not None:
             self.distrust(journal, error)
             return
+        if self.sync_broken:
+            return  # a rotation was told of the failure, which is told once
         self.log.complete_sync(batch)
         self._report_bugs()
         if self.log.wants_sync():

@@ -260,10 +260,9 @@ def removed(ctx: FlowContext, session: Session, outbound: Outbound, delivery: De
     """The removal of a delivery of a persistent session is applied: its place may be what others waited for."""
     release(ctx, outbound, delivery.message)
     if delivery.state == DONE:
-        was_open = outbound.is_open()
         outbound.leaving -= 1
         channel = session.channel
-        if channel is not None and not was_open and outbound.has_waiting():
+        if channel is not None and outbound.has_waiting() and outbound.is_open():
             channel.blocked = True  # not pumped here: it may be the pump that removes
             ctx.mark_dirty(channel)
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from rmq.storage.codec import UnknownOperation, decode_operation
 from rmq.storage.packing import unpack_all
 from rmq.storage.record_file import FILE_HEADER, CorruptFile, RecordReader, file_header, mark_of, record, sync_directory
+from rmq.storage.records import Operation
 
 MAGIC: Final = b"RMQ-JRNL"
 BATCH: Final = struct.Struct(">Q")
@@ -134,10 +136,9 @@ class Journal:
 class JournalReader:
     """Reads the journal from file ``first`` on, after batch ``written``.
 
-    ``current`` and ``offset`` say where it is. Afterwards ``last`` is the number of the newest file (0: none),
-    ``written`` the last batch, and ``cut_off`` how many bytes of a torn tail were removed. With ``repair`` everything
-    from the first damage on is set aside instead of an error: ``damaged`` then holds the errors, and the files set
-    aside end in ``.damaged``.
+    Afterwards ``last`` is the number of the newest file (0: none), ``written`` the last batch, and ``cut_off`` how many
+    bytes of a torn tail were removed. With ``repair`` everything from the first damage on is set aside instead of an
+    error: ``damaged`` then holds the errors, and the files set aside end in ``.damaged``.
     """
 
     def __init__(self, folder: Path, first: int, written: int, *, repair: bool) -> None:
@@ -146,15 +147,15 @@ class JournalReader:
         self._first = first
         self.written = written
         self.last = 0
-        self.current = first
-        self.offset = 0
         self.size = 0
         self.cut_off = 0
         self.damaged: list[CorruptFile] = []
 
-    def __iter__(self) -> Iterator[list[object]]:
-        """The operations as lists. Raises ``CorruptFile``."""
+    def __iter__(self) -> Iterator[Operation]:
+        """The operations. Raises ``CorruptFile``."""
         numbers = [number for number in journal_numbers(self._folder) if number >= self._first]
+        if not numbers and self._first > 1:  # a snapshot begins only when the file after it is there
+            self._give_up(CorruptFile(journal_path(self._folder, self._first), 0, "the file is missing"), [])
         for position, number in enumerate(numbers):
             if number != self._first + position:
                 path = journal_path(self._folder, self._first + position)
@@ -167,18 +168,20 @@ class JournalReader:
                 return
             self.last = number
 
-    def _read(self, number: int, *, is_last: bool) -> Iterator[list[object]]:
+    def _read(self, number: int, *, is_last: bool) -> Iterator[Operation]:
         path = journal_path(self._folder, number)
         reader = RecordReader(path, MAGIC)
-        self.current = number
         for offset, content in reader:
-            self.offset = offset
             (batch,) = BATCH.unpack_from(content)
             if batch <= self.written:
                 continue
             if batch != self.written + 1:
                 raise CorruptFile(path, offset, f"batch {self.written + 1} is missing, {batch} follows")
-            yield from unpack_all(content[BATCH.size :])
+            try:
+                operations = [decode_operation(fields) for fields in unpack_all(content[BATCH.size :])]
+            except (UnknownOperation, TypeError, IndexError, ValueError) as error:
+                raise CorruptFile(path, offset, f"operation can't be read: {error}") from error
+            yield from operations
             self.written = batch
         self.size += reader.end
         if reader.torn:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from rmq.flow.payloads import unload
-from rmq.storage.codec import UnknownOperation, decode_operation
 from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
 from rmq.storage.record_file import CorruptFile
 from rmq.storage.segments import Segments, segment_numbers, segment_path, write_chunks
@@ -61,9 +60,10 @@ class Recovery:
 
 
 def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> Recovery:
-    """Read the data into an empty state. Raises ``CorruptFile``, ``OSError``, ``UnknownOperation``.
+    """Read the data into an empty state. Raises ``CorruptFile``, ``OSError``.
 
-    A damaged snapshot falls back on the one before it only with ``repair``: what was acknowledged since is then lost.
+    A damaged snapshot falls back on the one before it, if there is one, only with ``repair``: what was acknowledged
+    since is then lost. It is set aside with its messages.
     """
     damaged: list[CorruptFile] = []
     reader: SnapshotReader | None = None
@@ -82,20 +82,17 @@ def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> 
             reader = None
     first = 1 if reader is None else reader.journal
     wanted = {} if reader is None else reader.sizes
+    if damaged:
+        for number in set(segment_numbers(folder)) - set(wanted):
+            path = segment_path(folder, number)
+            path.rename(path.with_suffix(".damaged"))
     _sweep(folder, first, set(wanted), 0 if reader is None else reader.number)
     segments = Segments(folder, max(segment_numbers(folder), default=0) + 1)
     segments.sizes = dict(wanted)
     replay = JournalReader(folder, first, 0 if reader is None else reader.batch, repair=repair)
     operations = 0
-    for fields in replay:
-        try:
-            state.apply(decode_operation(fields))
-        except (TypeError, IndexError, ValueError) as error:
-            raise CorruptFile(
-                journal_path(folder, replay.current), replay.offset, f"operation can't be read: {error}"
-            ) from error
-        except UnknownOperation as error:
-            raise CorruptFile(journal_path(folder, replay.current), replay.offset, str(error)) from error
+    for operation in replay:
+        state.apply(operation)
         operations += 1
         if len(state.ctx.to_disk) >= UNLOAD_AFTER:
             _unload(folder, state, segments)

@@ -1,4 +1,4 @@
-"""A session's queue while what was acknowledged isn't applied yet: nothing is lost, leaked or forgotten by a restart."""
+"""A session's queue while acknowledgements aren't applied yet: nothing is lost, leaked or forgotten by a restart."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_batches_as_large_as_the_queue(engine: Engine, port: Deferred, window: i
     assert is_empty(engine)
     assert got == sorted(set(got), key=int)
     assert len(got) + engine.counters.dropped_queue_full >= number
-    assert got[-1] == b"%d" % number
+    assert queue == 0 or got[-1] == b"%d" % number
 
 
 def test_all_that_is_in_flight_dropped_by_one_batch(engine: Engine, port: Deferred) -> None:
@@ -154,4 +154,4 @@ def test_acknowledged_before_and_after_a_crash(engine: Engine, port: Deferred) -
         (b"2", first[2].packet_id, True),
         (b"3", first[3].packet_id, True),
     ]
-    assert all(p.dup for p in sent) or [p.payload for p in sent if not p.dup][0] >= b"4"
+    assert [p.payload for p in sent] == [b"%d" % number for number in range(2, 10)]

@@ -17,6 +17,7 @@ from rmq.routing.router import Router
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
+    Configure,
     DelayMessage,
     DeleteRetained,
     EndSession,
@@ -99,6 +100,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(DeleteRetained, texts, times),
     st.builds(DelayMessage, texts, messages, times, texts, packet_ids),
     st.builds(RemoveDelayed, texts),
+    st.builds(Configure, st.booleans(), numbers, numbers),
 )
 
 # Few names, so that operations meet.
@@ -167,6 +169,7 @@ meeting_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(DeleteRetained, topics, st.just(0.0) | moments),
     st.builds(DelayMessage, st.sampled_from(["k", "l"]), meeting_messages(), moments, st.just("") | names, small_ids),
     st.builds(RemoveDelayed, st.sampled_from(["k", "l"])),
+    st.builds(Configure, st.booleans(), st.integers(0, 2), st.sampled_from([0, 3])),
 )
 
 

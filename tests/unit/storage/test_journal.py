@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rmq.storage.codec import encode_operation
 from rmq.storage.journal import Journal, JournalReader, SyncFailed, journal_numbers, journal_path
 from rmq.storage.packing import pack
 from rmq.storage.record_file import FILE_HEADER, RECORD_HEADER, CorruptFile
+from rmq.storage.records import EndSession
 from tests.unit.storage.faulty_disk import FaultyDisk
 
 
@@ -22,11 +24,11 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> FaultyDisk:
 
 def operations(batch: int) -> bytes:
     """Two operations that say which batch they are of."""
-    return pack([batch, "a"]) + pack([batch, "b"])
+    return b"".join(pack(encode_operation(EndSession(name, batch))) for name in "ab")
 
 
-def expected(*batches: int) -> list[object]:
-    return [[batch, name] for batch in batches for name in "ab"]
+def expected(*batches: int) -> list[tuple[int, str]]:
+    return [(batch, name) for batch in batches for name in "ab"]
 
 
 def begin(folder: Path, number: int = 1) -> Journal:
@@ -51,9 +53,13 @@ def write(folder: Path, *files: int) -> list[int]:
     return ends
 
 
-def read(folder: Path, first: int = 1, written: int = 0, *, repair: bool = False) -> tuple[list[object], JournalReader]:
+def read(
+    folder: Path, first: int = 1, written: int = 0, *, repair: bool = False
+) -> tuple[list[tuple[int, str]], JournalReader]:
     reader = JournalReader(folder, first, written, repair=repair)
-    return list(reader), reader
+    found: list[tuple[int, str]] = []
+    read_into(found, reader)
+    return found, reader
 
 
 def test_batches_come_back_in_order(tmp_path: Path) -> None:
@@ -133,7 +139,7 @@ def test_a_flipped_byte_stops_it_at_the_record(tmp_path: Path) -> None:
     data[FILE_HEADER.size + record + RECORD_HEADER.size + 3] ^= 4
     path.write_bytes(data)
     reader = JournalReader(tmp_path, 1, 0, repair=False)
-    found: list[object] = []
+    found: list[tuple[int, str]] = []
     with pytest.raises(CorruptFile) as caught:
         read_into(found, reader)
     assert found == expected(1)
@@ -141,9 +147,11 @@ def test_a_flipped_byte_stops_it_at_the_record(tmp_path: Path) -> None:
     assert path.read_bytes() == data, "a start that is refused changes nothing"
 
 
-def read_into(found: list[object], reader: JournalReader) -> None:
+def read_into(found: list[tuple[int, str]], reader: JournalReader) -> None:
     """Keep what comes before an error."""
-    found.extend(iter(reader))
+    for operation in reader:
+        assert isinstance(operation, EndSession)
+        found.append((operation.epoch, operation.client_id))
 
 
 def test_a_torn_tail_before_another_file_is_corrupt(tmp_path: Path) -> None:

@@ -77,10 +77,14 @@ def held_in_memory(state: State) -> int:
 class SnapshotRun:
     """One snapshot, taken step by step in one thread."""
 
-    def __init__(self, folder: Path, state: State, segments: Segments, number: int = 1, batch: int = 0) -> None:
+    def __init__(
+        self, folder: Path, state: State, segments: Segments, number: int = 1, batch: int = 0, journal: int = 0
+    ) -> None:
         self.folder = folder
         self.segments = segments
-        self.writer = SnapshotWriter(state, segments, number, number + 1, batch, lambda at: read_payload(folder, at))
+        self.writer = SnapshotWriter(
+            state, segments, number, journal or number + 1, batch, lambda at: read_payload(folder, at)
+        )
         self.file = SnapshotFile(folder, number)
 
     def step(self) -> bool:
