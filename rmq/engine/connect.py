@@ -225,6 +225,9 @@ def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
     if limit and len(encode_success(channel, packet, info, expiry_in_force(channel, packet), True)) > limit:
         disconnect.close(broker, channel, codes.PACKET_TOO_LARGE, "no room for a CONNACK")  # [MQTT-3.1.2-24]
         return
+    if broker.ctx.storage == STORAGE_FAILED and broker.claims.is_taken(info.client_id):
+        disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "sessions can't be stored")
+        return
     channel.paused = True
     broker.claims.enter(
         info.client_id,

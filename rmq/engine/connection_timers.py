@@ -39,13 +39,14 @@ class KeepAlive(Timer):
 class HandshakeTimeout(Timer):
     """Closes a connection whose CONNECT didn't come, or wasn't decided, in time."""
 
-    __slots__ = ("_broker", "_channel", "_deadline")
+    __slots__ = ("_broker", "_channel", "_deadline", "began")
 
     def __init__(self, broker: "Broker", channel: Channel) -> None:
         super().__init__()
         self._broker = broker
         self._channel = channel
-        self._deadline = broker.ctx.now + channel.limits.handshake_timeout_s
+        self.began = broker.ctx.now
+        self._deadline = self.began + channel.limits.handshake_timeout_s
 
     def fire(self, now: float) -> float:
         """Close it if it is still waiting."""

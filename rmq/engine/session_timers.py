@@ -1,6 +1,6 @@
 """Timers of a session without a connection: its expiry and its will delay."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rmq.engine import session_end, wills
 from rmq.engine.timers import Timer
@@ -9,6 +9,9 @@ from rmq.storage.records import RemoveWill
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
+
+# When to look again while the end of the connection isn't applied: the disk is slow, or fails.
+NOT_YET_S: Final = 1.0
 
 
 def enter_expiry_timer(broker: "Broker", client_id: str, epoch: int, expiry: int, since: float) -> None:
@@ -43,6 +46,8 @@ class SessionExpiry(Timer):
         session = broker.state.sessions.get(self._client_id)
         if session is None or session.epoch != self._epoch or session.channel is not None:
             return 0.0
+        if not session.disconnected_at:
+            return now + NOT_YET_S
         deadline = session.disconnected_at + session.expiry_interval
         if now < deadline:
             return deadline
@@ -69,8 +74,10 @@ class WillDelay(Timer):
         """Publish it."""
         broker = self._broker
         session = broker.state.sessions.get(self._client_id)
-        if session is None or session.epoch != self._epoch or session.will is None or not session.will_due_at:
+        if session is None or session.epoch != self._epoch or session.will is None:
             return 0.0
+        if not session.will_due_at:
+            return now + NOT_YET_S
         if now < session.will_due_at:
             return session.will_due_at
         will = session.will

@@ -19,10 +19,13 @@ def receive(ctx: FlowContext, channel: Channel, data: bytes) -> None:
     if packets:
         if channel.paused:
             _hold_back(channel, packets)
-            return
-        _dispatch(ctx, channel, packets)
-    if channel.decoder.error is not None and not channel.paused:
-        _report_error(ctx, channel)
+        else:
+            _dispatch(ctx, channel, packets)
+    if channel.decoder.error is not None:
+        if channel.paused:
+            channel.error_due = True  # what came before it is handled first
+        else:
+            _report_error(ctx, channel)
 
 
 def resume(ctx: FlowContext, channel: Channel) -> None:
@@ -32,7 +35,7 @@ def resume(ctx: FlowContext, channel: Channel) -> None:
     channel.backlog = None
     if backlog is not None:
         _dispatch(ctx, channel, backlog)
-    if channel.decoder.error is not None and not channel.paused:
+    if channel.error_due and not channel.paused:
         _report_error(ctx, channel)
 
 

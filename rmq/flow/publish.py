@@ -6,7 +6,7 @@ from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
 from rmq.flow.delayed import check_topic, delay
 from rmq.flow.deliver import deliver_qos0, enqueue
 from rmq.flow.origin_counts import count_nonsubscribed, count_published
-from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply
+from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply, unacknowledged
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
@@ -50,7 +50,7 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
                 ctx.counters.client_publish_duplicate += 1
                 reply(ctx, channel, PUBREC, packet.packet_id, SUCCESS)
                 return
-        if channel.unanswered + session.inbound_qos2_count() >= limits.receive_maximum:
+        if _is_over_receive_maximum(channel, session):
             ctx.ports.close(channel, codes.RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged PUBLISHes than allowed")
             return
     if packet.retain and not limits.retain_available:
@@ -98,6 +98,15 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         accept(ctx, channel, packet, filtered)
         return
     accept(ctx, channel, packet, message)
+
+
+def _is_over_receive_maximum(channel: Channel, session: Session) -> bool:
+    limit = channel.limits.receive_maximum
+    if channel.version != V5:
+        return session.inbound_qos2_count() >= limit  # nobody told it of a limit for what isn't answered yet
+    if channel.unanswered + session.inbound_qos2_count() < limit:
+        return False
+    return unacknowledged(channel, session) >= limit
 
 
 def note_dropped_by_hook(ctx: FlowContext, channel: Channel | None, message: Message) -> None:

@@ -5,10 +5,11 @@ from typing import Final
 from rmq.flow.context import FlowContext
 from rmq.flow.send import send_ack, send_pingresp
 from rmq.mqtt import codes
-from rmq.mqtt.codes import PINGRESP
+from rmq.mqtt.codes import PINGRESP, PUBREC
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.limits import ACK_QUORUM_FSYNC
 from rmq.session.receipts import PendingReply
+from rmq.session.session import Session
 
 # A place in the order of replies for something that has none of its own.
 NO_REPLY: Final = 0
@@ -79,6 +80,19 @@ def is_pending(channel: Channel, packet_type: int, packet_id: int) -> bool:
             if pending.packet_id == packet_id and pending.packet_type == packet_type:
                 return True
     return False
+
+
+def unacknowledged(channel: Channel, session: Session) -> int:
+    """How many PUBLISHes count against the Receive Maximum, each once: one that is kept may still wait for PUBREC."""
+    count = session.inbound_qos2_count()
+    replies = channel.replies
+    if replies is not None:
+        for pending in replies:
+            if pending.counted and not (
+                pending.packet_type == PUBREC and session.has_inbound_qos2(pending.packet_id)
+            ):
+                count += 1
+    return count
 
 
 def send_ready(ctx: FlowContext, channel: Channel) -> None:

@@ -36,6 +36,7 @@ class Counters:
         "connections_lost",
         "connections_refused_busy",
         "connections_refused_limit",
+        "handshakes_displaced",
         "dropped_delayed_full",
         "dropped_expired",
         "dropped_hook",
@@ -266,6 +267,7 @@ class Counters:
         # Why connections were refused or closed.
         self.connections_accepted = 0
         self.connections_refused_limit = 0
+        self.handshakes_displaced = 0
         self.connections_refused_busy = 0
         self.accepts_delayed = 0
         self.reads_held_client = 0

@@ -237,6 +237,7 @@ METRICS: Final[list[Metric]] = [
     Metric("packets.acks.unexpected", "unexpected_acks", "Acknowledgements of packet identifiers that aren't in use"),
     # Why connections were refused or closed.
     Metric("connections.accepted", "connections_accepted", "Network connections accepted"),
+    Metric("connections.handshakes_displaced", "handshakes_displaced", "Silent connections closed for newer ones"),
     Metric(
         "connections.refused.limit",
         "connections_refused_limit",

@@ -1,6 +1,7 @@
 """A listener: accepts connections up to its caps, hands them to the reactor, and knows how they begin and end."""
 
 import socket
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,7 +17,7 @@ from rmq.net.layer_stack import LayerStack, TlsOptions
 from rmq.net.listener_timers import AcceptAgain, ProxiedHandshake, ReadAgain
 from rmq.net.listening_socket import ListeningSocket, SocketOptions
 from rmq.net.read_queue import ReadQueue
-from rmq.session.channel import Channel
+from rmq.session.channel import AWAIT_CONNECT, Channel
 from rmq.session.limits import Limits
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ ACCEPTS_PER_TURN: Final = 64
 ACCEPT_PAUSE_S: Final = 0.2
 # How long a peer may take the last bytes, and read them, before the connection is cut.
 LINGER_S: Final = 2.0
+# At the limit of handshakes: who has been silent for so long may be displaced, and among how many one is looked for.
+DISPLACED_AFTER_S: Final = 1.0
+DISPLACED_AMONG: Final = 64
 
 
 class ListenerOptions(SocketOptions):
@@ -164,6 +168,8 @@ class Listener(ConnectionOwner):
     def _admit(self, reactor: "Reactor", listening: ListeningSocket, sock: socket.socket) -> None:
         options = self.options
         counters = reactor.counters
+        if self.handshakes >= options.max_handshakes:
+            self._displace(reactor)
         if self.connections >= options.max_connections or self.handshakes >= options.max_handshakes:
             counters.connections_refused_limit += 1
             sock.close()
@@ -183,6 +189,22 @@ class Listener(ConnectionOwner):
             connection.meter = Meter(own, self._allowance)
         self._enter_handshake_timer(connection, channel)
         reactor.add(connection)
+
+    def _displace(self, reactor: "Reactor") -> None:
+        """Make room by closing the connection that has waited longest without a CONNECT.
+
+        Else whoever opens as many connections as there may be handshakes, and says nothing, keeps everybody out.
+        """
+        now = reactor.broker.ctx.now
+        for connection, timer in islice(self._handshake_timers.items(), DISPLACED_AMONG):
+            channel = connection.channel
+            if now - timer.began < DISPLACED_AFTER_S:
+                return
+            if channel is not None and channel.state == AWAIT_CONNECT:
+                reactor.counters.handshakes_displaced += 1
+                connection_lost(reactor.broker, channel, "displaced by a newer connection")
+                connection.abort()
+                return
 
     def _enter_handshake_timer(self, connection: Connection, channel: Channel) -> None:
         reactor = self._reactor

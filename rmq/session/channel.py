@@ -56,6 +56,7 @@ class Channel:
     against the Receive Maximum. ``proposed`` counts retained messages on their way into the session's queue, and
     ``loading`` means that payloads are being read back from disk.
     ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
+    ``error_due``: the decoder met an error while the channel was paused.
     ``bytes_received`` and ``bytes_sent`` are the protocol's own, without what TLS or WebSocket add.
     """
 
@@ -77,6 +78,7 @@ class Channel:
         "decoder",
         "dirty",
         "epoch",
+        "error_due",
         "info",
         "keepalive_timeout_s",
         "last_read_at",
@@ -114,6 +116,7 @@ class Channel:
         self.paused = False
         self.blocked = False
         self.backlog: list[Packet] | None = None
+        self.error_due = False
         self.last_read_at = now
         self.keepalive_timeout_s = 0.0
         self.max_packet_size = 0

@@ -35,9 +35,8 @@ CONNACK, are {" / ".join(BROKERS)}, too.
 - **Slow handshakes** send their CONNECT at one byte a second.
 - **Half-open connections** are opened, and nothing is ever said on them.
 
-rmq closes what is more than `max_handshaking_limit` (500) connections without a finished CONNECT at once, and each of
-them after `handshake_timeout` (30 s). That bounds what a flood of handshakes takes; but while the limit is reached
-nobody new comes in on that listener either."""
+rmq takes `max_handshaking_limit` (500) connections without a finished CONNECT. For one more, the one that has been silent
+for longest is closed, if that is more than a second; each is closed after `handshake_timeout` (30 s)."""
 
 
 def _each(both: list[Neighbours], figure: Callable[[Neighbours], str]) -> str:

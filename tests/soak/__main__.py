@@ -30,7 +30,7 @@ def main() -> int:
     directory.mkdir(parents=True)
     _say(f"{directory}: {warm_up:g} minutes of warm-up, then {arguments.minutes:g} minutes")
     outcome = asyncio.run(Run(directory, arguments.minutes * 60, warm_up * 60, arguments.seed, _say).run())
-    text = [table(outcome.lines), outcome.totals, *outcome.problems.examples]
+    text = [table(outcome.lines), outcome.totals]
     text += [f"{count} times: {kind}" for kind, count in outcome.problems.counts.items()]
     text.append("good" if outcome.is_good else "VIOLATIONS")
     _say("\n".join(text))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 MOST_EXAMPLES: Final = 20
 
 
 class Problems:
-    """What went wrong: counted by kind, with the first examples."""
+    """What went wrong: counted by kind, with the first examples, which are also told to ``say`` at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self.counts: Counter[str] = Counter()
         self.examples: list[str] = []
 
@@ -20,6 +22,7 @@ class Problems:
         self.counts[kind] += 1
         if self.counts[kind] <= MOST_EXAMPLES:
             self.examples.append(f"{kind}: {detail}")
+            self._say(self.examples[-1])
 
 
 class Ledger:

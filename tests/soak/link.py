@@ -72,7 +72,9 @@ class Link:
         return link
 
     async def send(self, data: bytes) -> None:
-        """Write, and wait while too much is on its way."""
+        """Write, and wait while too much is on its way. Raises ``OSError``."""
+        if self._writer.is_closing():
+            raise ConnectionError("the connection has ended")
         if self._websocket is not None:
             try:
                 self._websocket.send_binary(data)

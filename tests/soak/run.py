@@ -48,7 +48,7 @@ class Run:
         self._warm_up_s = warm_up_s
         self._rng = random.Random(seed)
         self._say = say
-        self._problems = Problems()
+        self._problems = Problems(say)
         self._loads: Sequence[Load] = ()
 
     async def run(self) -> Outcome:
@@ -114,7 +114,7 @@ class Run:
     def _tell(self, sample: Sample) -> None:
         values = sample.values
         self._say(
-            f"{sample.at_s:6.0f} s  {sample.phase:13} {values['rss_kb'] / 1024:6.1f} MB {values['cpu_percent']:5.1f} %, "
+            f"{sample.at_s:6.0f} s  {sample.phase:13} {values['rss_kb'] / 1024:6.1f} MB, {values['cpu_percent']:.1f} %, "
             f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, "
             f"{values['retained']:.0f} retained, "
             f"{values['message_queues']:.0f} queued, {values['disk_bytes'] / 1048576:.1f} MB on disk, "

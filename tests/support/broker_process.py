@@ -24,17 +24,32 @@ STOP_TIMEOUT_S: Final = 10.0
 class BrokerProcess:
     """A running node; ``address`` is its TCP listener "external", ``log`` all it has written.
 
-    ``listeners`` names further TCP listeners with their options; their addresses are in ``addresses``.
+    ``listeners`` names further TCP listeners with their options; their addresses are in ``addresses``. ``before`` is a
+    node that has ended: this one takes its ports, and its log goes on in the same file. ``arguments`` are further ones
+    of the command line.
     """
 
     def __init__(
-        self, directory: Path, sets: Sequence[str] = (), listeners: Mapping[str, Sequence[str]] | None = None
+        self,
+        directory: Path,
+        sets: Sequence[str] = (),
+        listeners: Mapping[str, Sequence[str]] | None = None,
+        *,
+        arguments: Sequence[str] = (),
+        before: BrokerProcess | None = None,
     ) -> None:
         self.directory = directory
         self.log_path = directory / "node.log"
+        self._log_begin = 0 if before is None else self.log_path.stat().st_size
         self._asked_to_stop = False
+        self._sets = sets
+        self._listeners = listeners
         tables: dict[str, Sequence[str]] = {"external": (), **(listeners or {})}
-        self.addresses = {name: ("127.0.0.1", port) for name, port in zip(tables, free_ports(len(tables)), strict=True)}
+        if before is None:
+            ports = free_ports(len(tables))
+        else:
+            ports = [before.addresses[name][1] for name in tables]
+        self.addresses = {name: ("127.0.0.1", port) for name, port in zip(tables, ports, strict=True)}
         self.address = self.addresses["external"]
         python = os.environ.get("RMQ_TEST_PYTHON")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
@@ -51,7 +66,8 @@ class BrokerProcess:
                 command += ["--set", f"listener.tcp.{name}.{option}"]
         for item in sets:
             command += ["--set", item]
-        with self.log_path.open("wb") as log:
+        command += arguments
+        with self.log_path.open("wb" if before is None else "ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
@@ -64,7 +80,7 @@ class BrokerProcess:
     @property
     def log(self) -> str:
         """All the node has written."""
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_bytes()[self._log_begin :].decode(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -86,6 +102,16 @@ class BrokerProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait()
+
+    def kill(self) -> None:
+        """End the node at once, as nothing but the kernel can: SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+    def start_again(self, *arguments: str) -> BrokerProcess:
+        """The node after it has ended: same data, same ports, same options; its log is its own."""
+        assert self._process.poll() is not None, "it runs"
+        return BrokerProcess(self.directory, self._sets, self._listeners, arguments=arguments, before=self)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""Which interop tests run (those that need npm packages only where somebody asked for them), and the nodes' logs."""
+"""Which interop tests run (those that need npm packages only where somebody asked for them), and the nodes they use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Broker
+from tests.conftest import OTHER_BROKER, Broker
+from tests.support.broker_process import BrokerProcess, free_ports
+from tests.support.certificates import Certificates
 
+from .adapters.base import Door
 from .adapters.mqttjs_client import JS_DIRECTORY
 
 MARK = "interop_js"
@@ -55,6 +58,30 @@ def _nothing_unexpected_in_the_log(broker: Broker) -> Iterator[None]:
     before = len(broker.process.log)
     yield
     assert_no_errors(broker.process.log[before:])
+
+
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]:
+    """A node with a listener of each kind, by the kind."""
+    if OTHER_BROKER:
+        pytest.skip("needs listeners of every kind, RMQ_TEST_BROKER names one address")
+    authority = Certificates(tmp_path_factory.mktemp("certificates")).authority
+    doors: dict[str, Door] = {}
+    sets: list[str] = []
+    for kind, port in zip(("tls", "ws", "wss"), free_ports(3), strict=True):
+        sets.append(f"listener.{kind}.interop.addr=127.0.0.1:{port}")
+        if kind != "ws":
+            sets.append(f"listener.{kind}.interop.cert={authority.server.certfile}")
+            sets.append(f"listener.{kind}.interop.key={authority.server.keyfile}")
+        doors[kind] = Door(("127.0.0.1", port), kind != "tls", "" if kind == "ws" else authority.cafile)
+    process = BrokerProcess(tmp_path_factory.mktemp("transports"), sets)
+    doors["tcp"] = Door(process.address)
+    try:
+        yield doors
+    finally:
+        exit_code = process.stop()
+    assert exit_code == 0, process.log[-4000:]
+    assert_no_errors(process.log)
 
 
 @pytest.fixture(autouse=True)

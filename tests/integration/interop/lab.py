@@ -111,10 +111,10 @@ def run_scenario(door: Door, library: str, version: int, scenario: Scenario) -> 
             lab = Lab(door, library, version, stack)
             try:
                 await scenario(lab)
+                await lab.disconnect_all()
             except BaseException:
                 # Whatever state the clients are in now, their threads and tasks must not outlive this loop.
                 await lab.abandon_all()
                 raise
-            await lab.disconnect_all()
 
     asyncio.run(run())

@@ -17,6 +17,7 @@ from .adapters.base import Door
 from .mosquitto_cli import Terminal
 
 ALL_VERSIONS = pytest.mark.parametrize("version", [3, 4, 5], ids=["v31", "v311", "v5"])
+ALL_TRANSPORTS = pytest.mark.parametrize("door", ["tcp", "tls"], indirect=True)
 SHARING_VERSIONS = pytest.mark.parametrize("version", [4, 5], ids=["v311", "v5"])
 
 
@@ -35,10 +36,20 @@ def prefix() -> str:
     return f"cli/{uuid.uuid4().hex[:12]}"
 
 
-def run(broker: Broker, version: int, scenario: Callable[[Terminal], Awaitable[None]]) -> None:
+@pytest.fixture
+def door(request: pytest.FixtureRequest, broker: Broker) -> Door:
+    """Where a test's tools connect: plain TCP, or what the test is parametrized with (these tools know no WebSocket)."""
+    kind: str = getattr(request, "param", "tcp")
+    if kind == "tcp":
+        return Door(broker.address)
+    doors: dict[str, Door] = request.getfixturevalue("doors")
+    return doors[kind]
+
+
+def run(door: Door, version: int, scenario: Callable[[Terminal], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(60):
-            terminal = Terminal(Door(broker.address), version)
+            terminal = Terminal(door, version)
             try:
                 await scenario(terminal)
             finally:
@@ -47,9 +58,10 @@ def run(broker: Broker, version: int, scenario: Callable[[Terminal], Awaitable[N
     asyncio.run(bounded())
 
 
+@ALL_TRANSPORTS
 @ALL_VERSIONS
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_round_trip(broker: Broker, version: int, qos: int, prefix: str) -> None:
+def test_round_trip(door: Door, version: int, qos: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         subscriber = await terminal.sub("-t", f"{prefix}/#", "-q", str(qos))
         assert subscriber.debug_lines[-1].endswith(f": {qos}"), "SUBACK grants another QoS"
@@ -60,12 +72,12 @@ def test_round_trip(broker: Broker, version: int, qos: int, prefix: str) -> None
         await terminal.pub("-t", f"{prefix}/null", "-q", str(qos), "-n")
         assert (await subscriber.message()).payload == b""
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
 @ALL_VERSIONS
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_thousand_lines_arrive_in_order(broker: Broker, version: int, qos: int, prefix: str) -> None:
+def test_thousand_lines_arrive_in_order(door: Door, version: int, qos: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         subscriber = await terminal.sub("-t", prefix, "-q", str(qos))
         lines = [f"line {number}".encode() for number in range(1000)]
@@ -74,11 +86,12 @@ def test_thousand_lines_arrive_in_order(broker: Broker, version: int, qos: int, 
         )
         assert [message.payload for message in received] == lines
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
+@ALL_TRANSPORTS
 @ALL_VERSIONS
-def test_large_file(broker: Broker, version: int, prefix: str, tmp_path: Path) -> None:
+def test_large_file(door: Door, version: int, prefix: str, tmp_path: Path) -> None:
     payload = bytes(range(256)) * 2000
     (tmp_path / "large").write_bytes(payload)
 
@@ -88,11 +101,12 @@ def test_large_file(broker: Broker, version: int, prefix: str, tmp_path: Path) -
             await terminal.pub("-t", prefix, "-q", qos, "-f", str(tmp_path / "large"))
             assert (await subscriber.message()).payload == payload
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
+@ALL_TRANSPORTS
 @ALL_VERSIONS
-def test_retained(broker: Broker, version: int, prefix: str) -> None:
+def test_retained(door: Door, version: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         await terminal.pub("-t", f"{prefix}/r", "-q", "1", "-r", "-m", "kept")
         late = await terminal.sub("-t", f"{prefix}/#", "-q", "1")
@@ -103,11 +117,12 @@ def test_retained(broker: Broker, version: int, prefix: str) -> None:
         await terminal.pub("-t", f"{prefix}/barrier", "-q", "1", "-m", "b")
         assert (await later.message()).topic == f"{prefix}/barrier"
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
+@ALL_TRANSPORTS
 @ALL_VERSIONS
-def test_will_of_a_killed_process(broker: Broker, version: int, prefix: str) -> None:
+def test_will_of_a_killed_process(door: Door, version: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         watcher = await terminal.sub("-t", f"{prefix}/#", "-q", "2")
         for end in ("stop", "kill"):
@@ -119,11 +134,11 @@ def test_will_of_a_killed_process(broker: Broker, version: int, prefix: str) -> 
             received = await watcher.message()
             assert (received.payload, received.qos) == (expected, 2)
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
 @ALL_VERSIONS
-def test_session_resumes_with_queued_messages(broker: Broker, version: int, prefix: str) -> None:
+def test_session_resumes_with_queued_messages(door: Door, version: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         session = ["-c", "-i", f"s-{prefix[-8:]}", "-q", "2"]
         expiry = ["-x", "600"] if version == 5 else []
@@ -137,11 +152,11 @@ def test_session_resumes_with_queued_messages(broker: Broker, version: int, pref
             assert [m.payload for m in received if m.qos == granted] == [b"a", b"b", b"c"]
         await second.stop()
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
 @ALL_VERSIONS
-def test_unsubscribe(broker: Broker, version: int, prefix: str) -> None:
+def test_unsubscribe(door: Door, version: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         session = ["-c", "-i", f"u-{prefix[-8:]}", "-q", "1"]
         first = await terminal.sub("-t", f"{prefix}/a", "-t", f"{prefix}/b", *session)
@@ -152,11 +167,11 @@ def test_unsubscribe(broker: Broker, version: int, prefix: str) -> None:
         await terminal.pub("-t", f"{prefix}/b", "-q", "1", "-m", "barrier")
         assert (await second.message()).payload == b"barrier"
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
 @SHARING_VERSIONS
-def test_shared_subscription(broker: Broker, version: int, prefix: str) -> None:
+def test_shared_subscription(door: Door, version: int, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         members = [
             await terminal.sub("-t", f"$share/group/{prefix}/work", "-t", f"{prefix}/end", "-q", "1") for _ in range(2)
@@ -172,10 +187,10 @@ def test_shared_subscription(broker: Broker, version: int, prefix: str) -> None:
         assert sorted(shares[0] + shares[1]) == sorted(lines)
         assert all(shares), f"one member got everything: {[len(share) for share in shares]}"
 
-    run(broker, version, scenario)
+    run(door, version, scenario)
 
 
-def test_v5_properties(broker: Broker, prefix: str) -> None:
+def test_v5_properties(door: Door, prefix: str) -> None:
     async def scenario(terminal: Terminal) -> None:
         subscriber = await terminal.sub("-t", prefix, "-q", "2")
         properties = {
@@ -195,4 +210,4 @@ def test_v5_properties(broker: Broker, prefix: str) -> None:
         assert received.user == "k:1 k:2 k:1"
         assert 3500 <= int(received.expiry) <= 3600
 
-    run(broker, 5, scenario)
+    run(door, 5, scenario)

@@ -208,3 +208,34 @@ async def test_files_that_cannot_be_used_leave_the_old_certificates(
 def test_a_listener_without_tls_has_nothing_to_reload() -> None:
 
     Listener(ListenerOptions("127.0.0.1", 0), Limits("tcp.external")).reload_certificates()
+
+
+async def test_silent_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rmq.net.listener.DISPLACED_AFTER_S", 0.0)
+    options = ListenerOptions("127.0.0.1", 0)
+    options.max_handshakes = 3
+    async with serving(options=options) as server:
+        silent = [await open_client(server) for _ in range(3)]
+        await server.until(lambda: server.listener.handshakes == 3)
+        for number in range(2):
+            await connect(server, f"c{number}")
+        # The oldest gave way for the first; its place was free for the second.
+        assert (server.counters.handshakes_displaced, server.counters.connections_refused_limit) == (1, 0)
+        assert await silent[0].sock.recv(1) == b""
+        await silent[1].send(wire.connect("early"))
+        await silent[1].take(Connack)
+        await silent[2].send(wire.connect("late"))
+        await silent[2].take(Connack)
+
+
+async def test_connections_that_just_came_are_not_displaced() -> None:
+    options = ListenerOptions("127.0.0.1", 0)
+    options.max_handshakes = 1
+    async with serving(options=options) as server:
+        first = await open_client(server)
+        await server.until(lambda: server.listener.handshakes == 1)
+        refused = await open_client(server)
+        await refused.expect_refused(wire.connect("late"))
+        assert (server.counters.handshakes_displaced, server.counters.connections_refused_limit) == (0, 1)
+        await first.send(wire.connect("first"))
+        await first.take(Connack)
