@@ -58,7 +58,8 @@ class _Ended(Receipt):
     def applied(self) -> None:
         broker = self._broker
         session = self._session
-        if broker.state.sessions.get(session.client_id) is not session:
+        if broker.state.sessions.get(session.client_id) is not session and not session.ended:
+            session.ended = True  # its end may have been proposed twice
             broker.counters.session_terminated += 1
             if broker.chains.session_terminated.handlers:
                 chains.session_terminated(broker.chains, session.client_id, self._reason_code)
@@ -97,6 +98,8 @@ def _hand_over(broker: "Broker", session: Session, *, live_only: bool) -> None:
         return
     for delivery in list(outbound.deliveries.values()):
         if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, live_only):
+            delivery.state = DONE  # not to be given away again before this is applied
+            outbound.leaving += 1
             broker.cluster.propose(RemoveDelivery(session.client_id, delivery.packet_id))
 
 

@@ -19,7 +19,7 @@ class Session:
     """One client id's state. Times are seconds since 1970; ``expiry_interval`` is in seconds, 0xFFFFFFFF never ends.
 
     ``epoch`` counts the claims of this client id: what names an older one does nothing; ``created_epoch`` is the claim
-    that began the session. ``snapshot`` is the number of the last snapshot that has the session. Tables are created
+    that began the session. ``ended``: it is gone, and whoever wants to know was told. ``snapshot`` is the number of the last snapshot that has the session. Tables are created
     when first needed: an idle session costs little.
     """
 
@@ -30,6 +30,7 @@ class Session:
         "created_epoch",
         "disconnected_at",
         "drop_newest",
+        "ended",
         "epoch",
         "expiry_interval",
         "inbound_qos2",
@@ -64,6 +65,7 @@ class Session:
         self.max_window = 16
         self.max_queue = 1000
         self.drop_newest = False
+        self.ended = False
         self.snapshot = 0
 
     def open_outbound(self) -> Outbound:

@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue, removed
 from rmq.flow.payloads import hold, release, unload
+from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
@@ -178,6 +179,9 @@ class State:
             removed(self.ctx, session, outbound, delivery)
 
     def _enqueue(self, operation: EnqueueMessage) -> None:
+        if operation.share:
+            self._store_for_member(operation.message, operation.share, operation.client_id)
+            return
         session = self._changing(operation.client_id)
         if session is not None:
             enqueue(
@@ -228,12 +232,29 @@ class State:
         session = self._changing(client_id)
         subscription = None if session is None else session.find_subscription(key)
         if session is None or subscription is None:
-            return
+            subscription = self._another_member(message, key)  # it has left since it was chosen
+            if subscription is None:
+                self.ctx.counters.dropped_no_share_member += 1
+                note_dropped(self.ctx, None, message, "no_share_member")
+                return
+            session = subscription.session
+            self._changing(session.client_id)
         qos = subscription.qos if subscription.qos < message.qos else message.qos
         ids = [subscription.subscription_id] if subscription.subscription_id else None
         retain = message.retain and subscription.retain_as_published
         if qos:
             enqueue(self.ctx, session, message, qos, retain, ids, key)
+
+    def _another_member(self, message: Message, key: str) -> Subscription | None:
+        """The same one on every replica: the order of members isn't."""
+        best: Subscription | None = None
+        for group in self.router.match(message.topic).groups:
+            if f"$share/{group.name}/{group.topic_filter}" == key:
+                for member in group.members:
+                    if member.session.persistent and member.qos:
+                        if best is None or member.session.client_id < best.session.client_id:
+                            best = member
+        return best
 
     def _retain(self, message: Message) -> None:
         if not message.payload:

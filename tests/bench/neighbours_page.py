@@ -35,7 +35,7 @@ CONNACK, are {" / ".join(BROKERS)}, too.
 - **Slow handshakes** send their CONNECT at one byte a second.
 - **Half-open connections** are opened, and nothing is ever said on them.
 
-rmq takes `max_handshaking_limit` (500) connections without a finished CONNECT. For one more, the one that has been silent
+rmq takes `max_handshaking_limit` (500) connections without a finished CONNECT. For one more, the one silent
 for longest is closed, if that is more than a second; each is closed after `handshake_timeout` (30 s)."""
 
 
