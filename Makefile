@@ -7,7 +7,7 @@ DEV := .venv-dev/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-compiled test-interop fuzz lint format bench wheel contracts clean
+.PHONY: help run test test-fast test-compiled test-interop fuzz kills soak lint format bench wheel contracts clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosqu
 
 fuzz: dev ## Run the fuzz tests at full length
 	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} $(DEV)/python -m pytest -m fuzz $(ARGS)
+
+kills: dev ## Kill a node at random moments under load, RMQ_KILLS times (default 100), and account for every message
+	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py $(ARGS)
+
+soak: dev ## Load a node with everything for MINUTES (default 30); what it took must be given back
+	$(DEV)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
 
 lint: dev ## Check style, types and layers
 	$(DEV)/ruff check .

@@ -237,7 +237,7 @@ class _Entered:
             chains.session_subscribed(broker.chains, self._info, subscription)
         wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and not self._existed)
         if wants_retained and not subscription.share_group and channel.state == CONNECTED:
-            replay = replay_for(broker, subscription.topic_filter, self._qos, None)
+            replay = replay_for(broker, subscription, self._qos, None)
             if channel.retained is None:
                 channel.retained = [replay]
             else:

@@ -28,6 +28,8 @@ RETRY_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 5.0
 # How often it is looked whether somebody has waited too long, as a part of that time.
 LOOK_AFTER: Final = 0.1
+# What is said of a disk that neither works nor fails.
+NO_ANSWER: Final = "no answer"
 
 
 class StorageOptions:
@@ -62,6 +64,7 @@ class JournalPort(ClusterPort):
         self.unwritten: list[Chunk] = []
         self._unloading: list[Message] = []
         self._syncing = False
+        self._syncing_since = 0.0
         self._sync_later = False
         self.sync_broken = False
         self._untrusted = 0
@@ -123,11 +126,7 @@ class JournalPort(ClusterPort):
         if broker.ctx.to_disk:
             self._unload()
         self._check_room()
-        if self.log.wants_sync():
-            self._sync()
-        elif not self._sync_later and not self._syncing:
-            self._sync_later = True
-            broker.timers.enter(_Again(self._sync), broker.ctx.now + self.options.sync_interval_s)
+        self._sync_rest()
         self.snapshots.maybe_begin()
         if self.log.has_proposed():
             self._write()
@@ -142,11 +141,20 @@ class JournalPort(ClusterPort):
 
     # Syncing
 
+    def _sync_rest(self) -> None:
+        """What is written and not synced: at once if somebody waits for it, else in a while."""
+        if self.log.wants_sync():
+            self._sync()
+        elif self.log.synced != self.log.written and not self._sync_later and not self._syncing:
+            self._sync_later = True
+            self.broker.timers.enter(_Again(self._sync), self.broker.ctx.now + self.options.sync_interval_s)
+
     def _sync(self) -> None:
         self._sync_later = False
         if self._syncing or self.sync_broken or self.log.synced == self.log.written:
             return
         self._syncing = True
+        self._syncing_since = self.broker.ctx.now
         batch = self.log.written
         journal = self.journal.number
         self._syncer.submit(self.journal.sync, lambda _, error: self._synced(batch, journal, error))
@@ -160,8 +168,9 @@ class JournalPort(ClusterPort):
             return  # a rotation was told of the failure, which is told once
         self.log.complete_sync(batch)
         self._report_bugs()
-        if self.log.wants_sync():
-            self._sync()
+        if self.error == NO_ANSWER and not self.log.is_writing():
+            self._recovered()
+        self._sync_rest()
 
     def distrust(self, journal: int, error: OSError) -> None:
         """A sync of this journal file failed: only a snapshot, which writes everything to other files, makes up for it.
@@ -182,6 +191,7 @@ class JournalPort(ClusterPort):
         self.sync_broken = False
         if self.error and not self.log.is_writing():
             self._recovered()
+        self._sync_rest()
 
     # Failing and going on
 
@@ -208,10 +218,15 @@ class JournalPort(ClusterPort):
         broker = self.broker
         now = broker.ctx.now
         timeout = self.options.timeout_s
-        if self.log.is_writing() and not self.error and now - self._writing_since > timeout / 2:
+        since = now
+        if self.log.is_writing():
+            since = self._writing_since
+        if self._syncing and self.log.wants_sync():
+            since = min(since, self._syncing_since)
+        if not self.error and now - since > timeout / 2:
             log.error("storage fails: the disk doesn't answer", folder=str(self.folder))
-            self.error = "no answer"
-            self._failing_since = self._writing_since
+            self.error = NO_ANSWER
+            self._failing_since = since
             broker.ctx.storage = STORAGE_FAILED
         if self.error and now - self._failing_since >= timeout:
             self.log.give_up()

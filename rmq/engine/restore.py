@@ -25,6 +25,9 @@ def restore(broker: "Broker") -> None:
             )
             if session.will is not None and session.will_due_at:
                 enter_will_timer(broker, session.client_id, session.epoch, session.will_due_at)
+            timer = broker.session_timers.get(session.client_id)
+            if timer is not None:
+                timer.fire(now)  # else whoever connects within the first tick finds what ended long ago
             continue
         if session.outbound is not None:
             session.outbound.mark_sent(session.outbound.window)  # some may have been: nobody knows

@@ -1,6 +1,6 @@
 """A retained message with a Message Expiry Interval is removed when it is over [MQTT-3.3.2-5]."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rmq.engine.timers import Timer
 from rmq.mqtt.message import Message
@@ -8,6 +8,9 @@ from rmq.storage.records import DeleteRetained
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
+
+# When to look again while the message isn't kept yet: the disk is slow, or fails.
+NOT_YET_S: Final = 1.0
 
 
 class RetainedExpiry(Timer):
@@ -23,6 +26,9 @@ class RetainedExpiry(Timer):
 
     def fire(self, now: float) -> float:
         """Propose the removal, or come again when the time was only capped."""
+        pending = self._broker.ctx.retaining.get(self._topic)
+        if pending is not None and pending.created_at == self._created_at:
+            return now + NOT_YET_S
         current = self._broker.ctx.retained.get(self._topic)
         if current is None or current.created_at != self._created_at or not current.expires_at:
             return 0.0

@@ -58,14 +58,16 @@ class _Ended(Receipt):
     def applied(self) -> None:
         broker = self._broker
         session = self._session
-        if broker.state.sessions.get(session.client_id) is not session and not session.ended:
-            session.ended = True  # its end may have been proposed twice
-            broker.counters.session_terminated += 1
-            if broker.chains.session_terminated.handlers:
-                chains.session_terminated(broker.chains, session.client_id, self._reason_code)
-            _dispose(broker, session)
-        if self._then is not None:
-            self._then()
+        try:
+            if broker.state.sessions.get(session.client_id) is not session and not session.ended:
+                session.ended = True  # its end may have been proposed twice
+                broker.counters.session_terminated += 1
+                if broker.chains.session_terminated.handlers:
+                    chains.session_terminated(broker.chains, session.client_id, self._reason_code)
+                _dispose(broker, session)
+        finally:
+            if self._then is not None:
+                self._then()
 
 
 def _dispose(broker: "Broker", session: Session) -> None:
@@ -117,7 +119,11 @@ def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, liv
     if member is None:
         return False
     if message.on_disk:
-        broker.cluster.read_payload(message)
+        try:
+            broker.cluster.read_payload(message)
+        except OSError:
+            broker.counters.storage_errors += 1
+            return False
     if deliver_to_member(broker.ctx, member, message):
         return True
     qos = min(member.qos, message.qos)

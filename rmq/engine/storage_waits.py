@@ -26,7 +26,7 @@ class StorageWaits:
     def __init__(self, broker: "Broker", timeout_s: float) -> None:
         self._broker = broker
         self._timeout_s = timeout_s
-        self._waiting: dict[Channel, tuple[Publish, Message | None]] = {}
+        self._waiting: dict[Channel, _Wait] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,25 +36,25 @@ class StorageWaits:
         broker = self._broker
         channel.paused = True
         broker.counters.publish_held += 1
-        self._waiting[channel] = (packet, message)
-        broker.timers.enter(_GiveUp(self, channel), broker.ctx.now + self._timeout_s)
+        wait = _Wait(self, channel, packet, message)
+        self._waiting[channel] = wait
+        broker.timers.enter(wait, broker.ctx.now + self._timeout_s)
 
     def go_on(self) -> None:
         """There is room again: every publisher goes on where it paused, as long as there is."""
         broker = self._broker
         while self._waiting and broker.ctx.storage == STORAGE_READY:
             channel = next(iter(self._waiting))
-            packet, message = self._waiting.pop(channel)
-            broker.go_on(channel, self._accept(channel, packet, message))
+            wait = self._waiting.pop(channel)
+            broker.timers.cancel(wait)
+            broker.go_on(channel, self._accept(wait))
 
-    def _accept(self, channel: Channel, packet: Publish, message: Message | None) -> Callable[[], None]:
-        return lambda: publish.accept(self._broker.ctx, channel, packet, message)
+    def _accept(self, wait: "_Wait") -> Callable[[], None]:
+        return lambda: publish.accept(self._broker.ctx, wait.channel, wait.packet, wait.message)
 
     def fire(self, channel: Channel) -> float:
         """The time is over; returns when to look again, 0.0 for never."""
         broker = self._broker
-        if channel not in self._waiting:
-            return 0.0
         if channel.state >= CLOSING:
             del self._waiting[channel]
             return 0.0
@@ -65,13 +65,17 @@ class StorageWaits:
         return 0.0
 
 
-class _GiveUp(Timer):
-    __slots__ = ("_channel", "_waits")
+class _Wait(Timer):
+    """A publisher that waits, and its time."""
 
-    def __init__(self, waits: StorageWaits, channel: Channel) -> None:
+    __slots__ = ("_waits", "channel", "message", "packet")
+
+    def __init__(self, waits: StorageWaits, channel: Channel, packet: Publish, message: Message | None) -> None:
         super().__init__()
         self._waits = waits
-        self._channel = channel
+        self.channel = channel
+        self.packet = packet
+        self.message = message
 
     def fire(self, now: float) -> float:
-        return self._waits.fire(self._channel)
+        return self._waits.fire(self.channel)

@@ -11,6 +11,7 @@ from rmq.hooks import chains
 from rmq.hooks.verdicts import DENY, DENY_AND_DISCONNECT, DENY_ONCE
 from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_suback, encode_unsuback
+from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Suback, Subscribe, SubscriptionRequest, Unsuback, Unsubscribe
 from rmq.mqtt.topics import is_valid_topic_filter, matches
 from rmq.session.channel import Channel, RetainedReplay
@@ -170,7 +171,7 @@ def _answer(
         wants_retained = request.retain_handling == 0 or (request.retain_handling == 1 and not outcome.existing)
         if wants_retained and not subscription.share_group:
             # [MQTT-3.3.1-9, -10, -11]; never for shared subscriptions (4.8.2)
-            replays.append(replay_for(broker, subscription.topic_filter, outcome.qos, ids))
+            replays.append(replay_for(broker, subscription, outcome.qos, ids))
     counters.packets_suback_sent += 1
     broker.ctx.send(channel, encode_suback(Suback(packet.packet_id, reasons), channel.version, channel.max_packet_size))
     if replays:
@@ -181,11 +182,25 @@ def _answer(
         pump(broker.ctx, channel)
 
 
-def replay_for(broker: "Broker", topic_filter: str, qos: int, subscription_ids: list[int] | None) -> RetainedReplay:
+def replay_for(
+    broker: "Broker", subscription: Subscription, qos: int, subscription_ids: list[int] | None
+) -> RetainedReplay:
     """The retained messages for a new subscription, with those that were routed before it and are kept in a moment."""
-    retaining = broker.ctx.retaining.values()
-    early = [message for message in retaining if message.payload and matches(topic_filter, message.topic)]
+    topic_filter = subscription.topic_filter
+    early = [
+        message
+        for message in broker.ctx.retaining.values()
+        if message.payload and matches(topic_filter, message.topic) and not _comes_anyway(subscription, message, qos)
+    ]
     return RetainedReplay(topic_filter, qos, subscription_ids, early)
+
+
+def _comes_anyway(subscription: Subscription, message: Message, qos: int) -> bool:
+    """A persistent session gets a message when it is applied, and that comes after its subscription."""
+    session = subscription.session
+    if not session.persistent or not min(qos, message.qos):
+        return False
+    return not subscription.no_local or session.client_id != message.publisher
 
 
 def handle_unsubscribe(broker: "Broker", channel: Channel, packet: Unsubscribe) -> None:

@@ -88,9 +88,7 @@ def unacknowledged(channel: Channel, session: Session) -> int:
     replies = channel.replies
     if replies is not None:
         for pending in replies:
-            if pending.counted and not (
-                pending.packet_type == PUBREC and session.has_inbound_qos2(pending.packet_id)
-            ):
+            if pending.counted and not (pending.packet_type == PUBREC and session.has_inbound_qos2(pending.packet_id)):
                 count += 1
     return count
 

@@ -19,8 +19,8 @@ class Session:
     """One client id's state. Times are seconds since 1970; ``expiry_interval`` is in seconds, 0xFFFFFFFF never ends.
 
     ``epoch`` counts the claims of this client id: what names an older one does nothing; ``created_epoch`` is the claim
-    that began the session. ``ended``: it is gone, and whoever wants to know was told. ``snapshot`` is the number of the last snapshot that has the session. Tables are created
-    when first needed: an idle session costs little.
+    that began the session. ``ended``: it is gone, and whoever wants to know was told. ``snapshot`` is the number of the
+    last snapshot that has the session. Tables are created when first needed: an idle session costs little.
     """
 
     __slots__ = (

@@ -70,6 +70,7 @@ class SnapshotWriter(StateWatcher):
         self._sessions = list(state.sessions.values())
         self._retained = state.retained.all()
         self._delayed = list(state.delayed.values())
+        self._error: OSError | None = None
         self._buffer = [file_header(MAGIC)]
         self.records = 0
         self._write([HEAD, number, journal, batch, state.last_epoch, encode_operation(state.rules())])
@@ -87,8 +88,15 @@ class SnapshotWriter(StateWatcher):
         return data
 
     def before_session(self, session: Session) -> None:
-        """Write a session now, because it changes."""
+        """Write a session now, because it changes. What can't be read for it is told by the next step."""
         session.snapshot = self.number
+        if self._error is None:
+            try:
+                self._write_session(session)
+            except OSError as error:
+                self._error = error
+
+    def _write_session(self, session: Session) -> None:
         outbound = session.outbound
         locations: list[int] = []
         if outbound is not None:
@@ -114,7 +122,9 @@ class SnapshotWriter(StateWatcher):
         return location
 
     def step(self) -> bool:
-        """Write a little more; False when everything is written."""
+        """Write a little more; False when everything is written. Raises ``OSError``."""
+        if self._error is not None:
+            raise self._error
         while self._sessions:
             session = self._sessions.pop()
             if session.snapshot != self.number:

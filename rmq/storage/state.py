@@ -8,7 +8,7 @@ from mypy_extensions import mypyc_attr
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue, removed
-from rmq.flow.payloads import hold, release, unload
+from rmq.flow.payloads import hold, release
 from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
@@ -196,13 +196,17 @@ class State:
 
     def _store(self, operation: StoreMessage) -> None:
         message = operation.message
-        if self._is_duplicate(operation.publisher, operation.packet_id) or message is None:
+        is_duplicate = self._is_duplicate(operation.publisher, operation.packet_id)
+        if message is None:
             return
         if message.retain:
-            self._retain(message)
             retaining = self.ctx.retaining
             if retaining and retaining.get(message.topic) is message:
                 del retaining[message.topic]
+        if is_duplicate:
+            return
+        if message.retain:
+            self._retain(message)
         message_qos = message.qos
         if message_qos == 0:
             return
@@ -251,9 +255,9 @@ class State:
         for group in self.router.match(message.topic).groups:
             if f"$share/{group.name}/{group.topic_filter}" == key:
                 for member in group.members:
-                    if member.session.persistent and member.qos:
-                        if best is None or member.session.client_id < best.session.client_id:
-                            best = member
+                    is_able = member.session.persistent and member.qos > 0
+                    if is_able and (best is None or member.session.client_id < best.session.client_id):
+                        best = member
         return best
 
     def _retain(self, message: Message) -> None:
@@ -270,7 +274,7 @@ class State:
         replaced = self.retained.get(message.topic)
         self.retained.set(message)
         if replaced is not None and replaced.location >= 0:
-            unload(self.ctx, replaced)  # it was only kept in memory as long as it was retained
+            self.ctx.to_disk.append(replaced)  # it was only kept in memory as long as it was retained
 
     def _has_room(self, topic: str) -> bool:
         # The broker's own figures on $SYS take nobody's place.

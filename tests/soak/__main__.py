@@ -7,10 +7,14 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from tests.soak.run import Run
 from tests.soak.verdict import table
 from tests.support.broker_process import REPOSITORY
+
+# Idle worker threads end after 10 s.
+REST_S: Final = 15.0
 
 
 def _say(line: str) -> None:
@@ -29,7 +33,15 @@ def main() -> int:
     directory = REPOSITORY / "build" / "soak" / time.strftime("%Y%m%d-%H%M%S")
     directory.mkdir(parents=True)
     _say(f"{directory}: {warm_up:g} minutes of warm-up, then {arguments.minutes:g} minutes")
-    outcome = asyncio.run(Run(directory, arguments.minutes * 60, warm_up * 60, arguments.seed, _say).run())
+    run = Run(
+        directory,
+        load_s=arguments.minutes * 60,
+        warm_up_s=warm_up * 60,
+        rest_s=REST_S,
+        seed=arguments.seed,
+        say=_say,
+    )
+    outcome = asyncio.run(run.run())
     text = [table(outcome.lines), outcome.totals]
     text += [f"{count} times: {kind}" for kind, count in outcome.problems.counts.items()]
     text.append("good" if outcome.is_good else "VIOLATIONS")

@@ -36,7 +36,7 @@ class Churn(Load):
         level = world.level()
         # Only MQTT 5 clients can say that their sessions end soon; the others get clean ones.
         persistent = level == V5 and rng.random() < 0.5
-        expiry: Properties = ((wire.SESSION_EXPIRY, rng.randrange(1, 6)),) if persistent else ()
+        expiry: Properties = ((wire.SESSION_EXPIRY, rng.randrange(1, 4)),) if persistent else ()
         peer = await Peer.connect(world.door(), client_id, level, properties=expiry)
         filters = [(self._filter(client_id), rng.randrange(3)) for _ in range(rng.randrange(1, 6))]
         await peer.subscribe(*filters)

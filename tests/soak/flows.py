@@ -89,7 +89,7 @@ class Flow(Load):
         super().__init__(world)
         self._qos = qos
         self._name = f"soak/{world.name}/flow/{number}"
-        self.ledger = Ledger(f"{self._name} QoS {qos}", world.problems, ordered=members == 0)
+        self.ledger = Ledger(f"{self._name} QoS {qos}", world.problems, shared=members > 0)
         topic_filter = f"$share/group{number}/{self._name}/+" if members else f"{self._name}/+"
         self._subscribers = [
             Subscriber(world, f"{self._name}/sub{member}", topic_filter, qos, self.ledger)

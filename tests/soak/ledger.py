@@ -30,14 +30,18 @@ class Ledger:
 
     A message is *pending* until the node has acknowledged it, then *owed* until the subscriber has it. One whose
     connection ended before the answer *may* come or not. All other numbers that were given out have arrived.
+
+    The members of a *shared* subscription stand for one subscriber: what one of them hasn't acknowledged at QoS 1 may
+    go to another one, for whom it isn't a duplicate (4.8.2), and there is no order among them.
     """
 
-    def __init__(self, name: str, problems: Problems, *, ordered: bool = True) -> None:
+    def __init__(self, name: str, problems: Problems, *, ordered: bool = True, shared: bool = False) -> None:
         self.name = name
         self.sent = 0
         self.acknowledged = 0
         self.arrived = 0
-        self._ordered = ordered
+        self._ordered = ordered and not shared
+        self._shared = shared
         self._problems = problems
         self._last = -1
         self._pending: set[int] = set()
@@ -87,7 +91,7 @@ class Ledger:
             self._problems.add("never sent", f"{self.name}: {number}")
             return
         else:
-            if qos == 2 or not dup:
+            if qos == 2 or not (dup or self._shared):
                 self._problems.add("delivered twice", f"{self.name}: {number}, QoS {qos}, DUP {int(dup)}")
             return
         self.arrived += 1

@@ -12,7 +12,7 @@ from tests.support.certificates import Certificates
 SNAPSHOT_AFTER_BYTES: Final = 1 << 20
 SEGMENT_BUDGET_BYTES: Final = 2 << 20
 LISTENER: Final = (
-    "handshake_timeout=10s",
+    "handshake_timeout=5s",
     "max_mqueue_len=20000",
     "out_buffer_limit=64KB",
     "max_inflight=64",

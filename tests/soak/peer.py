@@ -237,7 +237,7 @@ class Peer:
                         code = packet.code
                     self._take(packet, answers)
                 if answers:
-                    await self.link.send(b"".join(answers))
+                    await self._answer(answers)
                 await self._may_read.wait()
                 data = await self.link.receive()
                 if not data:
@@ -252,6 +252,12 @@ class Peer:
                     answer.set_exception(PeerGone(code))
                     answer.exception()
             self.link.drop()
+
+    async def _answer(self, answers: list[bytes]) -> None:
+        try:
+            await self.link.send(b"".join(answers))
+        except OSError:
+            pass  # the node has closed, and perhaps said why: what has come is read to its end
 
     def _take(self, packet: Packet, answers: list[bytes]) -> None:
         if isinstance(packet, Publish):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import shutil
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,9 +23,8 @@ from tests.soak.world import Load, World
 
 SAMPLE_EVERY_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 180.0
-# Sessions of the churn expire after 5 s at most, idle worker threads end after 10 s.
+# Sessions that are left to themselves expire within seconds.
 REST_TIMEOUT_S: Final = 90.0
-REST_S: Final = 15.0
 
 
 class Outcome:
@@ -40,12 +42,18 @@ class Outcome:
 
 
 class Run:
-    """A run of so many seconds, the warm-up not included; ``directory`` gets the samples and the node's files."""
+    """A run of so many seconds, the warm-up not included; ``directory`` gets the samples and the node's files.
 
-    def __init__(self, directory: Path, load_s: float, warm_up_s: float, seed: int, say: Callable[[str], None]) -> None:
+    When the gauges are at rest the node has ``rest_s`` more seconds before it is measured.
+    """
+
+    def __init__(
+        self, directory: Path, *, load_s: float, warm_up_s: float, rest_s: float, seed: int, say: Callable[[str], None]
+    ) -> None:
         self._directory = directory
         self._load_s = load_s
         self._warm_up_s = warm_up_s
+        self._rest_s = rest_s
         self._rng = random.Random(seed)
         self._say = say
         self._problems = Problems(say)
@@ -55,23 +63,33 @@ class Run:
         """From the node's start to its end."""
         asyncio.get_running_loop().set_exception_handler(self._forgotten)
         node = SoakNode(self._directory)
+        outcome = Outcome([], self._problems, "the run was not finished")
         try:
             outcome = await self._with(node)
+        except Exception:
+            self._problems.add("the run failed", traceback.format_exc())
         finally:
             code = await asyncio.to_thread(node.process.stop)
         if code:
             self._problems.add("exit code", f"the node ended with {code}")
-        for line in node.process.log.splitlines():
-            if "bug" in line.lower() or "Traceback" in line or '"level":"error"' in line.replace(" ", ""):
-                self._problems.add("log", line[:2000])
+        self._read_log(node.process.log)
+        if outcome.is_good:
+            await asyncio.to_thread(shutil.rmtree, node.data)
         return outcome
+
+    def _read_log(self, log: str) -> None:
+        for line in log.splitlines():
+            if "Traceback" in line or (line.startswith("{") and json.loads(line)["level"] in ("error", "critical")):
+                self._problems.add("log", line[:2000])
 
     async def _with(self, node: SoakNode) -> Outcome:
         monitor = Monitor(self._problems)
         await monitor.start(node)
         sampler = Sampler(node, monitor, self._directory / "samples.csv")
         fresh = await sampler.take("fresh")
-        before = await self._phase("warm", node, sampler, self._warm_up_s, fresh)
+        before = fresh
+        if self._warm_up_s:
+            before = await self._phase("warm", node, sampler, self._warm_up_s, fresh)
         after = await self._phase("main", node, sampler, self._load_s, before)
         await monitor.stop()
         under_load = [sample for sample in sampler.samples if sample.phase == "main"]
@@ -106,19 +124,18 @@ class Run:
                 break
             if time.monotonic() > deadline:
                 break
-        await asyncio.sleep(REST_S)
+        await asyncio.sleep(self._rest_s)
         sample = await sampler.take(phase)
         self._tell(sample)
         return sample
 
     def _tell(self, sample: Sample) -> None:
-        values = sample.values
+        values = {name: f"{value:.0f}" for name, value in sample.values.items()}
         self._say(
-            f"{sample.at_s:6.0f} s  {sample.phase:13} {values['rss_kb'] / 1024:6.1f} MB, {values['cpu_percent']:.1f} %, "
-            f"{values['connections']:.0f} connections, {values['sessions']:.0f} sessions, "
-            f"{values['retained']:.0f} retained, "
-            f"{values['message_queues']:.0f} queued, {values['disk_bytes'] / 1048576:.1f} MB on disk, "
-            f"{values['storage.snapshots']:.0f} snapshots, {sum(self._problems.counts.values())} problems"
+            f"{sample.at_s:6.0f} s  {sample.phase:13} {sample.values['rss_kb'] / 1024:6.1f} MB"
+            f", {values['cpu_percent']} %, {values['connections']} connections, {values['sessions']} sessions"
+            f", {values['retained']} retained, {values['message_queues']} queued"
+            f", {sample.values['disk_bytes'] / 1048576:.1f} MB on disk, {values['storage.snapshots']} snapshots"
         )
 
     def _forgotten(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

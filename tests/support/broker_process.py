@@ -49,7 +49,9 @@ class BrokerProcess:
             ports = free_ports(len(tables))
         else:
             ports = [before.addresses[name][1] for name in tables]
-        self.addresses = {name: ("127.0.0.1", port) for name, port in zip(tables, ports, strict=True)}
+        self.addresses: dict[str, tuple[str, int]] = {
+            name: ("127.0.0.1", port) for name, port in zip(tables, ports, strict=True)
+        }
         self.address = self.addresses["external"]
         python = os.environ.get("RMQ_TEST_PYTHON")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}

@@ -38,7 +38,7 @@ def prefix() -> str:
 
 @pytest.fixture
 def door(request: pytest.FixtureRequest, broker: Broker) -> Door:
-    """Where a test's tools connect: plain TCP, or what the test is parametrized with (these tools know no WebSocket)."""
+    """Where a test's tools connect: plain TCP, or what a test asks for (they know no WebSocket)."""
     kind: str = getattr(request, "param", "tcp")
     if kind == "tcp":
         return Door(broker.address)

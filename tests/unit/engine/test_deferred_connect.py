@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rmq.mqtt import codes
 from tests.support import wire
 from tests.support.engine import Client, Engine
-from tests.support.packet_notation import V5, V311
+from tests.support.packet_notation import V311
 from tests.support.wire_parser import Connack, Disconnect, Puback, Publish
 from tests.unit.engine.deferred import Deferred
 from tests.unit.engine.deferred import port as port
@@ -130,9 +129,7 @@ def will_of(seconds: int) -> wire.Will:
     return wire.Will("will", b"x", properties=[(wire.WILL_DELAY, seconds)])
 
 
-def test_a_delayed_will_that_is_due_before_the_end_of_the_connection_is_written(
-    engine: Engine, port: Deferred
-) -> None:
+def test_a_delayed_will_that_is_due_before_the_end_of_the_connection_is_written(engine: Engine, port: Deferred) -> None:
     watch = watcher(engine)
     client = connected(port, will=will_of(5))
     client.lose()

@@ -60,8 +60,7 @@ def test_the_last_member_leaves_the_group(engine: Engine, port: Deferred) -> Non
     assert engine.counters.dropped_no_share_member == engine.counters.messages_dropped == 1
 
 
-@pytest.mark.parametrize("first", ["a", "b"])
-def test_two_members_end_at_once(engine: Engine, port: Deferred, first: str) -> None:
+def test_two_members_end_at_once(engine: Engine, port: Deferred) -> None:
     for name in ("a", "b"):
         member(port, name, 5).lose()
     member(port, "c").lose()
