@@ -236,13 +236,13 @@ def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
 
 
 def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo, epoch: int) -> None:
-    refusal = None if channel.state == CONNECTING else (codes.SUCCESS, "")
+    refusal = _not_now(broker, channel, packet, info) if channel.state == CONNECTING else (codes.SUCCESS, "")
     if refusal is None:
         previous = broker.registry.get(info.client_id)
         if previous is not None:
             broker.counters.takeovers += 1
             disconnect.close(broker, previous, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-        refusal = _no_room(broker, channel, packet, info)
+        refusal = _no_room(broker, info)
     if refusal is not None:
         disconnect.close(broker, channel, refusal[0], refusal[1])
         broker.claims.leave(info.client_id)
@@ -269,11 +269,17 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
             wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
 
 
-def _no_room(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> tuple[int, str] | None:
+def _no_room(broker: "Broker", info: ClientInfo) -> tuple[int, str] | None:
     kept = broker.state.sessions.get(info.client_id)
     limit = broker.options.max_sessions
     if limit and kept is None and broker.session_count() >= limit:
         return codes.QUOTA_EXCEEDED, "no room for one more session"
+    return None
+
+
+def _not_now(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> tuple[int, str] | None:
+    """Asked before an older connection is closed: the client shall not end up with none."""
+    kept = broker.state.sessions.get(info.client_id)
     if broker.ctx.storage == STORAGE_FAILED and (kept is not None or expiry_in_force(channel, packet)):
         return codes.SERVER_UNAVAILABLE, "sessions can't be stored"
     return None

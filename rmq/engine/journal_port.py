@@ -304,8 +304,13 @@ class JournalPort(ClusterPort):
         self.unwritten = [chunk for chunk in self.unwritten if chunk not in chunks]
 
     def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
-        """Read them in the reading thread."""
+        """Read them in the reading thread, or behind the writing of those that aren't written yet."""
         places = [message.location for message in messages]
+        thread = self._reader
+        self.unwritten += self.segments.take()
+        if any(chunk.has(place) for chunk in self.unwritten for place in places):
+            self.write_segments()
+            thread = self.writer
 
         def read() -> object:
             return [read_payload(self.folder, place) for place in places]
@@ -323,7 +328,7 @@ class JournalPort(ClusterPort):
                 load(broker.ctx, message, payload)
             then()
 
-        self._reader.submit(read, done)
+        thread.submit(read, done)
 
     def read_payload(self, message: Message) -> None:
         """Read it here and now."""

@@ -128,7 +128,11 @@ class Node:
         """Read the data, take all addresses; raises ``ConfigError`` naming what can't be had."""
         problems: list[Problem] = []
         if self.settings.storage.enable:
-            self.storage = Storage(self.settings, self.broker, self.reactor)
+            try:
+                self.storage = Storage(self.settings, self.broker, self.reactor)
+            except ConfigError:
+                self.close()
+                raise
         for listener in self.listeners:
             try:
                 listener.open()

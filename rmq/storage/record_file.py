@@ -63,9 +63,10 @@ class RecordReader:
     record. Raises ``CorruptFile`` for damage with a good record behind it, and for a wrong file header.
     """
 
-    def __init__(self, path: Path, magic: bytes) -> None:
+    def __init__(self, path: Path, magic: bytes, size: int = -1) -> None:
         self.path = path
-        self._data = path.read_bytes()
+        with path.open("rb") as file:
+            self._data = file.read(size)
         self.end = 0
         self.torn = 0
         self._magic = magic

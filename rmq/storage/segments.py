@@ -46,6 +46,11 @@ class Chunk:
         self.offset = offset
         self.data = data
 
+    def has(self, location: int) -> bool:
+        """Whether what is at a location is among them."""
+        begin = self.segment << OFFSET_BITS | self.offset
+        return begin <= location < begin + len(self.data)
+
 
 class Segments:
     """Places messages, and knows how much of each segment is wanted.
@@ -171,9 +176,12 @@ def read_payload(folder: Path, location: int) -> bytes:
     raise OSError(5, f"damaged at byte {offset}", str(path))
 
 
-def read_messages(folder: Path, number: int) -> tuple[dict[int, Message], int]:
-    """All messages of a segment by location, and its size. Raises ``OSError``, ``CorruptFile``."""
-    reader = RecordReader(segment_path(folder, number), MAGIC)
+def read_messages(folder: Path, number: int, size: int = -1) -> tuple[dict[int, Message], int]:
+    """All messages of a segment by location, and its size; of its first ``size`` bytes if they are given.
+
+    Raises ``OSError``, ``CorruptFile``.
+    """
+    reader = RecordReader(segment_path(folder, number), MAGIC, size)
     messages: dict[int, Message] = {}
     for offset, content in reader:
         message = decode_message(unpack(content))

@@ -143,7 +143,8 @@ class SnapshotWriter(StateWatcher):
 
     def finish(self) -> None:
         """Everything is written: the last record, which makes the snapshot count."""
-        self._write([END, self.records, sorted(self.wanted)])
+        sizes = [[number, self._segments.sizes[number]] for number in sorted(self.wanted)]
+        self._write([END, self.records, sizes])
         self.detach()
 
     def detach(self) -> None:
@@ -252,9 +253,10 @@ class SnapshotReader:
     def _messages(self, end: list[Any]) -> dict[int, Message]:
         messages: dict[int, Message] = {}
         in_memory = 0
-        for number in end[2]:
+        for number, synced in end[2]:
             try:
-                found, size = read_messages(self._folder, number)
+                # What came behind was never synced: nobody can tell what a loss of power has made of it.
+                found, size = read_messages(self._folder, number, synced)
             except FileNotFoundError:
                 raise CorruptFile(segment_path(self._folder, number), 0, "the file is missing") from None
             self.sizes[number] = size

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delitem(sys.modules, module, raising=False)
     (tmp_path / "node.toml").write_text(
         '[listener.tcp.external]\naddr = "127.0.0.1:0"\n[listener.ws.external]\nenable = false\n'
-        "[plugins]\ndefault_startups = []\n"
+        "[plugins]\ndefault_startups = []\n[storage]\nenable = false\n"
     )
     (tmp_path / "plugins").mkdir()
     return tmp_path

@@ -204,8 +204,8 @@ class Subscriber(KilledClient):
         super().__init__(course, name, level, rng)
         self.topic_filters = topic_filters
         self.qos = qos
-        self._received: set[int] = set()
-        """Identifiers between PUBREC and PUBREL: part of the session, kept for the next connection."""
+        self._received: dict[int, bytes] = {}
+        """Payloads by identifier between PUBREC and PUBREL: part of the session, kept for the next connection."""
 
     def serve(self, client: Client) -> bool:
         """Acknowledge what comes; go off line for a while at random."""
@@ -241,7 +241,7 @@ class Subscriber(KilledClient):
 
     def _answer(self, packet: Packet) -> bytes:
         if isinstance(packet, Pubrel):
-            self._received.discard(packet.packet_id)
+            self._received.pop(packet.packet_id, None)
             return wire.pubcomp(packet.packet_id)
         assert isinstance(packet, Publish) and packet.qos, packet
         identifier = packet.packet_id
@@ -249,8 +249,12 @@ class Subscriber(KilledClient):
             self._deliver(packet)
             return wire.puback(identifier)
         if identifier not in self._received:
-            self._received.add(identifier)
+            self._received[identifier] = packet.payload
             self._deliver(packet)
+        else:
+            # Sent again [MQTT-3.3.1-1]; an identifier that is in use stands for no other message [MQTT-2.2.1-4].
+            assert packet.payload == self._received[identifier], f"identifier {identifier}: {packet.payload[:40]!r}"
+            assert packet.dup, f"identifier {identifier} came again without DUP: {packet.payload[:40]!r}"
         return wire.pubrec(identifier)
 
     def _deliver(self, packet: Publish) -> None:

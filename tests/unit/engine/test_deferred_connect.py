@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.flow.context import STORAGE_FAILED, STORAGE_READY
 from tests.support import wire
 from tests.support.engine import Client, Engine
 from tests.support.packet_notation import V311
@@ -91,6 +92,27 @@ def test_bytes_behind_a_connect_are_handled_before_an_error_behind_them(engine: 
     client.send(wire.connect("c"), wire.publish("will", b"x"), b"\xff\xff\xff\xff\xff")
     assert watch.payloads() == [b"x"]
     assert client.closed
+
+
+def test_a_connection_that_cannot_be_taken_over_from_is_left_alone(engine: Engine, port: Deferred) -> None:
+    first = connected(port)
+    engine.broker.ctx.storage = STORAGE_FAILED
+    second = connecting(engine)
+    assert second.take(Connack).code == 0x88 and second.closed
+    assert not first.closed and engine.session("s").channel is first.channel
+    first.send(wire.pingreq())
+    assert len(first.read()) == 1
+    assert len(engine.broker.claims) == 0
+
+
+def test_a_client_whose_claim_waits_for_a_disk_that_fails_does_not_queue_up(engine: Engine, port: Deferred) -> None:
+    first = connecting(engine)
+    engine.broker.ctx.storage = STORAGE_FAILED
+    again = connecting(engine)
+    assert again.take(Connack).code == 0x88
+    engine.broker.ctx.storage = STORAGE_READY
+    port.settle()
+    assert first.take(Connack).code == 0
 
 
 # The end of a session

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from rmq.engine.journal_port import StorageOptions
+from rmq.mqtt.message import Message
 from rmq.session.limits import ACK_QUORUM_FSYNC, Limits
-from rmq.storage.segments import Segments
+from rmq.storage.record_file import CorruptFile
+from rmq.storage.segments import Segments, read_messages, write_chunks
 from rmq.storage.snapshot import SnapshotWriter
 from tests.support import wire
 from tests.support.engine import Engine
@@ -17,6 +19,8 @@ from tests.support.wire_parser import Connack, Puback
 from tests.unit.engine.deferred import Deferred
 from tests.unit.engine.deferred import port as port
 from tests.unit.storage.disk_engine import SYNCER, DiskEngine
+from tests.unit.storage.strategies import new_state
+from tests.unit.storage.whole_state import read_snapshot, take_snapshot
 
 
 def fsyncing() -> Limits:
@@ -112,3 +116,33 @@ def test_a_payload_that_cannot_be_read_for_a_snapshot_takes_no_operation_with_it
     with pytest.raises(OSError, match="I/O error"):
         writer.step()
     writer.detach()
+
+
+def test_what_was_appended_to_a_segment_after_the_snapshot_is_not_read(tmp_path: Path) -> None:
+    """It wasn't synced; after a loss of power there may be a hole in it, with something readable behind."""
+    state = new_state()
+    state.retained.set(Message("t", b"x", 1, True, "p"))
+    segments = Segments(tmp_path, 1)
+    take_snapshot(tmp_path, state, segments=segments)
+    for number in range(2):
+        segments.place(Message("u", b"%d" % number, 1, False, "p"))
+    (chunk,) = segments.take()
+    chunk.data = bytes(len(chunk.data) // 2) + chunk.data[len(chunk.data) // 2 :]
+    write_chunks(tmp_path, [chunk])
+    with pytest.raises(CorruptFile):
+        read_messages(tmp_path, 1)
+    again, _ = read_snapshot(tmp_path)
+    assert [m.payload for m in again.retained.all()] == [b"x"]
+
+
+def test_a_payload_whose_new_place_is_not_written_yet_is_read_behind_it(tmp_path: Path) -> None:
+    """A snapshot that moves what is left of a segment gives places before it writes."""
+    engine = DiskEngine(tmp_path)
+    message = Message("t", b"x", 1, False, "p")
+    engine.port.segments.place(message)
+    message.payload, message.on_disk = b"", True
+    read: list[bytes] = []
+    engine.port.read_payloads([message], lambda: read.append(message.payload))
+    engine.turn()
+    assert read == [b"x"] and engine.counters.storage_errors == 0
+    engine.stop()
