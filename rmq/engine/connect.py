@@ -242,7 +242,9 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
         if previous is not None:
             broker.counters.takeovers += 1
             disconnect.close(broker, previous, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-        refusal = _no_room(broker, info)
+        limit = broker.options.max_sessions
+        if limit and info.client_id not in broker.state.sessions and broker.session_count() >= limit:
+            refusal = (codes.QUOTA_EXCEEDED, "no room for one more session")
     if refusal is not None:
         disconnect.close(broker, channel, refusal[0], refusal[1])
         broker.claims.leave(info.client_id)
@@ -267,14 +269,6 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
             session_end.end_session(broker, kept, then=lambda: _open_transient(broker, channel, packet, info))
         if will is not None:
             wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
-
-
-def _no_room(broker: "Broker", info: ClientInfo) -> tuple[int, str] | None:
-    kept = broker.state.sessions.get(info.client_id)
-    limit = broker.options.max_sessions
-    if limit and kept is None and broker.session_count() >= limit:
-        return codes.QUOTA_EXCEEDED, "no room for one more session"
-    return None
 
 
 def _not_now(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> tuple[int, str] | None:

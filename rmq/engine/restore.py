@@ -30,7 +30,7 @@ def restore(broker: "Broker") -> None:
                 timer.fire(now)  # else whoever connects within the first tick finds what ended long ago
             continue
         if session.outbound is not None:
-            session.outbound.mark_sent(session.outbound.window)  # some may have been: nobody knows
+            session.outbound.mark_sent(session.outbound.may_be_sent())  # some may have been: nobody knows
         leave_session(broker, session, session.epoch, session.expiry_interval, session.will)
     for message in broker.ctx.retained.all():
         if message.expires_at:

@@ -157,6 +157,8 @@ class Node:
             try:
                 await self._start_plugins(nursery)
                 await self.broker.runner.run_before_startup()
+                if self.storage is not None:
+                    self.storage.go_on()
                 for listener in self.listeners:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)

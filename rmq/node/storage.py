@@ -39,7 +39,11 @@ class Storage:
             raise
         broker.cluster = self.port
         broker.turn_storage = self.port.turn
-        restore(broker)
+        self._broker = broker
+
+    def go_on(self) -> None:
+        """Let time go on for what was read; wills that are due are published now, past the hooks of plugins."""
+        restore(self._broker)
 
     def close(self) -> None:
         """Write and sync everything, and let go of the folder."""

@@ -71,13 +71,21 @@ class Outbound:
     def is_open(self) -> bool:
         """Whether one more delivery may be in flight.
 
-        As the queue fills, only what stays within the reserved part: the next batch may bring more than there is room.
+        With those that are leaving never more than ``may_be_sent`` says. As the queue fills, only what stays within the
+        reserved part: the next batch may bring more than there is room.
         """
         if self.inflight >= self.window:
             return False
-        if self.inflight + self.leaving < self.reserved:
+        taken = self.inflight + self.leaving
+        if taken < self.reserved:
             return True
+        if taken >= self.may_be_sent():
+            return False
         return len(self.deliveries) + (self.limit + 1) // 2 < self.capacity
+
+    def may_be_sent(self) -> int:
+        """How many of the table, the oldest ones, may have been sent: as many as are leaving, and the window."""
+        return 2 * self.reserved
 
     def is_full(self) -> bool:
         """Whether one more delivery needs room to be made first: window and queue are full."""

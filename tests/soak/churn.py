@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
+from tests.soak.link import Door
 from tests.soak.peer import Peer, PeerGone
 from tests.soak.world import Load, World
 from tests.support import wire
@@ -16,6 +17,17 @@ from tests.support.wire_parser import Publish
 
 OWN_RETAINED: Final = 60
 MOST_UNKNOWN: Final = 1000
+
+
+async def fill_caches(door: Door, names: int) -> None:
+    """Publish to so many names, to each twice: what remembers names (16,384 at most) grows no more afterwards."""
+    peer = await Peer.connect(door, "soak/names")
+    for number in range(names):
+        for _ in range(2):
+            await peer.publish(f"soak/names/{number}/{number % 12}/{number % 100}", b"", 0)
+        if number % 1000 == 999:
+            await peer.ping()
+    await peer.disconnect()
 
 
 class Churn(Load):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.soak.churn import Churn, Crowd, Retainer, Sleeper
+from tests.soak.churn import Churn, Crowd, Retainer, Sleeper, fill_caches
 from tests.soak.flows import Flow, Together, Wills
 from tests.soak.ledger import Problems
 from tests.soak.node import SoakNode
@@ -22,6 +22,7 @@ from tests.soak.verdict import GAUGES, Line, judge
 from tests.soak.world import Load, World
 
 SAMPLE_EVERY_S: Final = 10.0
+MANY_NAMES: Final = 40_000
 STOP_TIMEOUT_S: Final = 180.0
 # Sessions that are left to themselves expire within seconds.
 REST_TIMEOUT_S: Final = 90.0
@@ -89,6 +90,7 @@ class Run:
         fresh = await sampler.take("fresh")
         before = fresh
         if self._warm_up_s:
+            await fill_caches(node.tcp, MANY_NAMES)
             before = await self._phase("warm", node, sampler, self._warm_up_s, fresh)
         after = await self._phase("main", node, sampler, self._load_s, before)
         await monitor.stop()

@@ -38,10 +38,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     )
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    # It unmounts when its standard input ends: also when this process is killed and can't do it itself.
+    unmounter = subprocess.Popen(
+        ["sh", "-c", 'read -r _; exec umount -l "$0"', str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        unmounter.communicate()
+        assert unmounter.returncode == 0
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ OPTIONS: Final = (
     "storage.snapshot_after=1MB",
     "storage.memory_budget=256KB",
     "storage.session_memory_budget=64KB",
+    "storage.timeout=20s",
     "listener.tcp.external.max_mqueue_len=60000",
     "plugins.rmq-sys-topic.publish_interval=1s",
 )

@@ -17,16 +17,16 @@ from rmq.storage.packing import packer, unpack, unpack_all
 from rmq.storage.records import Configure, Operation, RemoveDelivery
 from tests.unit.storage.strategies import any_operation
 
-LOCAL = {"references", "size", "location", "on_disk"}
+LOCAL = {"references", "size", "location", "on_disk", "pinned"}
 KINDS = get_args(Operation)
 
 
 def fields(thing: object) -> object:
     """An operation, a message or a will as something that can be compared."""
     if isinstance(thing, (Message, Will, *KINDS)):
-        slots: tuple[str, ...] = getattr(type(thing), "__slots__", ())
-        assert slots
-        names = [name for name in slots if name not in LOCAL and not name.startswith("wire_")]
+        public = [name for name in dir(thing) if not name.startswith(("_", "wire_")) and name not in LOCAL]
+        names = [name for name in public if not callable(getattr(thing, name))]
+        assert names
         return type(thing).__name__, {name: fields(getattr(thing, name)) for name in names}
     return thing
 

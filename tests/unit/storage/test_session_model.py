@@ -13,6 +13,8 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from rmq.engine.broker import BrokerOptions
 from rmq.engine.journal_port import StorageOptions
+from rmq.mqtt.message import Message
+from rmq.storage.segments import read_payload
 from tests.support.engine import Engine
 from tests.support.wire_parser import Publish
 from tests.unit.session import test_model as model
@@ -23,7 +25,7 @@ from tests.unit.storage.replica import Replica
 from tests.unit.storage.whole_state import held_in_memory, whole
 
 SETTINGS: Final = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -76,10 +78,15 @@ class RestartMachine(LaterMachine):
         buffer=st.sampled_from([20, 1_000_000]),
         budget=st.sampled_from([0, 1]),
     )
-    def begin(self, window: int, queue: int, newest: bool, buffer: int, budget: int) -> None:  # type: ignore[override]  # another rule of this name
+    def begin(self, window: int, queue: int, newest: bool, buffer: int, budget: int) -> None:
         self.budget = budget
         self._use(self._started(0.0))
         super().begin(True, window, queue, newest, buffer)
+
+    def _on_dropped(self, client: object, message: Message, reason: str) -> None:
+        payload = read_payload(self.folder, message.location) if message.on_disk else message.payload
+        assert int(payload) not in self.dropped, "dropped twice"
+        self.dropped[int(payload)] = reason
 
     def _started(self, time: float) -> DiskEngine:
         options = BrokerOptions()
