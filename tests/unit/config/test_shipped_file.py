@@ -1,7 +1,7 @@
 """etc/rmq.toml shows every key with its default, and says something about each.
 
-Keys that all kinds of listener have stand in the table of tcp only; kinds without a default listener have a table to start
-from, each of its lines behind a # without a space.
+Keys that all kinds of listener have stand in the table of tcp only; kinds without a default listener have a table to
+start from, each of its lines behind a # without a space.
 """
 
 import re
