@@ -15,6 +15,9 @@ from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT
 
 COMPACT_AT: Final = 64
 LAST_PACKET_ID: Final = 65_535
+# Deliveries that are acknowledged, while the operation that removes them isn't applied, hold nobody up until there are
+# so many of them.
+MAX_LEAVING: Final = 64
 MAX_CAPACITY: Final = 65_000  # leaves packet identifiers free, so that one is found quickly
 
 
@@ -84,8 +87,8 @@ class Outbound:
         return len(self.deliveries) + (self.limit + 1) // 2 < self.capacity
 
     def may_be_sent(self) -> int:
-        """How many of the table, the oldest ones, may have been sent: as many as are leaving, and the window."""
-        return 2 * self.reserved
+        """How many of the table, the oldest ones, may have been sent: the window, and ``MAX_LEAVING``."""
+        return self.reserved + MAX_LEAVING
 
     def is_full(self) -> bool:
         """Whether one more delivery needs room to be made first: window and queue are full."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.session.outbound import MAX_LEAVING
 from tests.support import wire
 from tests.support.engine import Client
 from tests.support.wire_parser import Connack, Packet, Publish
@@ -11,6 +12,7 @@ from tests.unit.storage.conftest import StartEngine
 from tests.unit.storage.disk_engine import DiskEngine
 
 WINDOW = 3
+COUNT = 100
 
 
 def connected(engine: DiskEngine) -> tuple[Client, list[Packet]]:
@@ -41,18 +43,18 @@ def test_messages_whose_acknowledgement_was_not_written_come_again_with_dup(star
     client.subscribe(("t", 1))
     client.lose()
     publisher = engine.connect("p")
-    for number in range(20):
+    for number in range(COUNT):
         publisher.publish("t", b"%d" % number, 1)
     client, packets = connected(engine)
     engine.hold()
     sent = take(client, packets)
-    assert len(sent) == 2 * WINDOW, "it goes on before they are written, but not so that nobody knows any more"
+    assert len(sent) == WINDOW + MAX_LEAVING, "it goes on before they are written, but not for ever"
     for _ in range(starts):
         engine.kill()
         engine = start(time=engine.time)
     again = take(*connected(engine))
     assert [(m.packet_id, m.payload) for m in again[: len(sent)]] == [(m.packet_id, m.payload) for m in sent]
-    assert [m.dup for m in again] == [True] * len(sent) + [False] * (20 - len(sent))
+    assert [m.dup for m in again] == [True] * len(sent) + [False] * (COUNT - len(sent))
 
 
 def test_it_goes_on_when_they_are_written(start: StartEngine) -> None:
@@ -60,11 +62,11 @@ def test_it_goes_on_when_they_are_written(start: StartEngine) -> None:
     client, _ = connected(engine)
     client.subscribe(("t", 1))
     publisher = engine.connect("p")
-    for number in range(20):
+    for number in range(COUNT):
         publisher.publish("t", b"%d" % number, 1)
     engine.hold()
     sent = take(client, client.read())
-    assert len(sent) == 2 * WINDOW
+    assert len(sent) == WINDOW + MAX_LEAVING
     engine.go_on()
     sent += take(client, client.read())
-    assert [m.payload for m in sent] == [b"%d" % number for number in range(20)]
+    assert [m.payload for m in sent] == [b"%d" % number for number in range(COUNT)]
