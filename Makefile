@@ -37,8 +37,9 @@ fuzz: dev ## Run the fuzz tests at full length
 kills: dev ## Kill a node at random moments under load, RMQ_KILLS times (default 100), and account for every message
 	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py $(ARGS)
 
-soak: dev ## Load a node with everything for MINUTES (default 30); what it took must be given back
-	$(DEV)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
+soak: dev ## Run a compiled node under mixed load for MINUTES (default 30): it must lose nothing and give back what it took
+	@$(ENVIRONMENT) bench
+	RMQ_TEST_PYTHON=$(CURDIR)/.venv-bench/bin/python $(DEV)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
 
 lint: dev ## Check style, types and layers
 	$(DEV)/ruff check .
