@@ -36,8 +36,8 @@ CONNACK, are {" / ".join(BROKERS)}, too.
 - **Half-open connections** are opened, and nothing is ever said on them.
 
 rmq takes `max_handshaking_limit` (500) connections without a finished CONNECT. For one more, the one silent
-for longest is closed, if that is more than a second; each is closed after `handshake_timeout` (30 s). The login is tried
-at once when the neighbours have come, before any of them is a second old."""
+for longest is closed, if that is more than a second; each is closed after `handshake_timeout` (30 s). The login is
+tried at once when the neighbours have come, before any of them is a second old."""
 
 
 def _each(both: list[Neighbours], figure: Callable[[Neighbours], str]) -> str:
