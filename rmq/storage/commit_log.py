@@ -101,6 +101,8 @@ class CommitLog:
                         receipt.applied()
             except Exception as error:
                 self.bugs.append(error)
+                if receipt is not None:
+                    self._give_up(receipt)  # else its connection would wait for ever
         self._in_flight = []
         self.pending_bytes -= size
 
@@ -121,12 +123,19 @@ class CommitLog:
                 receipt.applied()
             except Exception as error:
                 self.bugs.append(error)
+                self._give_up(receipt)
 
     def give_up(self) -> None:
         """Tell all who wait that the outcome is unknown; what is proposed is still written if that ever works."""
         for entries in (list(self._in_flight), list(self._proposed)):
             for _, receipt in entries:
                 if receipt is not None:
-                    receipt.give_up()
+                    self._give_up(receipt)
         for _, receipt in list(self._unsynced):
+            self._give_up(receipt)
+
+    def _give_up(self, receipt: Receipt) -> None:
+        try:
             receipt.give_up()
+        except Exception as error:
+            self.bugs.append(error)
