@@ -7,7 +7,8 @@ DEV := .venv-dev/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-compiled test-interop fuzz kills soak lint format bench wheel contracts clean
+.PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills soak lint format bench bench-cluster \
+	wheel contracts clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +16,10 @@ help: ## Show this list
 run: ## Install rmq into .venv (compiled where a C compiler is there) and run node 1 on 127.0.0.1:1883
 	@$(ENVIRONMENT) run
 	@exec .venv/bin/rmq-node --id 1 $(ARGS)
+
+cluster: ## Install rmq into .venv and run three nodes as one cluster, MQTT on 127.0.0.1:1884, 1885 and 1886
+	@$(ENVIRONMENT) run
+	@exec .venv/bin/python scripts/cluster.py $(ARGS)
 
 test: test-packages dev ## Run all tests, then unit and conformance tests again on the compiled wheel
 	$(DEV)/python -m pytest $(ARGS)
@@ -34,8 +39,9 @@ test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosqu
 fuzz: dev ## Run the fuzz tests at full length
 	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} $(DEV)/python -m pytest -m fuzz $(ARGS)
 
-kills: dev ## Kill a node at random moments under load, RMQ_KILLS times (default 100), and account for every message
-	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py $(ARGS)
+kills: dev ## Kill a node, and nodes of a cluster, under load, RMQ_KILLS times (default 100), and account for every message
+	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py \
+		tests/integration/cluster/test_kills.py $(ARGS)
 
 soak: dev ## Run a compiled node under mixed load for MINUTES (default 30): it must lose nothing and give back what it took
 	@$(ENVIRONMENT) bench
@@ -54,6 +60,11 @@ format: dev ## Rewrite the sources in the project's style
 bench: test-packages ## Compare the compiled broker with mosquitto and write docs/benchmarks.md
 	@$(ENVIRONMENT) bench
 	.venv-bench/bin/python -m tests.bench.compare $(ARGS)
+
+bench-cluster: ## Compare three compiled nodes with RabbitMQ, NATS and one node, and write docs/benchmarks-cluster.md
+	@scripts/test_packages.sh --cluster
+	@$(ENVIRONMENT) bench
+	.venv-bench/bin/python -m tests.bench.cluster.compare $(ARGS)
 
 wheel: ## Build the wheel into dist/ (RMQ_COMPILE=1: compiled or fail; RMQ_COMPILE=0: plain)
 	@$(ENVIRONMENT) wheel dist

@@ -1,23 +1,30 @@
 #!/usr/bin/env bash
 # Sees to the Debian packages that some tests use: installs what is missing when it may (root and apt-get), otherwise says
 # what is missing and which tests do without. With CI=true anything missing is an error.
-#   --js   the npm package of the mqtt.js tests too; `make test` must do without npm, `make test-interop` doesn't
+#   --js       the npm package of the mqtt.js tests too; `make test` must do without npm, `make test-interop` doesn't
+#   --cluster  RabbitMQ and NATS too, which `make bench-cluster` compares with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 
-with_js=${1:-}
+extra=${1:-}
 declare -A package_of=(
     [mosquitto]=mosquitto
     [mosquitto_pub]=mosquitto-clients
     [ip]=iproute2
 )
-[ "$with_js" != --js ] || package_of[npm]=npm
+[ "$extra" != --js ] || package_of[npm]=npm
+if [ "$extra" = --cluster ]; then
+    package_of[rabbitmq-server]=rabbitmq-server
+    package_of[nats-server]=nats-server
+fi
 declare -A purpose_of=(
     [mosquitto]="the comparison with mosquitto"
     [mosquitto_pub]="interoperability with mosquitto's clients"
     [ip]="network faults"
     [npm]="interoperability with mqtt.js"
+    [rabbitmq-server]="the comparison with RabbitMQ"
+    [nats-server]="the comparison with NATS"
 )
 js=tests/integration/interop/js
 failed=0
@@ -36,7 +43,7 @@ missing_programs() {
 
 install() { # packages...
     local policy=/usr/sbin/policy-rc.d
-    # mosquitto's package would start a broker on port 1883 at once: tests need the program, nobody asked for a service.
+    # Such packages start their services at once, mosquitto's on port 1883: only the programs are needed.
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod +x "$policy"
@@ -60,7 +67,7 @@ for program in $missing; do
     lack "$program is missing (Debian package ${package_of[$program]})" "${purpose_of[$program]}"
 done
 
-if [ "$with_js" = --js ] && command -v npm >/dev/null; then
+if [ "$extra" = --js ] && command -v npm >/dev/null; then
     if [ ! -d "$js/node_modules/mqtt" ] || [ "$js/package-lock.json" -nt "$js/node_modules" ]; then
         echo "rmq: installing mqtt.js" >&2
         if (cd "$js" && npm ci --no-audit --no-fund --silent </dev/null >&2); then

@@ -4,7 +4,7 @@ cli      the command line: modes and options
 plan     what one run shall do, checked
 frames   the packets a load client sends, built once
 batch    cuts what one read returned: runs of equal frames by stride, anything else packet by packet (hot)
-latency  a histogram of microseconds (hot)
+latency  a histogram of microseconds, and the times of what waits for an acknowledgement (hot)
 peers    the connections of a load and its counters (hot)
 sender   messages with their times and packet ids, sent and counted (hot)
 load     the load loop: windows, acknowledgements, counting (hot)

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from rmq.bench.plan import PROTOCOLS, Plan, PlanError
+from rmq.bench.plan import PROTOCOLS, Plan, PlanError, addresses
 from rmq.bench.run import run
 
 _MODES = ("pub", "sub", "conn", "pair", "fan-in", "fan-out")
@@ -31,6 +31,9 @@ place, and counts with the number of messages of that read.
 --persistent gives the subscribers sessions that outlive their connections (MQTT 3: clean session 0, MQTT 5: Session
 Expiry Interval 3600); publishers stay clean. A run removes what it leaves at the broker, those sessions (by connecting
 clean) and what it published with --retain, at its end and, in case another run was killed, also before it begins.
+
+A cluster is loaded with --at: connections are spread over its addresses in turn, those of publishers over the
+addresses of --publishers-at if it is given. So `--publishers-at A,B,C --at B,C,A` has each pair on two nodes.
 
 Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 """
@@ -64,21 +67,25 @@ Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 @click.option(
     "--until-acked", is_flag=True, help="A message stays in its window until the broker has acknowledged it as well."
 )
+@click.option("--at", default="", help="host:port,… to spread connections over, instead of -h and -p.")
+@click.option("--publishers-at", default="", help="host:port,… to spread publishers over, instead of --at.")
+@click.option("--ack-latency", is_flag=True, help="With --rate: also tell how long publishers wait to be acknowledged.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON on stdout.")
 @click.option("--progress/--no-progress", default=None, help="A line a second on stderr (default: on a terminal).")
 def main(
     mode: str, host: str, port: int, protocol: str, qos: int, clients: int, size: int, window: int, rate: float,
     duration: float, messages: int, warmup: float, drain: float, topic: str, client_id: str, username: str | None,
     password: str | None, keep_alive: int, subscribe: bool, hold: float, in_flight: int, timeout: float,
-    persistent: bool, retain: bool, until_acked: bool, as_json: bool, progress: bool | None,
+    persistent: bool, retain: bool, until_acked: bool, at: str, publishers_at: str, ack_latency: bool,
+    as_json: bool, progress: bool | None,
 ) -> None:  # fmt: skip
     """Entry point of the console script."""
-    plan = Plan(
-        mode, host, port, _PROTOCOL_NAMES[protocol], qos, clients, size, window, rate, duration, messages, warmup,
-        drain, topic, client_id, username, password, keep_alive, subscribe, hold, in_flight, timeout,
-        persistent, retain, until_acked,
-    )  # fmt: skip
     try:
+        plan = Plan(
+            mode, host, port, _PROTOCOL_NAMES[protocol], qos, clients, size, window, rate, duration, messages, warmup,
+            drain, topic, client_id, username, password, keep_alive, subscribe, hold, in_flight, timeout,
+            persistent, retain, until_acked, addresses(at), addresses(publishers_at), ack_latency,
+        )  # fmt: skip
         plan.check()
     except PlanError as error:
         raise click.UsageError(str(error)) from error

@@ -25,12 +25,13 @@ class Candidate:
     """One client on its way: what it sends, what it got."""
 
     __slots__ = (
-        "buffer", "connack", "connect", "done", "early", "failure", "index", "publisher", "sock", "started",
+        "address", "buffer", "connack", "connect", "done", "early", "failure", "index", "publisher", "sock", "started",
         "subscribe",
     )  # fmt: skip
 
-    def __init__(self, index: int, publisher: bool, connect: bytes, subscribe: bytes) -> None:
+    def __init__(self, index: int, publisher: bool, address: tuple[str, int], connect: bytes, subscribe: bytes) -> None:
         self.index = index
+        self.address = address
         self.publisher = publisher
         self.connect = connect
         self.subscribe = subscribe
@@ -46,11 +47,8 @@ class Candidate:
 class Handshakes:
     """Drives the handshakes of all candidates to success or failure."""
 
-    def __init__(
-        self, candidates: Sequence[Candidate], address: tuple[str, int], version: int, in_flight: int, timeout_s: float
-    ) -> None:
+    def __init__(self, candidates: Sequence[Candidate], version: int, in_flight: int, timeout_s: float) -> None:
         self._candidates = candidates
-        self._address = address
         self._version = version
         self._in_flight = in_flight
         self._timeout_s = timeout_s
@@ -86,7 +84,7 @@ class Handshakes:
     def _start(self, candidate: Candidate) -> None:
         candidate.started = time.monotonic()
         try:
-            sock = socket.socket(socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET, socket.SOCK_STREAM)
+            sock = socket.socket(socket.AF_INET6 if ":" in candidate.address[0] else socket.AF_INET, socket.SOCK_STREAM)
         except OSError as error:
             self._fail(candidate, f"no socket: {error.strerror}")
             return
@@ -96,7 +94,7 @@ class Handshakes:
         self._open[sock.fileno()] = candidate
         self._epoll.register(sock.fileno(), select.EPOLLOUT)
         try:
-            sock.connect(self._address)
+            sock.connect(candidate.address)
         except BlockingIOError:
             pass
         except OSError as error:

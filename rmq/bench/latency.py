@@ -1,4 +1,7 @@
-"""A histogram of latencies: microseconds exact up to 65 ms, then in steps of 64 µs up to 4 s."""
+"""Histograms of latencies, of deliveries and of acknowledgements.
+
+Microseconds are exact up to 65 ms, then in steps of 64 µs up to 4 s.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,24 @@ class Latency:
     def mean_us(self) -> float:
         """The mean latency in µs; 0 when nothing was counted."""
         return self.total_us / self.count if self.count else 0.0
+
+
+class AckTimes:
+    """How long messages wait for their PUBACK or PUBREC, from the time they were due."""
+
+    __slots__ = ("due", "latency")
+
+    def __init__(self) -> None:
+        self.due: dict[int, int] = {}
+        self.latency = Latency()
+
+    def sent(self, fd: int, packet_id: int, due_ns: int) -> None:
+        """The publisher on this socket sends a message that was due then."""
+        self.due[fd << 16 | packet_id] = due_ns
+
+    def acknowledged(self, fd: int, acks: bytes, now_ns: int) -> None:
+        """4-byte acknowledgements came for the publisher on this socket."""
+        for at in range(2, len(acks), 4):
+            due = self.due.pop(fd << 16 | acks[at] << 8 | acks[at + 1], 0)
+            if due:
+                self.latency.add((now_ns - due) // 1000, 1)

@@ -16,12 +16,15 @@ def remove(plan: Plan) -> str:
     """
     made: list[Candidate] = []
     if plan.persistent:
-        made += [Candidate(i, False, _connect(plan, f"s{i}"), b"") for i in range(plan.subscribers)]
+        made += [Candidate(i, False, plan.address(i), _connect(plan, f"s{i}"), b"") for i in range(plan.subscribers)]
     if plan.retain:
-        made += [Candidate(i, True, _connect(plan, f"p{i}"), _forget(plan, i)) for i in range(plan.publishers)]
+        made += [
+            Candidate(i, True, plan.publisher_address(i), _connect(plan, f"p{i}"), _forget(plan, i))
+            for i in range(plan.publishers)
+        ]
     if not made:
         return ""
-    shakes = Handshakes(made, (plan.host, plan.port), plan.version, plan.in_flight, plan.timeout_s)
+    shakes = Handshakes(made, plan.version, plan.in_flight, plan.timeout_s)
     try:
         shakes.run()
     finally:

@@ -25,7 +25,7 @@ from rmq.bench.batch import (
     payload_start,
     publish_run,
 )
-from rmq.bench.latency import Latency
+from rmq.bench.latency import AckTimes, Latency
 from rmq.bench.peers import NO_TIME, Counts, LoadError, Peer, describe
 from rmq.bench.sender import EPOLLIN, EPOLLOUT, PACKET_IDS, Sender
 
@@ -50,9 +50,9 @@ class Load:
     """The clients of one run and the loop that drives them."""
 
     __slots__ = (
-        "by_fd", "budget", "closing", "counts", "dirty", "due_ns", "epoll", "fan_turn", "goal", "inflight_limit",
-        "interval_ns", "late_ns", "latency", "mode", "publishers", "qos", "rotor", "sender", "subscribers", "turn",
-        "version", "window",
+        "ack_times", "by_fd", "budget", "closing", "counts", "dirty", "due_ns", "epoll", "fan_turn", "goal",
+        "inflight_limit", "interval_ns", "late_ns", "latency", "mode", "publishers", "qos", "rotor", "sender",
+        "subscribers", "turn", "version", "window",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class Load:
         self.counts = Counts()
         self.sender = Sender(epoll, self.counts, qos)
         self.latency = Latency()
+        self.ack_times: AckTimes | None = None  # of an open loop, when asked for
         self.dirty: list[Peer] = []
         self.budget = -1  # messages still to be sent; -1: no limit
         self.goal = 0  # messages to receive; 0: no limit
@@ -233,6 +234,8 @@ class Load:
             return
         kind = first >> 4
         self.counts.acks_in[kind] += count
+        if self.ack_times is not None and kind < 6:
+            self.ack_times.acknowledged(peer.fd, data, time.monotonic_ns())
         if kind == 5:
             self.counts.acks_out[6] += count
             self.sender.send(peer, acks_for_acks(0x62, data, count))
@@ -295,6 +298,8 @@ class Load:
         refused = after - body > 2 and data[body + 2] >= 0x80
         if refused:
             self.counts.refused += 1
+        if self.ack_times is not None and kind < 6:
+            self.ack_times.acknowledged(peer.fd, b"\0\0" + data[body : body + 2], time.monotonic_ns())
         if kind == 6:
             self.counts.acks_out[7] += 1
             return bytes((0x70, 2, data[body], data[body + 1]))
@@ -381,6 +386,8 @@ class Load:
                 self.turn = 0
             if self.budget > 0:
                 self.budget -= 1
+            if self.ack_times is not None:
+                self.ack_times.sent(peer.fd, peer.next_id, int(self.due_ns))
             self.sender.publish(peer, 1, int(self.due_ns))
             self.due_ns += self.interval_ns
         wait = (self.due_ns - now) * 1e-9

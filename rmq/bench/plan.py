@@ -12,6 +12,8 @@ PROTOCOLS = {"3.1": frames.V31, "3.1.1": frames.V311, "5": frames.V5}
 
 PERSISTENT_S = 3600
 
+Address = tuple[str, int]
+
 
 class PlanError(ValueError):
     """Options that don't go together; the text says which."""
@@ -46,6 +48,9 @@ class Plan:
     persistent: bool = False
     retain: bool = False
     until_acked: bool = False
+    at: tuple[Address, ...] = ()
+    publishers_at: tuple[Address, ...] = ()
+    ack_latency: bool = False
 
     def check(self) -> None:
         """Raise PlanError when options don't go together."""
@@ -68,6 +73,10 @@ class Plan:
             raise PlanError(f"retain is for publishers, and {self.mode} has none")
         if self.until_acked and (self.mode not in ("pair", "fan-in", "fan-out") or not self.qos or self.rate):
             raise PlanError("until-acked is for the windows of pair, fan-in and fan-out, QoS 1 or 2, without a rate")
+        if self.ack_latency and not (self.publishers and self.qos and self.rate):
+            raise PlanError("ack-latency is for publishers with QoS 1 or 2 and a rate")
+        if self.publishers_at and not self.publishers:
+            raise PlanError(f"publishers-at is for publishers, and {self.mode} has none")
 
     @property
     def version(self) -> int:
@@ -89,6 +98,14 @@ class Plan:
         """How many connections subscribe and receive."""
         return {"pub": 0, "conn": 0, "fan-in": 1}.get(self.mode, self.clients)
 
+    def address(self, index: int) -> Address:
+        """Where connection `index` goes that is no publisher."""
+        return self.at[index % len(self.at)] if self.at else (self.host, self.port)
+
+    def publisher_address(self, index: int) -> Address:
+        """Where publisher `index` connects."""
+        return self.publishers_at[index % len(self.publishers_at)] if self.publishers_at else self.address(index)
+
     def publish_topic(self, index: int) -> str:
         """The topic of publisher `index`; all of one length, so that all deliveries of a run have one length."""
         return f"{self.topic}/{0 if self.mode == 'fan-out' else index:05d}"
@@ -98,3 +115,14 @@ class Plan:
         if self.mode == "fan-in" or (self.mode == "sub" and self.clients == 1):
             return f"{self.topic}/#"
         return f"{self.topic}/{0 if self.mode == 'fan-out' else index:05d}"
+
+
+def addresses(text: str) -> tuple[Address, ...]:
+    """The addresses in `host:port,host:port,…`; an IPv6 host stands in brackets. Raises PlanError."""
+    found: list[Address] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        host, _, port = part.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise PlanError(f"{part!r} is no address: host:port is one")
+        found.append((host.strip("[]"), int(port)))
+    return tuple(found)

@@ -28,21 +28,9 @@ class Result:
         self.late_us = 0
         self.load_cpu_percent = 0.0
         self.latency_us: dict[str, Number] = {}
+        self.ack_latency_us: dict[str, Number] = {}
         self.totals: dict[str, int] = {}
         self.error: str | None = None
-
-    def take_latency(self, latency: Latency) -> None:
-        """Keep the percentiles of the measured window."""
-        if latency.count:
-            self.latency_us = {
-                "p50": latency.percentile(0.5),
-                "p90": latency.percentile(0.9),
-                "p99": latency.percentile(0.99),
-                "p999": latency.percentile(0.999),
-                "max": latency.max_us,
-                "mean": round(latency.mean_us(), 1),
-                "samples": latency.samples,
-            }
 
     def take_totals(self, counts: Counts) -> None:
         """Keep what was counted since the first message, warm-up and drain included."""
@@ -98,6 +86,7 @@ class Result:
                 "sent_per_s": round(self.rate(self.sent), 1),
                 "received_per_s": round(self.rate(self.received), 1),
                 "latency_us": self.latency_us,
+                "ack_latency_us": self.ack_latency_us,
                 "late_us": self.late_us,
                 "lost": self.lost,
                 "drained": self.drained,
@@ -117,15 +106,31 @@ class Result:
                 f"sent {self.sent:,} ({self.rate(self.sent):,.0f}/s), received {self.received:,} "
                 f"({self.rate(self.received):,.0f}/s) in {self.seconds:.2f} s"
             )
-        if self.latency_us:
-            shown = "  ".join(f"{name} {self.latency_us[name]:,}" for name in ("p50", "p90", "p99", "max"))
-            lines.append(f"latency µs: {shown}")
+        for title, found in (("latency", self.latency_us), ("acknowledged after", self.ack_latency_us)):
+            if found:
+                shown = "  ".join(f"{name} {found[name]:,}" for name in ("p50", "p90", "p99", "max"))
+                lines.append(f"{title} µs: {shown}")
         if self.lost:
             lines.append(f"lost: {self.lost:,}")
         lines.append(f"load tool: {self.load_cpu_percent:.0f} % of a core")
         if self.error:
             lines.append(f"error: {self.error}")
         return "\n".join(lines)
+
+
+def percentiles(latency: Latency) -> dict[str, Number]:
+    """What is told of a histogram, in µs; nothing of an empty one."""
+    if not latency.count:
+        return {}
+    return {
+        "p50": latency.percentile(0.5),
+        "p90": latency.percentile(0.9),
+        "p99": latency.percentile(0.99),
+        "p999": latency.percentile(0.999),
+        "max": latency.max_us,
+        "mean": round(latency.mean_us(), 1),
+        "samples": latency.samples,
+    }
 
 
 def is_compiled() -> bool:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from rmq.bench import frames
 from rmq.bench.handshake import Candidate, Handshakes, connack_limits
-from rmq.bench.latency import Latency
+from rmq.bench.latency import AckTimes, Latency
 from rmq.bench.leftovers import disconnect, remove
 from rmq.bench.load import Load
 from rmq.bench.peers import LoadError, Peer
 from rmq.bench.plan import MODES, Plan
-from rmq.bench.report import Result
+from rmq.bench.report import Result, percentiles
 
 _SECOND_NS = 1_000_000_000
 _FOREVER_S = 365 * 86_400.0
@@ -45,7 +45,7 @@ def run(plan: Plan, progress: Progress) -> Result:
     if result.error:
         return result
     candidates = _candidates(plan)
-    shakes = Handshakes(candidates, (plan.host, plan.port), plan.version, plan.in_flight, plan.timeout_s)
+    shakes = Handshakes(candidates, plan.version, plan.in_flight, plan.timeout_s)
     cpu = time.process_time()
     shakes.run()
     result.connected = shakes.connected
@@ -89,10 +89,16 @@ def _candidates(plan: Plan) -> list[Candidate]:
 
     if plan.mode == "conn":
         return [
-            Candidate(i, False, connect(f"c{i}"), subscribe(i) if plan.subscribe else b"") for i in range(plan.clients)
+            Candidate(i, False, plan.address(i), connect(f"c{i}"), subscribe(i) if plan.subscribe else b"")
+            for i in range(plan.clients)
         ]
-    subscribers = [Candidate(i, False, connect(f"s{i}", plan.expiry_s), subscribe(i)) for i in range(plan.subscribers)]
-    return subscribers + [Candidate(i, True, connect(f"p{i}"), b"") for i in range(plan.publishers)]
+    subscribers = [
+        Candidate(i, False, plan.address(i), connect(f"s{i}", plan.expiry_s), subscribe(i))
+        for i in range(plan.subscribers)
+    ]
+    return subscribers + [
+        Candidate(i, True, plan.publisher_address(i), connect(f"p{i}"), b"") for i in range(plan.publishers)
+    ]
 
 
 def _peer(plan: Plan, candidate: Candidate) -> Peer:
@@ -128,6 +134,8 @@ def _load(plan: Plan, candidates: list[Candidate], result: Result, progress: Pro
         load.inflight_limit = min(load.inflight_limit, plan.window)
     if plan.rate:
         load.interval_ns = _SECOND_NS / plan.rate
+    if plan.ack_latency:
+        load.ack_times = AckTimes()
     if plan.messages:
         if publishers:
             load.budget = plan.messages
@@ -148,6 +156,8 @@ def _measure(plan: Plan, load: Load, result: Result, progress: Progress) -> None
     if not plan.messages:
         _advance(load, plan.warmup_s, plan.drain_s, progress)
         load.latency = Latency()
+        if load.ack_times is not None:
+            load.ack_times.latency = Latency()
         load.late_ns = 0
     sent, received, began, cpu = counts.sent, counts.received, time.monotonic(), time.process_time()
     try:
@@ -157,7 +167,9 @@ def _measure(plan: Plan, load: Load, result: Result, progress: Progress) -> None
         result.load_cpu_percent = 100 * (time.process_time() - cpu) / result.seconds
         result.sent = counts.sent - sent
         result.received = counts.received - received
-        result.take_latency(load.latency)
+        result.latency_us = percentiles(load.latency)
+        if load.ack_times is not None:
+            result.ack_latency_us = percentiles(load.ack_times.latency)
         result.late_us = load.late_ns // 1000
         result.take_totals(counts)
     load.latency = Latency()

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from rmq import __version__
 from rmq.build_info import build_description
+from rmq.cli.cluster import cluster
 from rmq.cli.passwd import passwd
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     help="Main configuration file. Default: $RMQ_CONFIG, else ./etc/rmq.toml if it is there.",
 )
 @click.option("--data-dir", metavar="DIR", help="Where the node keeps its data (node.data_dir).")
+@click.option(
+    "--cluster-nodes",
+    metavar="LIST",
+    help="All nodes of the cluster, this one too: 1@10.0.0.1:5363,2@10.0.0.2:5363,… ($RMQ_CLUSTER_NODES).",
+)
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (log.level).")
 @click.option(
     "--set",
@@ -89,6 +95,7 @@ def main(
     node_id: str | None,
     config_file: Path | None,
     data_dir: str | None,
+    cluster_nodes: str | None,
     log_level: str | None,
     assignments: tuple[str, ...],
     repair: bool,
@@ -105,7 +112,8 @@ def main(
 
     command = context.obj if isinstance(context.obj, NodeCommand) else NodeCommand()
     try:
-        overrides = _overrides(assignments, {"id": node_id, "data_dir": data_dir, "log_level": log_level})
+        flags = {"id": node_id, "data_dir": data_dir, "cluster_nodes": cluster_nodes, "log_level": log_level}
+        overrides = _overrides(assignments, flags)
         settings = load(config_file, environ=os.environ, overrides=overrides)
         models = command.plugin_models()
         plugins = check_plugins(settings, models) if models is not None else {}
@@ -125,7 +133,7 @@ def main(
 
 def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "list[Override]":
     """The flags in the order they win: a flag with a key of its own is more particular than --set."""
-    from rmq.config import ConfigError, Override, Problem
+    from rmq.config import CLUSTER_TABLE, ConfigError, Override, Problem
 
     overrides: list[Override] = []
     problems: list[Problem] = []
@@ -137,7 +145,12 @@ def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "l
             problems.append(Problem("--set", assignment, "write it as KEY=VALUE"))
     if problems:
         raise ConfigError(problems)
-    keys = {"id": "node.id", "data_dir": "node.data_dir", "log_level": "log.level"}
+    keys = {
+        "id": "node.id",
+        "data_dir": "node.data_dir",
+        "cluster_nodes": f"plugins.{CLUSTER_TABLE}.nodes",
+        "log_level": "log.level",
+    }
     for name, key in keys.items():
         value_given = flags[name]
         if value_given is not None:
@@ -146,3 +159,4 @@ def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "l
 
 
 main.add_command(passwd)
+main.add_command(cluster)

@@ -7,6 +7,8 @@ listeners  the keys that every `[listener.<kind>.<name>]` has
 listener_kinds  the kinds of listener, and the keys that only some have
 tls_files  whether the files of a TLS listener can be used
 storage    what is kept on disk, and when publishers are answered
+cluster    who is in the cluster, the secret, the links, and what a member waits for
+cluster_checks  whether the cluster fits the rest of the settings
 origins    which file, variable or flag a value came from
 sources    read files, environment and flags into one raw table
 validate   raw tables against a model, with errors people can act on
@@ -16,6 +18,7 @@ secrets    which values those are
 section    the base of all models: strict and frozen
 """
 
+from rmq.config.cluster import CLUSTER_TABLE, ClusterNode, ClusterSettings, parse_nodes
 from rmq.config.listener_kinds import (
     AnyListenerSettings,
     TcpListenerSettings,
@@ -24,18 +27,22 @@ from rmq.config.listener_kinds import (
     WsListenerSettings,
 )
 from rmq.config.listeners import ListenerSettings
-from rmq.config.load import load, load_table
-from rmq.config.model import Settings
+from rmq.config.load import load, load_node, load_table
+from rmq.config.model import NodeSettings, Settings
 from rmq.config.origins import ConfigError, Origin, Override, Problem
 from rmq.config.render import effective_toml
 from rmq.config.units import Address, Rate
 from rmq.config.validate import check_plugins
 
 __all__ = [
+    "CLUSTER_TABLE",
     "Address",
     "AnyListenerSettings",
+    "ClusterNode",
+    "ClusterSettings",
     "ConfigError",
     "ListenerSettings",
+    "NodeSettings",
     "Origin",
     "Override",
     "Problem",
@@ -48,5 +55,7 @@ __all__ = [
     "check_plugins",
     "effective_toml",
     "load",
+    "load_node",
     "load_table",
+    "parse_nodes",
 ]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo, fiel
 from rmq.config.listeners import ListenerSettings, above_zero
 from rmq.config.section import Section
 from rmq.config.tls_files import checked_certificates, checked_key
-from rmq.config.units import Address, Duration, ListenAddress
+from rmq.config.units import Address, Duration, ListenAddress, parse_address
 
 DEFAULT_LISTENER: Final = "external"
 # Loopback until told otherwise: a broker nobody configured must not be open to the network.
@@ -51,10 +51,20 @@ def _parse_url_path(value: object) -> str:
     return value
 
 
+def _server_reference(value: str) -> str:
+    if not value:
+        return value
+    address = parse_address(value)
+    if address.port == 0 or address.is_wildcard:
+        raise ValueError("must be an address that clients can connect to, or empty")
+    return str(address)
+
+
 class TcpListenerSettings(ListenerSettings):
     """[listener.tcp.<name>], and what every listener with an internet address has."""
 
     addr: ListenAddress
+    advertise: Annotated[str, AfterValidator(_server_reference)] = ""
     # Our default: replies are gathered and sent once per turn, so Nagle's algorithm could only delay them.
     nodelay: bool = True
     reuseaddr: bool = True

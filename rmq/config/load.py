@@ -4,8 +4,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rmq.config.cluster import CLUSTER_TABLE, ClusterSettings
+from rmq.config.cluster_checks import cluster_problems
 from rmq.config.listener_kinds import DEFAULT_ADDRESSES, DEFAULT_LISTENER, TcpListenerSettings, UnixListenerSettings
-from rmq.config.model import PluginsSettings, Settings, plugins_folder
+from rmq.config.model import NodeSettings, PluginsSettings, Settings, plugins_folder
 from rmq.config.origins import ConfigError, Origins, Override, Problem, Sources
 from rmq.config.sources import RawTable
 from rmq.config.validate import dotted, validate
@@ -34,6 +36,19 @@ def load(
     return _settings(raw, path, lambda: load(config_file, environ=environ, overrides=overrides))
 
 
+def load_node(
+    config_file: Path | None = None, *, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()
+) -> NodeSettings:
+    """[node] from the same sources, for commands that have to find a node that runs; nothing else is looked at."""
+    environ = environ if environ is not None else {}
+    path = _find(config_file, environ)
+    raw = _read(path, environ, overrides, ())
+    unread = [problem for problem in raw.problems if problem.where == str(path)]
+    if unread:
+        raise ConfigError(unread)
+    return validate(NodeSettings, raw.table("node"), raw.origins, prefix=("node",))
+
+
 def load_table(values: Mapping[str, object], source: str) -> Settings:
     """Settings from the tables that a program gives; no file and no variable is read. Errors name `source`."""
     raw = RawTable()
@@ -45,12 +60,19 @@ def _settings(raw: RawTable, path: Path | None, read_again: Callable[[], Setting
     plugin_configs = _take_plugin_tables(raw)
     _fill_default_listeners(raw)
     problems = list(raw.problems)
-    sources = Sources(path, plugin_configs, raw.origins, read_again)
+    cluster = ClusterSettings()
+    try:
+        values = plugin_configs.pop(CLUSTER_TABLE, {})
+        cluster = validate(ClusterSettings, values, raw.origins, prefix=("plugins", CLUSTER_TABLE))
+    except ConfigError as error:
+        problems += error.problems
+    sources = Sources(path, plugin_configs, raw.origins, read_again, cluster)
     try:
         settings = validate(Settings, raw.values, raw.origins, context=sources)
     except ConfigError as error:
         raise ConfigError(problems + list(error.problems)) from None
     problems += _address_clashes(settings, raw.origins)
+    problems += cluster_problems(settings)
     if problems:
         raise ConfigError(problems)
     return settings

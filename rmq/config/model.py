@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, field_validator
 
 from rmq.config.auth import AuthSettings
+from rmq.config.cluster import ClusterSettings
 from rmq.config.listener_kinds import AnyListenerSettings, ListenerTables
 from rmq.config.listeners import Count, above_zero
 from rmq.config.origins import Key, Origin, Sources
@@ -68,6 +69,16 @@ class NodeSettings(Section):
     data_dir: PathWithId = "./data/{id}"
     shutdown_timeout: Annotated[Duration, AfterValidator(above_zero)] = 10.0
     busy: BusySettings = BusySettings()
+
+    @property
+    def data_path(self) -> Path:
+        """The folder of this node's data."""
+        return Path(self.data_dir.replace("{id}", str(self.id))).expanduser()
+
+    @property
+    def control_path(self) -> Path:
+        """The socket at which a member of a cluster takes commands from whoever may use its data."""
+        return self.data_path / "control.sock"
 
 
 class LogSettings(Section):
@@ -156,7 +167,7 @@ class Settings(Section):
 
     @property
     def data_path(self) -> Path:
-        return self._path(self.node.data_dir)
+        return self.node.data_path
 
     @property
     def log_path(self) -> Path:
@@ -175,6 +186,11 @@ class Settings(Section):
     def users_path(self) -> Path | None:
         """The password file; None without one."""
         return self.auth.users_path(self.config_file)
+
+    @property
+    def cluster(self) -> ClusterSettings:
+        """Which cluster the node is to be in; ``enabled`` is False for a node alone."""
+        return self._sources.cluster or ClusterSettings()
 
     @property
     def plugins_path(self) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rmq.config.cluster import ClusterSettings
     from rmq.config.model import Settings
 
 Key = tuple[str, ...]
@@ -88,3 +89,4 @@ class Sources:
     plugin_configs: Mapping[str, dict[str, object]] = field(default_factory=dict)
     origins: Origins = field(default_factory=Origins)
     read_again: "Callable[[], Settings] | None" = None
+    cluster: "ClusterSettings | None" = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ValidationError
 
+from rmq.config.cluster import CLUSTER_TABLE, ClusterSettings
 from rmq.config.listener_kinds import listener_defaults
 from rmq.config.model import Settings
 from rmq.config.origins import Key
@@ -17,7 +18,10 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def effective_toml(settings: Settings, plugins: Mapping[str, BaseModel] | None = None) -> str:
-    """All sections, then one table per plugin: validated where `plugins` has its settings, else as configured."""
+    """All sections, then one table per plugin: validated where `plugins` has its settings, else as configured.
+
+    The cluster's table is left out of a node alone.
+    """
     values = _resolved(settings)
     checked = plugins if plugins is not None else {}
     names = dict.fromkeys((*settings.plugins.default_startups, *settings.configured_plugins))
@@ -26,10 +30,13 @@ def effective_toml(settings: Settings, plugins: Mapping[str, BaseModel] | None =
             values["plugins"][name] = checked[name].model_dump(mode="json")
         elif settings.plugin_config(name):
             values["plugins"][name] = settings.plugin_config(name)
+    if settings.cluster.enabled:
+        values["plugins"][CLUSTER_TABLE] = settings.cluster.model_dump(mode="json")
     lines = [f"# configuration: {settings.config_file if settings.config_file is not None else 'embedded defaults'}"]
     defaults = _resolved(Settings())
     for name, plugin in checked.items():
         defaults["plugins"][name] = _plugin_defaults(type(plugin))
+    defaults["plugins"][CLUSTER_TABLE] = ClusterSettings().model_dump(mode="json")
     for section, table in values.items():
         lines += _table_lines(settings, (section,), table, defaults[section])
     return "\n".join(lines) + "\n"

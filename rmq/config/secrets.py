@@ -9,8 +9,9 @@ _URL_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:)[^/
 
 
 def is_secret_key(name: str) -> bool:
-    """By its words: `password`, `http_bearer_token`, `client-secret`."""
-    return not _SECRET_WORDS.isdisjoint(re.split(r"[_\-.]", name.lower()))
+    """By its words: `password`, `http_bearer_token`, `client-secret`; `secret_file` only says where one is kept."""
+    words = re.split(r"[_\-.]", name.lower())
+    return words[-1] != "file" and not _SECRET_WORDS.isdisjoint(words)
 
 
 def masked(name: str, value: object) -> object:

@@ -4,12 +4,19 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
+from rmq.config.cluster import CLUSTER_TABLE
 from rmq.config.origins import Key, Origin, Origins, Override, Problem
 
 ENV_PREFIX = "RMQ_"
-# Variables that aren't configuration keys: the file to read, the build, and what the cluster reads itself.
-RESERVED_ENV = frozenset({"RMQ_CONFIG", "RMQ_COMPILE", "RMQ_CLUSTER_NODES", "RMQ_CLUSTER_SECRET"})
+# Variables that aren't configuration keys: the file to read, and the build.
+RESERVED_ENV = frozenset({"RMQ_CONFIG", "RMQ_COMPILE"})
+# Variables with a name of their own, which win over those that are made from a key.
+NAMED_ENV: Final[dict[str, Key]] = {
+    "RMQ_CLUSTER_NODES": ("plugins", CLUSTER_TABLE, "nodes"),
+    "RMQ_CLUSTER_SECRET": ("plugins", CLUSTER_TABLE, "secret"),
+}
 RESERVED_ENV_PREFIXES = ("RMQ_BENCH_", "RMQ_TEST_")  # of the load tool and of tests
 # Kubernetes gives every pod such variables for each service; a service called "rmq" must not stop the node.
 _SERVICE_ENV = re.compile(
@@ -45,6 +52,8 @@ class RawTable:
         for name, text in sorted(environ.items()):
             if not name.startswith(ENV_PREFIX) or name in RESERVED_ENV or name.startswith(RESERVED_ENV_PREFIXES):
                 continue
+            if name in NAMED_ENV:
+                continue
             origin = Origin(f"environment variable {name}", text)
             if "__" in name:
                 key = self._key_of_variable(name.removeprefix(ENV_PREFIX).split("__"))
@@ -54,6 +63,9 @@ class RawTable:
                     self._put(key, parse_value(text), origin)
             elif _SERVICE_ENV.fullmatch(name) is None:
                 self.problems.append(Problem(origin.name, "", "unknown (a key is written RMQ_<TABLE>__<KEY>)"))
+        for name, key in NAMED_ENV.items():
+            if name in environ:  # always text: a secret of digits is no number
+                self._put(key, environ[name], Origin(f"environment variable {name}", environ[name]))
 
     def add_overrides(self, overrides: Iterable[Override]) -> None:
         for override in overrides:

@@ -140,6 +140,15 @@ class Address:
             return self.host == "localhost"
 
     @property
+    def is_ip(self) -> bool:
+        """Whether the host is an IP address and no name."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def is_wildcard(self) -> bool:
         return self.host in ("0.0.0.0", "::")
 

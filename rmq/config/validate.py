@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from rmq.config.cluster import CLUSTER_TABLE
 from rmq.config.origins import ConfigError, Key, Origins, Problem
 from rmq.config.secrets import is_secret_key
 
@@ -65,8 +66,10 @@ def check_plugins(settings: "Settings", models: Mapping[str, type[BaseModel]]) -
             started = name in settings.plugins.default_startups
             key: Key = ("plugins", "default_startups") if started else ("plugins", name)
             origin = settings.origin_near(key)
-            hint = suggest(name, models)
-            problems.append(Problem(origin.name if origin else "", dotted(key), f"no plugin is called {name}{hint}"))
+            text = f"no plugin is called {name}{suggest(name, models)}"
+            if name == CLUSTER_TABLE:
+                text = f"{name} is no plugin to start: a node is in a cluster when plugins.{name}.nodes has nodes"
+            problems.append(Problem(origin.name if origin else "", dotted(key), text))
             continue
         try:
             checked[name] = settings.plugin_settings(name, models[name])

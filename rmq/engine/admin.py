@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect, session_end
 from rmq.engine.filter_rules import add_subscription, has_room, refusal
-from rmq.engine.subscribe import replay_for
-from rmq.engine.wills import publish_will
+from rmq.engine.subscribe import replay_for, subscribe_transient, unsubscribe_transient
+from rmq.engine.wills import publish_waiting_will, publish_will
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY
 from rmq.flow.deliver import pump
 from rmq.flow.publish import note_dropped_by_hook
@@ -27,7 +27,7 @@ from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.records import AddSubscription, DeleteRetained, EndSession, Operation, RemoveSubscription
-from rmq.storage.state import subscribe, subscription_of, unsubscribe
+from rmq.storage.subscriptions import subscription_of
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -152,8 +152,9 @@ def kick(broker: "Broker", channel: Channel, change: Change) -> None:
 def discard(broker: "Broker", session: Session, change: Change) -> None:
     """Discard the session of a client that isn't connected; a will that still waits is published [MQTT-3.1.3-9]."""
     will = session_end.waiting_will(broker, session)
-    if change.end_session(session) and will is not None:
-        publish_will(broker, session, will)
+    if will is not None and broker.ctx.storage != STORAGE_FAILED:
+        publish_waiting_will(broker, session, will)
+    change.end_session(session)
 
 
 def subscribe_client(
@@ -193,7 +194,8 @@ def subscribe_client(
             entered.limited = broker.limited.propose([operation])
             change.propose(operation, entered.tell)
         else:
-            subscribe(broker.ctx.router, subscription_of(session, operation))
+            for route in subscribe_transient(broker, subscription_of(session, operation)):
+                change.propose(route)
             entered.tell()
         reasons.append(qos)
     return reasons
@@ -259,7 +261,8 @@ def unsubscribe_client(
         if session.persistent:
             change.propose(RemoveSubscription(session.client_id, key), gone.tell)
         else:
-            unsubscribe(broker.ctx.router, session, key)
+            for route in unsubscribe_transient(broker, session, key):
+                change.propose(route)
             gone.tell()
         reasons.append(codes.SUCCESS)
     return reasons

@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rmq.engine.applied import AppliedEvents
 from rmq.engine.claims import Claims
 from rmq.engine.client_registry import ClientRegistry
 from rmq.engine.connection_log import ConnectionLog
 from rmq.engine.delayed import DelayedMessages
+from rmq.engine.draining import Draining
 from rmq.engine.limited import LimitedSubscriptions
+from rmq.engine.local_routes import LocalRoutes
 from rmq.engine.ports import ClusterPort
 from rmq.engine.queue_census import SESSIONS_AT_ONCE, SESSIONS_PER_TICK, QueueCensus
+from rmq.engine.session_timers import WillDelay
 from rmq.engine.solo import SoloPort
 from rmq.engine.storage_waits import StorageWaits
 from rmq.engine.timers import Timer, TimerWheel
 from rmq.flow import inbound
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, FlowContext
 from rmq.flow.ports import FlowPorts
-from rmq.flow.publish import route
+from rmq.flow.route import route
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
@@ -97,10 +101,12 @@ class Broker:
         self.ctx.memory_budget = options.memory_budget
         self.ctx.session_memory_budget = options.session_memory_budget
         self.state = State(self.ctx, options.max_retained, options.max_retained_payload)
+        self.state.events = AppliedEvents(self)
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
         self.claims = Claims()
         self.limited = LimitedSubscriptions(router)
+        self.routes = LocalRoutes()
         self.connection_log = ConnectionLog()
         self.storage_waits = StorageWaits(self, options.storage_timeout_s)
         self.timers = TimerWheel(self.ctx.now, lambda: self.report_bug(None, "in a timer"))
@@ -111,8 +117,9 @@ class Broker:
         self.persistent_connected = 0
         self.busy = False  # new CONNECTs are refused
         self.rate_waits: set[Channel] = set()
+        self.draining = Draining(self)
         self.session_timers: dict[str, Timer] = {}
-        self.will_timers: dict[str, Timer] = {}
+        self.will_timers: dict[str, WillDelay] = {}
         self.spawn: Spawn = _no_nursery
         self.flush: Callable[[], None] = _nothing
         self.turn_storage: Callable[[], None] = _nothing
@@ -164,12 +171,19 @@ class Broker:
         except Exception:
             self.report_bug(channel, "in a packet that had waited")
 
-    def after(self, channel: Channel, operations: list[Operation], then: Callable[[], None]) -> None:
-        """Propose operations for a channel, and do ``then`` when all are applied; the channel is paused meanwhile."""
+    def after(
+        self, channel: Channel, operations: list[Operation], then: Callable[[], None], *, everywhere: bool = False
+    ) -> None:
+        """Propose operations for a channel, and do ``then`` when all are applied; the channel is paused meanwhile.
+
+        ``everywhere``: applied on every node that isn't down.
+        """
         limited = self.limited.propose(operations)
         for operation in operations[:-1]:
             self.cluster.propose(operation)
-        if not operations or self.cluster.propose(operations[-1], _Continue(self, channel, then, limited)):
+        receipt = _Continue(self, channel, then, limited)
+        receipt.everywhere = everywhere
+        if not operations or self.cluster.propose(operations[-1], receipt):
             self.limited.settled(limited)
             then()
         else:
@@ -204,7 +218,7 @@ class Broker:
         router = self.ctx.router
         stats.connections.set(len(self.registry))
         stats.sessions.set(self.session_count())
-        stats.subscriptions.set(router.subscription_count)
+        stats.subscriptions.set(router.subscription_count - self.state.cluster.remote_count())
         stats.subscriptions_shared.set(router.shared_count)
         stats.topics.set(router.topics)
         stats.routes.set(router.topics)
@@ -217,7 +231,7 @@ class Broker:
 
     def session_count(self) -> int:
         """How many sessions this node has, with and without a connection."""
-        return len(self.registry) + len(self.state.sessions) - self.persistent_connected
+        return len(self.registry) + self.state.count_at_home() - self.persistent_connected
 
     def refresh_stats(self) -> Stats:
         """The gauges; those of queues are as old as ``QueueCensus`` says when there are many sessions."""
@@ -226,7 +240,8 @@ class Broker:
         return self.stats
 
     def _sessions(self) -> list[Session]:
-        sessions = list(self.state.sessions.values())
+        state = self.state
+        sessions = [session for session in state.sessions.values() if state.is_at_home(session)]
         for channel in self.registry:
             session = channel.session
             if session is not None and not session.persistent:

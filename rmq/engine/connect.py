@@ -1,20 +1,18 @@
 """CONNECT: checks, authentication, claim, session, CONNACK; in this order, waiting only where a hook waits."""
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, wills
 from rmq.engine.connack import encode_success
+from rmq.engine.connect_checks import check, client_info, take_certificate_name
 from rmq.engine.connection_timers import KeepAlive
 from rmq.flow import deliver
 from rmq.flow.context import STORAGE_FAILED
-from rmq.flow.delayed import DELAYED
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, AuthRequest, AuthResult
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Connect
-from rmq.mqtt.topics import is_system_topic
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
 from rmq.session.outbound import MAX_CAPACITY
@@ -37,15 +35,18 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
     channel.pending_connect = packet
     channel.request_problem_information = packet.request_problem_information
     channel.max_packet_size = packet.maximum_packet_size
+    if broker.draining.rate:
+        disconnect.close(broker, channel, codes.USE_ANOTHER_SERVER, "this node is being drained")
+        return
     if broker.busy:
         counters.connections_refused_busy += 1
         disconnect.close(broker, channel, codes.SERVER_BUSY, "server busy")
         return
-    refusal = _check(channel, packet) or _take_certificate_name(channel, packet)
+    refusal = check(channel, packet) or take_certificate_name(channel, packet)
     if refusal is not None:
         disconnect.close(broker, channel, refusal[0], refusal[1])
         return
-    info = _client_info(broker, channel, packet)
+    info = client_info(broker, channel, packet)
     channel.info = info
     if broker.chains.client_connect.handlers:
         if broker.chains.client_connect.waits:
@@ -55,77 +56,6 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
         if _refused(broker, channel, result):
             return
     authenticate(broker, channel, packet, info)
-
-
-def _check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
-    limits = channel.limits
-    if not packet.client_id:
-        if packet.protocol_level == codes.V31 or (packet.protocol_level == codes.V311 and not packet.clean_start):
-            # [MQTT-3.1.3-8]
-            return codes.CLIENT_IDENTIFIER_NOT_VALID, "an empty client id needs a clean session"
-    elif len(packet.client_id) > limits.max_clientid_len:
-        return codes.CLIENT_IDENTIFIER_NOT_VALID, f"client id longer than {limits.max_clientid_len}"
-    if packet.protocol_level != codes.V5 and not _keepalive_fits(channel, packet.keepalive):
-        return codes.CLIENT_IDENTIFIER_NOT_VALID, "keep alive not allowed here"
-    will = packet.will
-    if will is not None:
-        if is_system_topic(will.topic):
-            return codes.NOT_AUTHORIZED, "a will can't be published to $SYS"
-        if will.topic.startswith(DELAYED):
-            return codes.TOPIC_NAME_INVALID, "a will has its Will Delay Interval, not $delayed/"
-        if will.qos > limits.max_qos_allowed:
-            return codes.QOS_NOT_SUPPORTED, "QoS of the will not supported"  # [MQTT-3.2.2-12]
-        if will.retain and not limits.retain_available:
-            return codes.RETAIN_NOT_SUPPORTED, "retain not supported"  # [MQTT-3.2.2-13]
-    return None
-
-
-def _take_certificate_name(channel: Channel, packet: Connect) -> tuple[int, str] | None:
-    """Where the listener takes user names from certificates, the one in CONNECT doesn't count."""
-    name = channel.transport.certificate_name()
-    if name is None:
-        return None
-    if not name:
-        # Else whoever has such a certificate could choose any name.
-        return codes.NOT_AUTHORIZED, "the certificate has no name to be the user name"
-    packet.username = name
-    return None
-
-
-def _keepalive_fits(channel: Channel, keepalive: int) -> bool:
-    limits = channel.limits
-    if keepalive == 0:
-        return limits.allow_zero_keepalive
-    return limits.min_keepalive <= keepalive <= limits.max_keepalive
-
-
-def _client_info(broker: "Broker", channel: Channel, packet: Connect) -> ClientInfo:
-    host, port, local_port = channel.transport.addresses()
-    client_id = packet.client_id or f"rmq-{secrets.token_hex(12)}"
-    info = ClientInfo(
-        broker.node_id,
-        client_id,
-        packet.username,
-        packet.protocol_level,
-        host,
-        port,
-        channel.limits.listener,
-        local_port,
-    )
-    info.clean_start = packet.clean_start
-    info.keepalive = _keepalive_in_force(channel, packet)
-    info.user_properties = packet.user_properties
-    return info
-
-
-def _keepalive_in_force(channel: Channel, packet: Connect) -> int:
-    keepalive = packet.keepalive
-    if packet.protocol_level != codes.V5 or _keepalive_fits(channel, keepalive):
-        return keepalive
-    limits = channel.limits
-    if keepalive == 0:
-        return limits.max_keepalive
-    return min(max(keepalive, limits.min_keepalive), limits.max_keepalive)
 
 
 def _connect_hooks_later(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
@@ -225,13 +155,22 @@ def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
     if limit and len(encode_success(channel, packet, info, expiry_in_force(channel, packet), True)) > limit:
         disconnect.close(broker, channel, codes.PACKET_TOO_LARGE, "no room for a CONNACK")  # [MQTT-3.1.2-24]
         return
-    if broker.ctx.storage == STORAGE_FAILED and broker.claims.is_taken(info.client_id):
+    if broker.ctx.storage == STORAGE_FAILED and (broker.cluster.replicates or broker.claims.is_taken(info.client_id)):
         disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "sessions can't be stored")
         return
     channel.paused = True
+    # The will of a session that is kept goes with the session.
+    will = None if expiry_in_force(channel, packet) else packet.will
+
+    def refused() -> None:
+        disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "the cluster doesn't answer")
+        broker.claims.leave(info.client_id)
+
     broker.claims.enter(
         info.client_id,
-        lambda: broker.cluster.claim(info.client_id, lambda epoch: _claimed(broker, channel, packet, info, epoch)),
+        lambda: broker.cluster.claim(
+            info.client_id, will, lambda epoch: _claimed(broker, channel, packet, info, epoch), refused
+        ),
     )
 
 
@@ -247,6 +186,7 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
             refusal = (codes.QUOTA_EXCEEDED, "no room for one more session")
     if refusal is not None:
         disconnect.close(broker, channel, refusal[0], refusal[1])
+        broker.cluster.release(info.client_id, epoch)
         broker.claims.leave(info.client_id)
         return
     channel.epoch = epoch
@@ -262,13 +202,13 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
         _open_session(broker, channel, packet, info, resume=True)
     else:
         will = session_end.waiting_will(broker, kept)
+        if will is not None:
+            wills.publish_waiting_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
         if persistent:
             session_end.end_session(broker, kept)
             _open_session(broker, channel, packet, info, resume=False)
         else:
             session_end.end_session(broker, kept, then=lambda: _open_transient(broker, channel, packet, info))
-        if will is not None:
-            wills.publish_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
 
 
 def _not_now(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> tuple[int, str] | None:
@@ -302,6 +242,7 @@ def _open_session(broker: "Broker", channel: Channel, packet: Connect, info: Cli
         limits.max_mqueue_len,
         limits.drop_newest,
         broker.ctx.now,
+        broker.state.node_id,
     )
     receipt = _Opened(broker, channel, packet, info)
     if broker.cluster.propose(operation, receipt):
@@ -321,8 +262,10 @@ class _Opened(Receipt):
     def applied(self) -> None:
         broker = self._broker
         channel = self._channel
-        session = broker.state.sessions[self._info.client_id]
-        if channel.state == CONNECTING:
+        session = broker.state.sessions.get(self._info.client_id)
+        if session is None or session.epoch != channel.epoch:  # claimed through another node meanwhile
+            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+        elif channel.state == CONNECTING:
             present = session.created_epoch != channel.epoch
             broker.go_on(channel, lambda: _bind(broker, channel, self._packet, self._info, session, present))
         else:
@@ -350,6 +293,8 @@ def _open_transient(broker: "Broker", channel: Channel, packet: Connect, info: C
         session.max_queue = limits.max_mqueue_len
         session.drop_newest = limits.drop_newest
         broker.go_on(channel, lambda: _bind(broker, channel, packet, info, session, session_present=False))
+    else:
+        broker.cluster.release(info.client_id, channel.epoch)
     broker.claims.leave(info.client_id)
 
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED
+from rmq.flow.forwarded import choose_members
+from rmq.flow.origin_counts import count_published
 from rmq.flow.ports import DELAY_FULL, DELAY_KEPT, DELAY_NOT, DELAY_PENDING
 from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
+from rmq.storage.cluster_records import PublishDelayed
 from rmq.storage.records import DelayMessage, RemoveDelayed
 
 if TYPE_CHECKING:
@@ -46,17 +49,12 @@ class DelayedMessages:
     def __len__(self) -> int:
         return len(self._due)
 
-    def restore(self) -> None:
-        """After a restart: what the state has is published when it is due, or now if that was in between."""
-        for operation in self._broker.state.delayed.values():
-            self._enter(operation)
-
     def keep(
         self, message: Message, delay_s: int, publisher: Session | None, packet_id: int, receipt: Receipt | None
     ) -> int:
         """Have a message kept; see ``FlowPorts.delay``."""
         size = _size(message)
-        if (self._max_count and len(self._due) >= self._max_count) or (
+        if (self._max_count and len(self._due) + len(self._proposed) >= self._max_count) or (
             self._max_bytes and self._bytes + size > self._max_bytes
         ):
             return self._when_full
@@ -71,10 +69,10 @@ class DelayedMessages:
         applied = broker.cluster.propose(operation, _Kept(self._proposed, key, receipt))
         if applied:
             self._proposed.discard(key)
-        self._enter(operation)
         return DELAY_KEPT if applied else DELAY_PENDING
 
-    def _enter(self, operation: DelayMessage) -> None:
+    def enter(self, operation: DelayMessage) -> None:
+        """It is kept: it is published when it is due, or now if that was in between."""
         size = _size(operation.message)
         entry = (operation.due_at, operation.key, size)
         heapq.heappush(self._due, entry)
@@ -89,47 +87,72 @@ class DelayedMessages:
         if broker.ctx.storage == STORAGE_FAILED:
             # It couldn't be noted that they are published, and after a restart they would be published again.
             return now + RETRY_S
-        unwritten: list[tuple[float, str, int]] = []
+        if not broker.cluster.decides:
+            self._forget_published()
+            return now + RETRY_S if due else 0.0
+        again: list[tuple[float, str, int]] = []
         count = 0
         while due and due[0][0] <= now and count < AT_ONCE:
             entry = heapq.heappop(due)
             _, key, size = entry
             operation = broker.state.delayed.get(key)
-            if operation is None and key in self._proposed:
-                unwritten.append(entry)
+            if operation is None:
+                self._bytes -= size  # published, or no longer wanted
                 continue
-            self._bytes -= size
-            if operation is not None:  # else it was removed, or its PUBLISH had been stored before
-                count += 1
+            count += 1
+            if broker.cluster.replicates:
+                self._propose(operation)
+                again.append((now + RETRY_S, key, size))  # unless it is gone by then
+            else:
+                self._bytes -= size
                 self._publish(operation)
-        for entry in unwritten:
+        for entry in again:
             heapq.heappush(due, entry)
         return due[0][0] if due else 0.0
 
+    def _forget_published(self) -> None:
+        due = self._due
+        while due and due[0][1] not in self._broker.state.delayed:
+            self._bytes -= heapq.heappop(due)[2]
+
+    def _propose(self, operation: DelayMessage) -> None:
+        broker = self._broker
+        message = self._as_published(operation.message)
+        chosen = None
+        if message is not None:
+            count_published(broker.ctx, message)
+            chosen = choose_members(broker.ctx, message)
+        broker.cluster.propose(PublishDelayed(operation.key, message, chosen))
+
     def _publish(self, operation: DelayMessage) -> None:
         broker = self._broker
-        kept = operation.message
-        if kept.expires_at and kept.expires_at <= broker.ctx.now:
-            broker.counters.dropped_expired += 1
-            note_dropped(broker.ctx, None, kept, "expired")
-        else:
-            message = Message(
-                kept.topic,
-                kept.payload,
-                kept.qos,
-                kept.retain,
-                kept.publisher,
-                kept.properties,
-                kept.expires_at,
-                broker.ctx.now,
-                kept.origin,
-            )
+        message = self._as_published(operation.message)
+        if message is not None:
             try:
                 broker.publish(message)
             except Exception:
                 broker.report_bug(None, "while a delayed message was published")
         # Right behind it: both are in one batch, so that it is neither lost nor published twice.
         broker.cluster.propose(RemoveDelayed(operation.key))
+
+    def _as_published(self, kept: Message) -> Message | None:
+        """None when it expired while it waited."""
+        broker = self._broker
+        if kept.expires_at and kept.expires_at <= broker.ctx.now:
+            broker.counters.dropped_expired += 1
+            note_dropped(broker.ctx, None, kept, "expired")
+            return None
+        return Message(
+            kept.topic,
+            kept.payload,
+            kept.qos,
+            kept.retain,
+            kept.publisher,
+            kept.properties,
+            kept.expires_at,
+            broker.ctx.now,
+            kept.origin,
+        )
 
 
 def _size(message: Message) -> int:

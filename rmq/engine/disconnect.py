@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rmq.engine.session_end import end_session, hand_over_shares
-from rmq.engine.session_timers import enter_expiry_timer, enter_will_timer
+from rmq.engine.session_timers import enter_will_timer
 from rmq.engine.wills import publish_will
 from rmq.hooks import chains
 from rmq.mqtt import codes
@@ -27,6 +27,7 @@ V3_RETURN_CODES = {
     codes.SERVER_UNAVAILABLE: codes.V3_SERVER_UNAVAILABLE,
     codes.SERVER_BUSY: codes.V3_SERVER_UNAVAILABLE,
     codes.QUOTA_EXCEEDED: codes.V3_SERVER_UNAVAILABLE,
+    codes.USE_ANOTHER_SERVER: codes.V3_SERVER_UNAVAILABLE,
     codes.CONNECTION_RATE_EXCEEDED: codes.V3_SERVER_UNAVAILABLE,
     codes.BAD_USER_NAME_OR_PASSWORD: codes.V3_BAD_USER_NAME_OR_PASSWORD,
     codes.NOT_AUTHORIZED: codes.V3_NOT_AUTHORIZED,
@@ -191,7 +192,6 @@ def leave_session(
         enter_will_timer(broker, session.client_id, epoch, due_at)
     elif will is not None:
         publish_will(broker, session, will)
-    enter_expiry_timer(broker, session.client_id, epoch, expiry, now)
 
 
 def _tell_inflight(broker: "Broker", session: Session) -> None:

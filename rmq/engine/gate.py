@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
 from rmq.engine.rate_wait import RateWait
-from rmq.engine.retained_expiry import RetainedExpiry
-from rmq.flow.ports import FlowPorts
+from rmq.flow.ports import FlowPorts, Pick
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
@@ -38,18 +37,17 @@ class EngineGate(FlowPorts):
         packet_id: int,
         receipt: Receipt | None,
     ) -> bool:
-        """Propose it; a retained message that expires gets its timer."""
+        """Propose it."""
         broker = self.broker
         name = "" if publisher is None else publisher.client_id
         if message is not None and message.retain:
             ttl = broker.options.retained_ttl_s
             if ttl and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl):
                 message.expires_at = message.created_at + ttl
-        applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id), receipt)
+        epoch = -1 if publisher is None else publisher.epoch
+        applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id, epoch), receipt)
         if not applied and message is not None and message.retain:
             broker.ctx.retaining[message.topic] = message
-        if message is not None and message.retain and message.expires_at and message.payload:
-            broker.timers.enter(RetainedExpiry(broker, message), message.expires_at)
         return applied
 
     def delay(
@@ -60,19 +58,19 @@ class EngineGate(FlowPorts):
 
     def acknowledge(self, session: Session, packet_id: int) -> None:
         """Propose the removal of a complete delivery."""
-        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))
+        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id, session.epoch))
 
     def discard(self, session: Session, packet_id: int) -> None:
         """Propose the removal of a dropped delivery."""
-        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id))
+        self.broker.cluster.propose(RemoveDelivery(session.client_id, packet_id, session.epoch))
 
     def receive(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """Propose that PUBREC was received."""
-        return self.broker.cluster.propose(ReleaseDelivery(session.client_id, packet_id), receipt)
+        return self.broker.cluster.propose(ReleaseDelivery(session.client_id, packet_id, session.epoch), receipt)
 
     def release(self, session: Session, packet_id: int, receipt: Receipt) -> bool:
         """Propose that PUBREL was received."""
-        return self.broker.cluster.propose(ReleaseInbound(session.client_id, packet_id), receipt)
+        return self.broker.cluster.propose(ReleaseInbound(session.client_id, packet_id, session.epoch), receipt)
 
     def enqueue(
         self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None, receipt: Receipt
@@ -93,9 +91,11 @@ class EngineGate(FlowPorts):
         """Read one payload back, here and now."""
         self.broker.cluster.read_payload(message)
 
-    def forward(self, message: Message) -> int:
+    def forward(
+        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
+    ) -> int:
         """Hand over to the cluster."""
-        return self.broker.cluster.forward(message)
+        return self.broker.cluster.forward(message, nodes, picks, receipt)
 
     def on_packet(self, channel: Channel, packet: Packet) -> None:
         """Dispatch the packets that aren't on the hot path, by the state of the channel."""

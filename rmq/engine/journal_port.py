@@ -5,26 +5,20 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rmq.engine.ports import ClusterPort
-from rmq.engine.snapshots import Snapshots
+from rmq.engine.stored_port import RETRY_S, Again, StorageOptions, StoredPort
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
-from rmq.flow.payloads import load, unload
-from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
-from rmq.storage.commit_log import CommitLog
-from rmq.storage.disk_thread import DiskThread
-from rmq.storage.packing import packer
+from rmq.storage.disk_thread import DiskThread, Job
 from rmq.storage.records import Operation
 from rmq.storage.recovery import Recovery
-from rmq.storage.segments import Chunk, read_payload, write_chunks
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
 log = structlog.get_logger(__name__)
 
-RETRY_S: Final = 1.0
 CLOSE_TIMEOUT_S: Final = 5.0
 # How often it is looked whether somebody has waited too long, as a part of that time.
 LOOK_AFTER: Final = 0.1
@@ -32,43 +26,21 @@ LOOK_AFTER: Final = 0.1
 NO_ANSWER: Final = "no answer"
 
 
-class StorageOptions:
-    """Sizes in bytes, 0 for no limit; times in seconds."""
-
-    def __init__(self) -> None:
-        self.disk_budget = 0
-        self.pending_limit = 64 * 1024 * 1024
-        self.snapshot_after = 64 * 1024 * 1024
-        self.sync_interval_s = 1.0
-        self.timeout_s = 5.0
-
-
-class JournalPort(ClusterPort):
+class JournalPort(StoredPort):
     """Drives the journal from the node's own thread: ``turn`` is called once a turn, disk threads do what blocks.
 
     ``wake`` has the next turn come soon; it is called from other threads.
     """
 
     def __init__(self, broker: "Broker", recovery: Recovery, options: StorageOptions, wake: Callable[[], None]) -> None:
-        self.broker = broker
-        self.options = options
-        self.folder = recovery.folder
+        super().__init__(broker, recovery, options, wake)
         self.journal = recovery.journal
-        self.segments = recovery.segments
-        self.log = CommitLog(broker.state, recovery.batch, packer())
-        self.writer = DiskThread("rmq-journal", wake)
         self._syncer = DiskThread("rmq-sync", wake)
-        self._reader = DiskThread("rmq-read", wake)
         self._epoch = broker.state.last_epoch
-        self.snapshots = Snapshots(self, recovery)
-        self.unwritten: list[Chunk] = []
-        self._unloading: list[Message] = []
         self._syncing = False
         self._syncing_since = 0.0
         self._sync_later = False
-        self.sync_broken = False
         self._untrusted = 0
-        self.error = ""
         self._writing_since = 0.0
         self._failing_since = 0.0
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + options.timeout_s / 2)
@@ -82,14 +54,15 @@ class JournalPort(ClusterPort):
             self._check_room()
         return False
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         """Grant the claim: nobody else is there."""
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        """There is nobody else."""
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""
 
     # Writing
 
@@ -97,7 +70,7 @@ class JournalPort(ClusterPort):
         """Act on what the disk threads have done, and give them what was proposed meanwhile."""
         self.writer.collect()
         self._syncer.collect()
-        self._reader.collect()
+        self.reader.collect()
         if self.log.has_proposed() and not self.log.is_writing():
             self._write()
 
@@ -122,9 +95,9 @@ class JournalPort(ClusterPort):
         self.log.complete()
         self._report_bugs()
         if self.error and not self.sync_broken:
-            self._recovered()
+            self.recovered()
         if broker.ctx.to_disk:
-            self._unload()
+            self.unload()
         self._check_room()
         self._sync_rest()
         self.snapshots.maybe_begin()
@@ -147,7 +120,7 @@ class JournalPort(ClusterPort):
             self._sync()
         elif self.log.synced != self.log.written and not self._sync_later and not self._syncing:
             self._sync_later = True
-            self.broker.timers.enter(_Again(self._sync), self.broker.ctx.now + self.options.sync_interval_s)
+            self.broker.timers.enter(Again(self._sync), self.broker.ctx.now + self.options.sync_interval_s)
 
     def _sync(self) -> None:
         self._sync_later = False
@@ -162,17 +135,35 @@ class JournalPort(ClusterPort):
     def _synced(self, batch: int, journal: int, error: OSError | None) -> None:
         self._syncing = False
         if error is not None:
-            self.distrust(journal, error)
+            self._distrust(journal, error)
             return
         if self.sync_broken:
             return  # a rotation was told of the failure, which is told once
         self.log.complete_sync(batch)
         self._report_bugs()
         if self.error == NO_ANSWER and not self.log.is_writing():
-            self._recovered()
+            self.recovered()
         self._sync_rest()
 
-    def distrust(self, journal: int, error: OSError) -> None:
+    @property
+    def log_bytes(self) -> int:
+        """The journal file that is written."""
+        return self.journal.size
+
+    def mark_of_snapshot(self) -> int:
+        """The number of the next journal file."""
+        return self.journal.number + 1
+
+    def rotation(self) -> Job:
+        """Go on in the next file."""
+        trusted = not self.sync_broken
+        return lambda: self.journal.rotate(trusted=trusted)
+
+    def distrust(self, error: OSError) -> None:
+        """It was the sync of the file that is written."""
+        self._distrust(self.journal.number, error)
+
+    def _distrust(self, journal: int, error: OSError) -> None:
         """A sync of this journal file failed: only a snapshot, which writes everything to other files, makes up for it.
 
         The kernel may have dropped what it couldn't write, and says so once.
@@ -181,16 +172,16 @@ class JournalPort(ClusterPort):
         self._untrusted = max(journal, self.journal.number)
         self.fail("journal sync", error, self.snapshots.begin_soon)
 
-    def all_synced(self, batch: int, journal: int) -> None:
-        """A snapshot after this batch is safe on disk; what came since is in this journal file and later ones."""
+    def all_synced(self, batch: int, mark: int) -> None:
+        """What came since is in the journal file with this number, and later ones."""
         self.log.complete_sync(batch)
         self._report_bugs()
-        if self.sync_broken and journal <= self._untrusted:
+        if self.sync_broken and mark <= self._untrusted:
             self.snapshots.begin_soon()  # it began before that
             return
         self.sync_broken = False
         if self.error and not self.log.is_writing():
-            self._recovered()
+            self.recovered()
         self._sync_rest()
 
     # Failing and going on
@@ -205,9 +196,10 @@ class JournalPort(ClusterPort):
             log.error("storage fails: nothing can be stored", what=what, error=reason, folder=str(self.folder))
         self.error = reason
         broker.ctx.storage = STORAGE_FAILED
-        broker.timers.enter(_Again(again), broker.ctx.now + RETRY_S)
+        broker.timers.enter(Again(again), broker.ctx.now + RETRY_S)
 
-    def _recovered(self) -> None:
+    def recovered(self) -> None:
+        """Publishers may go on if there is room."""
         log.warning("storage works again", was=self.error)
         self.error = ""
         self.broker.ctx.storage = STORAGE_HELD
@@ -232,11 +224,6 @@ class JournalPort(ClusterPort):
             self.log.give_up()
         if not self.log.is_writing():
             self.snapshots.maybe_begin()  # publishers that are held for want of room bring no batch that would
-
-    @property
-    def disk_bytes(self) -> int:
-        """What the data takes on disk."""
-        return self.snapshots.size + self.snapshots.old_journals + self.journal.size + self.segments.size
 
     def _check_room(self) -> None:
         ctx = self.broker.ctx
@@ -266,74 +253,6 @@ class JournalPort(ClusterPort):
         """A snapshot has changed what the data takes on disk."""
         self._check_room()
 
-    # Payloads
-
-    def _unload(self) -> None:
-        ctx = self.broker.ctx
-        messages, ctx.to_disk = ctx.to_disk, []
-        for message in messages:
-            if message.references and not message.on_disk:
-                if message.location < 0 or not self.snapshots.keeps(message.location):
-                    self.segments.place(message)
-                self._unloading.append(message)
-        self.write_segments()
-
-    def write_segments(self) -> None:
-        """Write what was placed; then free the memory of what was to be freed."""
-        self.unwritten += self.segments.take()
-        chunks = list(self.unwritten)
-        messages, self._unloading = self._unloading, []
-        self.writer.submit(
-            lambda: write_chunks(self.folder, chunks), lambda _, error: self._unloaded(chunks, messages, error)
-        )
-
-    def _unloaded(self, chunks: list[Chunk], messages: list[Message], error: OSError | None) -> None:
-        if error is not None:
-            self._unloading += messages
-            self.fail("segments", error, self.write_segments)
-            return
-        self.chunks_written(chunks)
-        if self.error and not self.log.is_writing() and not self.sync_broken:
-            self._recovered()
-        for message in messages:
-            if self.snapshots.keeps(message.location):
-                unload(self.broker.ctx, message)
-
-    def chunks_written(self, chunks: list[Chunk]) -> None:
-        """These are on disk; several jobs may have written the same."""
-        self.unwritten = [chunk for chunk in self.unwritten if chunk not in chunks]
-
-    def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
-        """Read them in the reading thread, or behind the writing of those that aren't written yet."""
-        places = [message.location for message in messages]
-        thread = self._reader
-        self.unwritten += self.segments.take()
-        if any(chunk.has(place) for chunk in self.unwritten for place in places):
-            self.write_segments()
-            thread = self.writer
-
-        def read() -> object:
-            return [read_payload(self.folder, place) for place in places]
-
-        def done(result: object, error: OSError | None) -> None:
-            broker = self.broker
-            if error is not None:
-                broker.counters.storage_errors += 1
-                log.error("a waiting message can't be read", error=str(error))
-                again = _Again(lambda: self.read_payloads(messages, then))
-                broker.timers.enter(again, broker.ctx.now + RETRY_S)
-                return
-            assert isinstance(result, list)
-            for message, payload in zip(messages, result, strict=True):
-                load(broker.ctx, message, payload)
-            then()
-
-        thread.submit(read, done)
-
-    def read_payload(self, message: Message) -> None:
-        """Read it here and now."""
-        load(self.broker.ctx, message, read_payload(self.folder, message.location))
-
     # The end
 
     def close(self) -> None:
@@ -341,7 +260,7 @@ class JournalPort(ClusterPort):
         self.snapshots.abandon()
         finished = self.writer.close(CLOSE_TIMEOUT_S)
         self._syncer.close(CLOSE_TIMEOUT_S)
-        self._reader.close(CLOSE_TIMEOUT_S)
+        self.reader.close(CLOSE_TIMEOUT_S)
         try:
             if finished:
                 self.turn_last()
@@ -360,18 +279,6 @@ class JournalPort(ClusterPort):
             self.journal.append(self.log.batch, data)
             self.log.complete()
         self._report_bugs()
-
-
-class _Again(Timer):
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        super().__init__()
-        self._call = call
-
-    def fire(self, now: float) -> float:
-        self._call()
-        return 0.0
 
 
 class _LookAfter(Timer):

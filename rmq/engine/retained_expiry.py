@@ -9,8 +9,8 @@ from rmq.storage.records import DeleteRetained
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
-# When to look again while the message isn't kept yet: the disk is slow, or fails.
-NOT_YET_S: Final = 1.0
+# When to look again whether another node, which decides, has removed it; or whether what was proposed is applied.
+LOOK_AGAIN_S: Final = 1.0
 
 
 class RetainedExpiry(Timer):
@@ -26,14 +26,13 @@ class RetainedExpiry(Timer):
 
     def fire(self, now: float) -> float:
         """Propose the removal, or come again when the time was only capped."""
-        pending = self._broker.ctx.retaining.get(self._topic)
-        if pending is not None and pending.created_at == self._created_at:
-            return now + NOT_YET_S
         current = self._broker.ctx.retained.get(self._topic)
         if current is None or current.created_at != self._created_at or not current.expires_at:
             return 0.0
         if now < current.expires_at:
             return current.expires_at
-        self._broker.counters.retained_expired += 1
-        self._broker.cluster.propose(DeleteRetained(self._topic, self._created_at))
-        return 0.0
+        cluster = self._broker.cluster
+        if cluster.decides:
+            self._broker.counters.retained_expired += 1
+            cluster.propose(DeleteRetained(self._topic, self._created_at))
+        return now + LOOK_AGAIN_S if cluster.replicates else 0.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rmq.flow.publish import deliver_to_member
+from rmq.flow.route import hand_to_member
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.mqtt import codes
@@ -12,7 +12,7 @@ from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, Delivery
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.records import EndSession, EnqueueMessage, RemoveDelivery
-from rmq.storage.state import unsubscribe_all
+from rmq.storage.subscriptions import unsubscribe_all
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -34,8 +34,11 @@ def end_session(
     cancel_timers(broker, session.client_id)
     ended = _Ended(broker, session, reason_code, then)
     if not session.persistent:
+        for operation in broker.routes.ended(session):
+            broker.cluster.propose(operation)
         unsubscribe_all(broker.ctx.router, session)
         ended.applied()
+        broker.cluster.release(session.client_id, session.epoch)
         return
     if epoch < 0:
         epoch = session.epoch
@@ -86,7 +89,8 @@ def _dispose(broker: "Broker", session: Session) -> None:
 
 def waiting_will(broker: "Broker", session: Session) -> Will | None:
     """The will of a session without a connection, if its delay isn't over yet."""
-    return session.will if session.client_id in broker.will_timers else None
+    timer = broker.will_timers.get(session.client_id)
+    return session.will if timer is not None and timer.epoch == session.epoch else None
 
 
 def hand_over_shares(broker: "Broker", session: Session) -> None:
@@ -102,7 +106,7 @@ def _hand_over(broker: "Broker", session: Session, *, live_only: bool) -> None:
         if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, live_only):
             delivery.state = DONE  # not to be given away again before this is applied
             outbound.leaving += 1
-            broker.cluster.propose(RemoveDelivery(session.client_id, delivery.packet_id))
+            broker.cluster.propose(RemoveDelivery(session.client_id, delivery.packet_id, session.epoch))
 
 
 def may_move(delivery: Delivery) -> bool:
@@ -124,7 +128,7 @@ def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, liv
         except OSError:
             broker.counters.storage_errors += 1
             return False
-    if deliver_to_member(broker.ctx, member, message):
+    if hand_to_member(broker.ctx, member, message):
         return True
     qos = min(member.qos, message.qos)
     ids = [member.subscription_id] if member.subscription_id else None

@@ -1,17 +1,18 @@
 """When snapshots are taken, and their steps: a little in each turn, the writing in the disk thread."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from rmq.storage.journal import SyncFailed, journal_numbers, journal_path
-from rmq.storage.recovery import Recovery
+from rmq.storage.recovery import Found
 from rmq.storage.segments import read_payload, segment_of, segment_path, sync_segments, write_chunks
 from rmq.storage.snapshot import SnapshotFile, SnapshotWriter, snapshot_numbers, snapshot_path
 
 if TYPE_CHECKING:
-    from rmq.engine.journal_port import JournalPort
+    from rmq.engine.stored_port import StoredPort
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +28,15 @@ class Snapshots:
     ``wanted``: take one soon, to make room.
     """
 
-    def __init__(self, port: "JournalPort", recovery: Recovery) -> None:
+    def __init__(self, port: "StoredPort", recovery: Found) -> None:
         self._port = port
         self.number = recovery.snapshot
         self._tried = recovery.snapshot
         self.size = recovery.snapshot_bytes
-        self.old_journals = max(recovery.journal_bytes - recovery.journal.size, 0)
+        self.old_journals = recovery.old_journal_bytes
         self.wanted = False
+        # The bytes of each segment that belong to the newest snapshot.
+        self.sizes = dict(recovery.segments.sizes)
         self._writer: SnapshotWriter | None = None
         self._file: SnapshotFile | None = None
         self._batch = recovery.batch
@@ -58,10 +61,24 @@ class Snapshots:
         port = self._port
         if self._writer is not None or port.log.written == self._batch:
             return
-        journal = self.old_journals + port.journal.size
-        grown = journal > max(port.options.snapshot_after, self.size)
+        grown = self.old_journals + port.log_bytes > max(port.options.snapshot_after, self.size)
         if (grown or self.wanted) and port.broker.ctx.now >= self._next_at:
             self._begin()
+
+    def restart(self, found: Found) -> None:
+        """Another snapshot has taken the place of all that was here."""
+        self.number = self._tried = found.snapshot
+        self.size = found.snapshot_bytes
+        self.sizes = dict(found.segments.sizes)
+        self.old_journals = 0
+        self.wanted = False
+        self._batch = found.batch
+
+    def files(self) -> list[tuple[Path, int]]:
+        """The files of the newest snapshot, and how many bytes of each belong to it."""
+        folder = self._port.folder
+        segments = [(segment_path(folder, number), size) for number, size in sorted(self.sizes.items())]
+        return [(snapshot_path(folder, self.number), self.size), *segments] if self.number else []
 
     def begin_soon(self) -> None:
         """Take one whatever the size, as soon as no batch is being written."""
@@ -77,26 +94,24 @@ class Snapshots:
         # A number for each try: sessions remember the number of the snapshot that has them.
         self._tried += 1
         number = self._tried
-        journal = port.journal.number + 1
         folder = port.folder
         self._writer = SnapshotWriter(
             port.broker.state,
             port.segments,
             number,
-            journal,
+            port.mark_of_snapshot(),
             port.log.written,
             lambda location: read_payload(folder, location),
         )
         self._batch = port.log.written
         self._file = SnapshotFile(folder, number)
-        size = port.journal.size
-        trusted = not port.sync_broken
-        port.writer.submit(lambda: port.journal.rotate(trusted=trusted), lambda _, error: self._rotated(size, error))
+        size = port.log_bytes
+        port.writer.submit(port.rotation(), lambda _, error: self._rotated(size, error))
 
     def _rotated(self, size: int, error: OSError | None) -> None:
         if error is not None:
             if isinstance(error, SyncFailed):
-                self._port.distrust(self._port.journal.number, error)
+                self._port.distrust(error)
             self._abort(error)
             return
         self.old_journals += size
@@ -151,6 +166,7 @@ class Snapshots:
         self._file = None
         self.number = writer.number
         self.size = size
+        self.sizes = writer.sizes
         self.old_journals = 0
         segments = port.segments
         segments.wanted = {number: writer.wanted.get(number, 0) for number in segments.sizes}

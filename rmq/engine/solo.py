@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from rmq.engine.ports import ClusterPort
-from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
 from rmq.storage.records import Operation
 from rmq.storage.state import State
@@ -21,11 +21,12 @@ class SoloPort(ClusterPort):
         self._state.apply(operation)
         return True
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         """Grant the claim."""
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        """There is nobody else."""
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""

@@ -18,8 +18,9 @@ from rmq.session.channel import Channel, RetainedReplay
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.storage.cluster_records import Barrier, ClusterOperation
 from rmq.storage.records import Operation, RemoveSubscription
-from rmq.storage.state import subscribe, subscription_of, unsubscribe
+from rmq.storage.subscriptions import subscribe, subscription_of, unsubscribe
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -111,8 +112,24 @@ def _complete_subscribe(
             if session.persistent:
                 operations.append(operation)
             else:
-                subscribe(broker.ctx.router, subscription_of(session, operation))
-    broker.after(channel, operations, lambda: _answer(broker, channel, packet, info, outcomes))
+                operations += subscribe_transient(broker, subscription_of(session, operation))
+    if broker.cluster.replicates and not operations:
+        operations.append(Barrier())  # what was acknowledged before this SUBSCRIBE is retained by then
+    broker.after(
+        channel, operations, lambda: _answer(broker, channel, packet, info, outcomes), everywhere=bool(operations)
+    )
+
+
+def subscribe_transient(broker: "Broker", subscription: Subscription) -> list[ClusterOperation]:
+    """Enter a subscription of a session that isn't kept; what other nodes have to know of it."""
+    replaced = subscribe(broker.ctx.router, subscription)
+    return broker.routes.entered(subscription, replaced)
+
+
+def unsubscribe_transient(broker: "Broker", session: Session, key: str) -> list[ClusterOperation]:
+    """Remove a subscription of a session that isn't kept; what other nodes have to know of it."""
+    subscription = unsubscribe(broker.ctx.router, session, key)
+    return [] if subscription is None else broker.routes.left(subscription)
 
 
 def _grant(
@@ -131,7 +148,7 @@ def _grant(
         full = is_new and key not in keys and limits.max_subscriptions
         if (
             (full and session.subscription_count() + len(keys) >= limits.max_subscriptions)
-            or (session.persistent and broker.ctx.storage == STORAGE_FAILED)
+            or ((session.persistent or broker.cluster.replicates) and broker.ctx.storage == STORAGE_FAILED)
             or not has_room(broker, session, key)
         ):
             outcomes.append(codes.QUOTA_EXCEEDED)
@@ -260,7 +277,8 @@ def _complete_unsubscribe(
         if session.persistent:
             operations.append(RemoveSubscription(session.client_id, key))
         else:
-            unsubscribe(broker.ctx.router, session, key)
+            for operation in unsubscribe_transient(broker, session, key):
+                broker.cluster.propose(operation)
     broker.after(channel, operations, lambda: _answer_unsubscribe(broker, channel, packet, info, reasons, removed))
 
 

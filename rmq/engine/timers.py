@@ -65,6 +65,16 @@ class TimerWheel:
                 del self._buckets[timer.tick]
         timer.tick = -1
 
+    def restart(self, now: float) -> None:
+        """Go on from another time, whatever it was before; what is entered keeps its distance."""
+        moved = int(now * TICKS_PER_SECOND) - self._tick
+        self._tick += moved
+        buckets, self._buckets = self._buckets, {}
+        for tick, bucket in buckets.items():
+            self._buckets[tick + moved] = bucket
+            for timer in bucket:
+                timer.tick = tick + moved
+
     def advance(self, now: float) -> None:
         """Fire everything that is due."""
         target = int(now * TICKS_PER_SECOND)

@@ -1,12 +1,17 @@
 """Publishing a will message."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rmq.flow.forwarded import choose_members
+from rmq.flow.origin_counts import count_published
 from rmq.flow.publish import note_dropped_by_hook
 from rmq.hooks import chains
 from rmq.mqtt.message import FROM_WILL, Message
 from rmq.mqtt.packets import Will
 from rmq.session.session import Session
+from rmq.storage.cluster_records import PublishWill
+from rmq.storage.records import RemoveWill
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -14,38 +19,70 @@ if TYPE_CHECKING:
 
 def publish_will(broker: "Broker", session: Session, will: Will) -> None:
     """Publish a client's will message [MQTT-3.1.2-8]; its access was checked when the client connected."""
-    now = broker.ctx.now
-    message = Message(
+    message = _message(session.client_id, will, broker.ctx.now)
+    _filter(broker, message, lambda filtered: _publish(broker, filtered))
+
+
+def publish_waiting_will(broker: "Broker", session: Session, will: Will) -> None:
+    """Publish the will of a session that is kept and has no connection; in a cluster whoever comes first does."""
+    if broker.cluster.replicates:
+        propose_will(broker, session.client_id, session.epoch, will)
+        return
+    broker.cluster.propose(RemoveWill(session.client_id, session.epoch))
+    publish_will(broker, session, will)
+
+
+def propose_will(broker: "Broker", client_id: str, epoch: int, will: Will) -> None:
+    """Have every node deliver a will, once."""
+    message = _message(client_id, will, broker.ctx.now)
+
+    def propose(filtered: Message | None) -> None:
+        chosen = None
+        if filtered is not None:
+            count_published(broker.ctx, filtered)
+            chosen = choose_members(broker.ctx, filtered)
+        broker.cluster.propose(PublishWill(client_id, epoch, filtered, chosen))
+
+    _filter(broker, message, propose)
+
+
+def _message(client_id: str, will: Will, now: float) -> Message:
+    return Message(
         will.topic,
         will.payload,
         will.qos,
         will.retain,
-        session.client_id,
+        client_id,
         will.properties,
         now + will.message_expiry if will.message_expiry >= 0 else 0.0,
         now,
         FROM_WILL,
     )
-    if broker.chains.message_publish.handlers:
-        if broker.chains.message_publish.waits:
-            _publish_later(broker, message)
-            return
+
+
+def _publish(broker: "Broker", message: Message | None) -> None:
+    if message is not None:
+        broker.publish(message)
+
+
+def _filter(broker: "Broker", message: Message, then: Callable[[Message | None], None]) -> None:
+    """Take a will through the ``message_publish`` handlers; None: one of them dropped it, which is counted here."""
+    if not broker.chains.message_publish.handlers:
+        then(message)
+        return
+    if not broker.chains.message_publish.waits:
         filtered = chains.message_publish(broker.chains, None, message)
         if filtered is None:
             note_dropped_by_hook(broker.ctx, None, message)
-            return
-        message = filtered
-    broker.publish(message)
+        then(filtered)
+        return
 
-
-def _publish_later(broker: "Broker", message: Message) -> None:
     async def work() -> None:
-        filtered = await broker.runner.run_filter("message_publish", None, message)
+        late = await broker.runner.run_filter("message_publish", None, message)
         broker.touch_clock()
-        if filtered is None:
+        if late is None:
             note_dropped_by_hook(broker.ctx, None, message)
-        else:
-            broker.publish(filtered)
+        then(late)
         broker.flush()
 
     broker.spawn(work)

@@ -1,7 +1,9 @@
 """The hot path between bytes and deliveries; plain synchronous Python, compiled in a wheel.
 
 inbound  decodes and dispatches
-publish  takes a PUBLISH through all its checks, and routes the message
+publish  takes a PUBLISH through all its checks, and answers it
+route    decides where a message goes: connections here, queues, other nodes
+forwarded  delivers what came from another node, or is delivered by every node
 delayed  topic names that are for the broker: `$delayed/` and `$SYS`
 origin_counts  counts messages by where they come from
 deliver  brings a message to one session, now or when it can take it

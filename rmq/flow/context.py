@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rmq.flow.ports import FlowPorts
+from rmq.flow.ports import FlowPorts, Pick
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
 from rmq.mqtt.message import Message
@@ -24,6 +24,9 @@ class FlowContext:
     ``session_memory_budget`` for one session (0: no limit), messages are put on the list ``to_disk``.
     ``must_store`` and ``chosen`` are what the last message that was routed has left for the store.
     ``retaining`` has, by topic, messages to be retained that were routed already and aren't applied yet.
+    ``forward_to`` and ``picks`` are what it has left for other nodes: those with subscribers, and members of share
+    groups there; each is None when it is empty. ``observed``: the ports are told of every message that is routed.
+    ``node_id`` is this node, 0 while it is alone.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
@@ -32,9 +35,13 @@ class FlowContext:
         "chosen",
         "counters",
         "dirty",
+        "forward_to",
         "memory_budget",
         "must_store",
+        "node_id",
         "now",
+        "observed",
+        "picks",
         "ports",
         "queued_bytes",
         "retained",
@@ -63,6 +70,16 @@ class FlowContext:
         self.must_store = False
         self.chosen: list[str] | None = None
         self.retaining: dict[str, Message] = {}
+        self.node_id = 0
+        self.forward_to: list[int] | None = None
+        self.picks: list[Pick] | None = None
+        self.observed = False
+
+    def take_picks(self) -> list[Pick] | None:
+        """The members of share groups on other nodes that were chosen, and none any more."""
+        picks = self.picks
+        self.picks = None
+        return picks
 
     def send(self, channel: Channel, data: bytes) -> None:
         """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""

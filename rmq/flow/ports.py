@@ -22,6 +22,17 @@ DELAY_FULL: Final = 2
 DELAY_NOT: Final = 3
 
 
+class Pick:
+    """A member of a share group on another node that a message is for: its node, the group's key, its client id."""
+
+    __slots__ = ("client_id", "key", "node")
+
+    def __init__(self, node: int, key: str, client_id: str) -> None:
+        self.node = node
+        self.key = key
+        self.client_id = client_id
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class FlowPorts:
     """The calls out of ``flow``; this base refuses all of them."""
@@ -72,9 +83,17 @@ class FlowPorts:
         """Queue one message for one persistent session (a retained message for a new subscription)."""
         raise RuntimeError("no store")
 
-    def forward(self, message: Message) -> int:
-        """Pass a message on to the other nodes that have subscribers for it; returns how many."""
-        return 0
+    def forward(
+        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
+    ) -> int:
+        """Pass a message on to other nodes: for all their subscribers, and for members of share groups.
+
+        The receipt is told once for each node that has to acknowledge it; returns how many those are.
+        """
+        raise RuntimeError("no cluster")
+
+    def on_routed(self, message: Message) -> None:
+        """A message is being routed, whoever published it; only called when ``FlowContext.observed`` says so."""
 
     def on_packet(self, channel: Channel, packet: Packet) -> None:
         """Any packet but PUBLISH, the acknowledgements and PINGREQ."""

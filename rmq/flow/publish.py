@@ -4,9 +4,9 @@ from typing import Final
 
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
 from rmq.flow.delayed import check_topic, delay
-from rmq.flow.deliver import deliver_qos0, enqueue
-from rmq.flow.origin_counts import count_nonsubscribed, count_published
+from rmq.flow.ports import Pick
 from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply, unacknowledged
+from rmq.flow.route import distribute, route
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
@@ -19,9 +19,7 @@ from rmq.mqtt.properties import payload_format
 from rmq.mqtt.topics import level_count
 from rmq.session.channel import Channel
 from rmq.session.limits import ACK_MEMORY
-from rmq.session.receipts import Receipt
 from rmq.session.session import Session
-from rmq.session.subscription import Subscription
 
 ACL_CACHE_SIZE: Final = 64
 VERDICT_BITS: Final = 4
@@ -134,7 +132,9 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     if qos == 0:
         if message is not None:
             if not message.retain:
-                _distribute(ctx, message, False)
+                distribute(ctx, message, False)
+                if ctx.forward_to is not None or ctx.picks is not None:
+                    ctx.ports.forward(message, ctx.forward_to, ctx.picks, None)
             else:
                 place = Reply(ctx, channel, NO_REPLY, 0, 0, False)
                 if route(ctx, message, place) < 0:
@@ -144,17 +144,31 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     matched = 1
     stores = publisher is not None
     chosen: list[str] | None = None
+    forward_to: list[int] | None = None
+    picks: list[Pick] | None = None
     if message is not None:
-        matched = _distribute(ctx, message, stores)
+        matched = distribute(ctx, message, stores)
         stores = ctx.must_store
         chosen = ctx.chosen
+        forward_to = ctx.forward_to
+        picks = ctx.picks
     if qos == 2 and publisher is None:
         session.add_inbound_qos2(packet.packet_id)
-    if stores:
+    forwards = forward_to is not None or picks is not None
+    if stores or forwards:
         later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)
-        waits = channel.limits.ack_policy != ACK_MEMORY or publisher is not None
-        kept = ctx.ports.store(message, chosen, publisher, packet.packet_id, later if waits else None)
-        if waits and not kept:
+        waits = channel.limits.ack_policy != ACK_MEMORY
+        parts = 0
+        if stores:
+            stays = waits or publisher is not None
+            if not ctx.ports.store(message, chosen, publisher, packet.packet_id, later if stays else None) and stays:
+                parts = 1
+        if forwards and message is not None:
+            acknowledging = ctx.ports.forward(message, forward_to, picks, later if waits else None)
+            if waits:
+                parts += acknowledging
+        if parts:
+            later.parts = parts
             later.enlist()
             return
     reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if matched == 0 else SUCCESS)
@@ -172,98 +186,6 @@ def _needs_storage(ctx: FlowContext, message: Message | None, publisher: Session
         if target.session.persistent and target.qos:
             return True
     return len(targets.groups) > 0
-
-
-def route(ctx: FlowContext, message: Message, receipt: Receipt | None) -> int:
-    """Deliver to everyone: directly, through the store, or on other nodes.
-
-    Returns how many sessions matched, or -1 when the message is stored later: ``receipt`` will tell.
-    """
-    matched = _distribute(ctx, message, False)
-    if not ctx.must_store:
-        return matched
-    if ctx.storage == STORAGE_FAILED and message.qos == 0:
-        ctx.counters.dropped_storage_failed += 1  # only to be retained
-        note_dropped(ctx, None, message, "storage_failed")
-        return matched
-    return matched if ctx.ports.store(message, ctx.chosen, None, 0, receipt) else -1
-
-
-def _distribute(ctx: FlowContext, message: Message, must_store: bool) -> int:
-    """All deliveries but those through the store; returns how many sessions matched, stored ones too.
-
-    ``ctx.must_store`` says afterwards whether the message has to be stored, ``ctx.chosen`` for which members of share
-    groups.
-    """
-    counters = ctx.counters
-    count_published(ctx, message)
-    message_qos = message.qos
-    targets = ctx.router.match(message.topic)
-    matched = 0
-    must_store = must_store or message.retain
-    for target in targets.plain:
-        session = target.session
-        if target.no_local and session.client_id == message.publisher:
-            own = target.without_own  # [MQTT-3.8.3-3]
-            if own is None:
-                continue
-            target = own
-        matched += 1
-        qos = target.qos if target.qos < message_qos else message_qos
-        if qos and session.persistent:
-            must_store = True
-            continue
-        channel = session.channel
-        if channel is None:
-            counters.dropped_offline_qos0 += 1
-            note_dropped(ctx, session, message, "offline_qos0")
-            continue
-        retain = message.retain and target.retain_as_published  # [MQTT-3.3.1-12, -13]
-        if qos == 0:
-            deliver_qos0(ctx, channel, message, retain, target.subscription_ids)
-        else:
-            enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
-    chosen: list[str] | None = None
-    if targets.groups:
-        for group in targets.groups:
-            member = group.choose(message, False, None)
-            if member is None:
-                counters.dropped_no_share_member += 1
-                note_dropped(ctx, None, message, "no_share_member")
-                continue
-            matched += 1
-            if not deliver_to_member(ctx, member, message):
-                if chosen is None:
-                    chosen = []
-                chosen.append(member.key)
-                chosen.append(member.session.client_id)
-                must_store = True
-    matched += ctx.ports.forward(message)
-    if matched == 0:
-        count_nonsubscribed(ctx, message)
-    ctx.must_store = must_store
-    ctx.chosen = chosen
-    return matched
-
-
-def deliver_to_member(ctx: FlowContext, member: Subscription, message: Message) -> bool:
-    """Deliver to the chosen member of a share group; False when it must go through the store instead."""
-    session = member.session
-    qos = member.qos if member.qos < message.qos else message.qos
-    if qos and session.persistent:
-        return False
-    channel = session.channel
-    if channel is None:
-        ctx.counters.dropped_offline_qos0 += 1
-        note_dropped(ctx, session, message, "offline_qos0")
-        return True
-    ids = [member.subscription_id] if member.subscription_id else None
-    retain = message.retain and member.retain_as_published
-    if qos == 0:
-        deliver_qos0(ctx, channel, message, retain, ids)
-    else:
-        enqueue(ctx, session, message, qos, retain, ids, member.key)
-    return True
 
 
 def _resolve_alias(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:

@@ -39,7 +39,10 @@ class Reply(PendingReply):
             channel.unanswered += 1
 
     def applied(self) -> None:
-        """Send it, and what waited for it."""
+        """Send it, and what waited for it, if this was the last thing it waited for."""
+        self.parts -= 1
+        if self.parts > 0:
+            return
         self.ready = True
         send_ready(self._ctx, self._channel)
 

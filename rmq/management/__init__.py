@@ -12,6 +12,7 @@ last_connections  what is known of the last connection of clients that are off l
 walk              long walks in short steps
 aggregate         the answers of several nodes made into one
 peers             the questions to other nodes and the port that carries them
+cluster           what can be asked of a cluster and changed about it, and who does that
 plugins           what is needed from whoever runs the plugins
 host              figures of the machine
 """

@@ -7,7 +7,6 @@ import trio
 
 from rmq.engine import admin
 from rmq.engine.admin import Change
-from rmq.management.clients import find_client, walk_clients
 from rmq.management.errors import (
     BadQuery,
     ClientNotFound,
@@ -101,7 +100,7 @@ class LocalChanges:
     async def subscribe(self, client_id: str, requests: tuple[FilterRequest, ...]) -> tuple[FilterOutcome, ...]:
         """Subscribe a connected client under the rules of its listener; no access rule is asked."""
         check_filters(requests)
-        client = find_client(self._broker, self._node.last, client_id)
+        client = self._node.find(client_id)
         if client is None:
             raise ClientNotFound(client_id)
         channel = client.channel
@@ -120,7 +119,7 @@ class LocalChanges:
     async def unsubscribe(self, client_id: str, topic_filters: tuple[str, ...]) -> tuple[FilterOutcome, ...]:
         """Remove subscriptions of a client, connected or not; filters as they were written, share names and all."""
         check_filters(topic_filters)
-        client = find_client(self._broker, self._node.last, client_id)
+        client = self._node.find(client_id)
         if client is None:
             raise ClientNotFound(client_id)
         codes = await self._apply(
@@ -132,7 +131,7 @@ class LocalChanges:
 
     async def kick(self, client_id: str) -> ClientView:
         """Close a client's connection, if it has one, and discard its session; answers what it was."""
-        client = find_client(self._broker, self._node.last, client_id)
+        client = self._node.find(client_id)
         if client is None:
             raise ClientNotFound(client_id)
         view = self._node.view(client)
@@ -150,7 +149,7 @@ class LocalChanges:
         found: list[Session] = []
         pace = Pace()
         await pace.rest()
-        for client in walk_clients(self._broker, self._node.last):
+        for client in self._node.walk():
             if not client.connected and test(client):
                 found.append(client.session)
             if len(found) == DISCARDED_AT_ONCE:
@@ -166,7 +165,8 @@ class LocalChanges:
         def discard_all(change: Change) -> int:
             count = 0
             for session in sessions:
-                if session.channel is None and self._broker.state.sessions.get(session.client_id) is session:
+                is_there = self._broker.state.sessions.get(session.client_id) is session
+                if is_there and not session.is_live() and self._node.answers_for(session):
                     admin.discard(self._broker, session, change)
                     count += 1
             return count

@@ -112,7 +112,7 @@ def find_client(broker: "Broker", last: "LastConnections", client_id: str) -> Cl
     if channel is not None and channel.session is not None:
         return ClientFacts(channel.session, channel, None)
     session = broker.state.sessions.get(client_id)
-    return None if session is None else ClientFacts(session, None, last.get(client_id))
+    return None if session is None else ClientFacts(session, None, last.get(session))
 
 
 def walk_clients(broker: "Broker", last: "LastConnections") -> Iterator[ClientFacts]:
@@ -126,7 +126,7 @@ def walk_clients(broker: "Broker", last: "LastConnections") -> Iterator[ClientFa
         if broker.state.sessions.get(session.client_id) is not session:
             continue  # ended meanwhile
         channel = session.channel
-        yield ClientFacts(session, channel, None if channel is not None else last.get(session.client_id))
+        yield ClientFacts(session, channel, None if channel is not None else last.get(session))
     for channel in channels:
         found = channel.session
         if found is not None and not found.persistent:

@@ -87,12 +87,76 @@ class StorageUnavailable(ManagementError):
 
 
 class OutcomeUnknown(ManagementError):
-    """Storage doesn't say in time whether the change is kept; it may still be made, now or later.
+    """Storage, or the node that makes the change, doesn't say in time what became of it; it may still be made.
 
-    ``published`` has the messages that were published, for certain, before.
+    ``silent`` is who doesn't answer; ``published`` has the messages that were published, for certain, before.
     """
 
     published: "tuple[Published, ...]" = ()
 
+    def __init__(self, silent: str = "storage") -> None:
+        super().__init__(f"{silent} doesn't answer: the change may or may not be made")
+        self.silent = silent
+
+
+class NotInACluster(ManagementError):
+    """The node isn't in a cluster."""
+
     def __init__(self) -> None:
-        super().__init__("storage doesn't answer: the change may or may not be made")
+        super().__init__("this node isn't in a cluster")
+
+
+class AlreadyInACluster(ManagementError):
+    """The node is a member of a cluster, which it must leave first."""
+
+    def __init__(self, cluster_id: str) -> None:
+        super().__init__(f"this node is in cluster {cluster_id} already")
+        self.cluster_id = cluster_id
+
+
+class NodeHasData(ManagementError):
+    """The node has data of its own, and nobody said that they may be discarded."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"there are data in {path}, which would be lost")
+        self.path = path
+
+
+class NotAMember(ManagementError):
+    """The cluster has no member with this id, or none that can do what is asked."""
+
+    def __init__(self, node_id: int) -> None:
+        super().__init__(f"node {node_id} isn't a member of the cluster")
+        self.node_id = node_id
+
+
+class NoQuorum(ManagementError):
+    """Too few voters are in contact; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("too few nodes are in contact to decide anything: nothing was changed")
+
+
+class ChangeUnderWay(ManagementError):
+    """One change of the cluster at a time; ``change`` says which one isn't finished."""
+
+    def __init__(self, change: str) -> None:
+        super().__init__(f"another change isn't finished: {change}")
+        self.change = change
+
+
+class ClusterRefused(ManagementError):
+    """Something is in the way of a change of the cluster; ``reason`` is a sentence for a person."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BackupFailed(ManagementError):
+    """A backup can't be written, read, or isn't one."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason

@@ -1,6 +1,6 @@
 """What this node knows: every question about clients, sessions, messages, plugins and figures, answered from here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import trio
@@ -44,6 +44,7 @@ from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt.message import ORIGIN_NAMES, Message
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name
 from rmq.routing.retained_trie import RetainedTrie
+from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 
 DESCRIPTION: Final = "rmq MQTT broker"
@@ -57,6 +58,8 @@ class LocalNode:
     """This node's own answers; ``changes`` are what can be changed here.
 
     ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
+    Every node of a cluster holds all persistent sessions: ``is_at_home`` tells those that this one answers for. One
+    node does so for each session at any time, and the sessions of a node that is down have a home too.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class LocalNode:
         name: str,
         data_path: str,
         max_subscriptions: Mapping[str, int],
+        is_at_home: Callable[[Session], bool] | None = None,
     ) -> None:
         self.broker = broker
         self.ref = NodeRef(broker.node_id, name)
@@ -75,6 +79,7 @@ class LocalNode:
         self.changes = LocalChanges(self)
         self._data_path = data_path
         self._max_subscriptions = max_subscriptions
+        self._is_at_home = is_at_home
         self._started_at = broker.clock()
 
     def broker_info(self) -> BrokerInfo:
@@ -125,8 +130,24 @@ class LocalNode:
 
     def client(self, client_id: str) -> ClientView | None:
         """One client, None if it isn't here."""
-        client = find_client(self.broker, self.last, client_id)
+        client = self.find(client_id)
         return None if client is None else self.view(client)
+
+    def find(self, client_id: str) -> ClientFacts | None:
+        """One client that this node answers for."""
+        client = find_client(self.broker, self.last, client_id)
+        return client if client is not None and self.answers_for(client.session) else None
+
+    def walk(self) -> Iterator[ClientFacts]:
+        """All clients that this node answers for."""
+        clients = walk_clients(self.broker, self.last)
+        return clients if self._is_at_home is None else (c for c in clients if self.answers_for(c.session))
+
+    def answers_for(self, session: Session) -> bool:
+        """Whether this node lists a session and changes it; one that ends with its connection is at home there."""
+        if self._is_at_home is None:
+            return True
+        return self._is_at_home(session) if session.persistent else not session.remote
 
     def view(self, client: ClientFacts) -> ClientView:
         """A client as it is shown."""
@@ -152,8 +173,8 @@ class LocalNode:
 
     def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
         if query.client_id is None:
-            return walk_clients(self.broker, self.last)
-        client = find_client(self.broker, self.last, query.client_id)
+            return self.walk()
+        client = self.find(query.client_id)
         return iter(() if client is None else (client,))
 
     @staticmethod
@@ -172,18 +193,32 @@ class LocalNode:
         """The topic filters that somebody here is subscribed to."""
         if paging.offset > MAX_LIMIT:
             raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
-        complete = paging.after is not None or paging.with_total
-        filters = self.broker.ctx.router.filters(0 if complete else paging.offset + paging.limit + 1)
-        return await take_page(filters, _is_any, str, self._route, paging)
+        return await take_page(self._filters(paging), _is_any, self._route_key, self._route, paging)
 
     def routes_of(self, topic: str) -> tuple[RouteView, ...]:
-        """The topic filters that a topic name matches."""
+        """The topic filters that a topic name matches and somebody here is subscribed to."""
         if not is_valid_topic_name(topic):
             raise BadQuery("topic", f"{topic!r} isn't a topic name")
-        return tuple(self._route(found) for found in self.broker.ctx.router.matching_filters(topic))
+        router = self.broker.ctx.router
+        if self._is_at_home is None:
+            return tuple(self._route(found) for found in router.matching_filters(topic))
+        found = router.matching_subscriptions(topic)
+        return tuple(
+            self._route(topic_filter)
+            for topic_filter in dict.fromkeys(s.topic_filter for s in found if self.answers_for(s.session))
+        )
+
+    def _filters(self, paging: Paging) -> Iterable[str | None]:
+        if self._is_at_home is not None:
+            return _distinct_filters(self._subscriptions(self.walk()))
+        complete = paging.after is not None or paging.with_total
+        return self.broker.ctx.router.filters(0 if complete else paging.offset + paging.limit + 1)
 
     def _route(self, topic_filter: str) -> RouteView:
         return RouteView(topic_filter, self.ref.node_id)
+
+    def _route_key(self, topic_filter: str) -> str:
+        return route_key(self._route(topic_filter))
 
     async def retained(self, topic_filter: str, paging: Paging) -> Page[RetainedView]:
         """The retained messages whose topic names match a filter; as for subscribers, "#" leaves out $SYS."""
@@ -217,6 +252,11 @@ class LocalNode:
         return self.plugin_control.config(name)
 
 
+def route_key(route: RouteView) -> str:
+    """What tells routes apart, and orders them by topic filter first."""
+    return f"{route.topic}{SEPARATOR}{route.node_id:010}"
+
+
 def view_retained(message: Message) -> RetainedView:
     """A retained message as it is shown."""
     return RetainedView(
@@ -229,6 +269,18 @@ def view_retained(message: Message) -> RetainedView:
         expires_at=message.expires_at or None,
         properties=view_properties(message.properties),
     )
+
+
+def _distinct_filters(rows: Iterable[tuple[ClientFacts, Subscription] | None]) -> Iterator[str | None]:
+    seen: set[str] = set()
+    for row in rows:
+        topic_filter = None if row is None else row[1].topic_filter
+        if topic_filter in seen:
+            yield None
+        else:
+            if topic_filter is not None:
+                seen.add(topic_filter)
+            yield topic_filter
 
 
 def _walk_retained(retained: RetainedTrie, topic_filter: str) -> Iterator[Message | None]:

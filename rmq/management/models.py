@@ -22,10 +22,14 @@ class NodeRef:
 
 @dataclass(frozen=True, slots=True)
 class MissingNode:
-    """A node that should have answered and didn't."""
+    """A node that should have answered and didn't. ``is_out``: the cluster has it as down or stopped, so none of the
+    clients are there.
+    """
 
     node_id: int
     reason: str
+    name: str = ""
+    is_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

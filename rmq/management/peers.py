@@ -6,7 +6,7 @@ Questions are plain values: the cluster writes down which one it is and its fiel
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from rmq.management.errors import NodeNotFound
 from rmq.management.models import (
@@ -19,6 +19,7 @@ from rmq.management.models import (
     NodePlugins,
     Page,
     PluginView,
+    RouteView,
     SessionView,
     Stats,
     SubscriptionView,
@@ -33,9 +34,10 @@ T = TypeVar("T")
 
 
 class Question(Generic[T]):
-    """Something that one node can answer with a T."""
+    """Something that one node can answer with a T. ``changes``: being answered changes something."""
 
     __slots__ = ()
+    changes: ClassVar[bool] = False
 
     async def of(self, node: "LocalNode") -> T:
         """The answer of this node."""
@@ -53,7 +55,10 @@ class PeerQueries(Protocol):
         """Ask all other nodes at once; whoever doesn't answer in time, or is known to be down, is named."""
 
     async def ask(self, node_id: int, question: Question[T]) -> T:
-        """Ask one other node; ``NodeNotFound``, ``NodeUnreachable``, or what the question raises there."""
+        """Ask one other node; ``NodeNotFound``, ``NodeUnreachable``, or what the question raises there.
+
+        ``OutcomeUnknown`` for one that changes something, if the node was asked and its answer doesn't come.
+        """
 
 
 class NoPeers:
@@ -146,9 +151,30 @@ class AskSubscriptions(Question[Page[SubscriptionView]]):
 
 
 @dataclass(frozen=True, slots=True)
+class AskRoutes(Question[Page[RouteView]]):
+    """What topic filters are your clients subscribed to?"""
+
+    paging: Paging
+
+    async def of(self, node: "LocalNode") -> Page[RouteView]:
+        return await node.routes(self.paging)
+
+
+@dataclass(frozen=True, slots=True)
+class AskRoutesOf(Question[tuple[RouteView, ...]]):
+    """Which of them does this topic name match?"""
+
+    topic: str
+
+    async def of(self, node: "LocalNode") -> tuple[RouteView, ...]:
+        return node.routes_of(self.topic)
+
+
+@dataclass(frozen=True, slots=True)
 class Kick(Question[ClientView]):
     """Close this client's connection and discard its session."""
 
+    changes: ClassVar[bool] = True
     client_id: str
 
     async def of(self, node: "LocalNode") -> ClientView:
@@ -159,6 +185,7 @@ class Kick(Question[ClientView]):
 class DiscardOffline(Question[int]):
     """Discard the sessions without a connection that satisfy this; how many were there?"""
 
+    changes: ClassVar[bool] = True
     query: ClientQuery
 
     async def of(self, node: "LocalNode") -> int:
@@ -169,6 +196,7 @@ class DiscardOffline(Question[int]):
 class SubscribeClient(Question[tuple[FilterOutcome, ...]]):
     """Subscribe this client."""
 
+    changes: ClassVar[bool] = True
     client_id: str
     requests: tuple[FilterRequest, ...]
 
@@ -180,6 +208,7 @@ class SubscribeClient(Question[tuple[FilterOutcome, ...]]):
 class UnsubscribeClient(Question[tuple[FilterOutcome, ...]]):
     """Unsubscribe this client."""
 
+    changes: ClassVar[bool] = True
     client_id: str
     topic_filters: tuple[str, ...]
 
@@ -219,6 +248,7 @@ class AskPluginConfig(Question[Mapping[str, object]]):
 class LoadPlugin(Question[bool]):
     """Start this plugin; False when it ran already."""
 
+    changes: ClassVar[bool] = True
     plugin: str
 
     async def of(self, node: "LocalNode") -> bool:
@@ -229,6 +259,7 @@ class LoadPlugin(Question[bool]):
 class UnloadPlugin(Question[bool]):
     """Stop this plugin; False when it didn't run."""
 
+    changes: ClassVar[bool] = True
     plugin: str
 
     async def of(self, node: "LocalNode") -> bool:
@@ -239,6 +270,7 @@ class UnloadPlugin(Question[bool]):
 class ReloadPlugin(Question[None]):
     """Have this plugin take its configuration as it is now."""
 
+    changes: ClassVar[bool] = True
     plugin: str
 
     async def of(self, node: "LocalNode") -> None:

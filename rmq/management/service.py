@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from rmq.management.aggregate import merge_pages, sum_metrics, sum_stats
+from rmq.management.cluster import ClusterControl, NoCluster
 from rmq.management.errors import ClientNotFound, NodeUnreachable
-from rmq.management.local import SEPARATOR, LocalNode
+from rmq.management.local import SEPARATOR, LocalNode, route_key
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
@@ -32,6 +33,8 @@ from rmq.management.peers import (
     AskPlugin,
     AskPluginConfig,
     AskPlugins,
+    AskRoutes,
+    AskRoutesOf,
     AskSessions,
     AskStats,
     AskSubscriptions,
@@ -61,12 +64,20 @@ class ManagementService:
 
     All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
-    ``local`` answers the questions of other nodes.
+    ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
     """
 
-    def __init__(self, local: LocalNode, peers: PeerQueries | None = None) -> None:
+    def __init__(
+        self, local: LocalNode, peers: PeerQueries | None = None, cluster: ClusterControl | None = None
+    ) -> None:
         self.local = local
+        self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
+
+    def enter_cluster(self, peers: PeerQueries, cluster: ClusterControl) -> None:
+        """From now on there are other nodes."""
+        self._peers = peers
+        self.cluster = cluster
 
     # Nodes and their figures
 
@@ -131,8 +142,9 @@ class ManagementService:
             if answer is not None and (found is None or answer.connected):
                 found = answer
         if found is None:
-            if gathered.missing:  # it may be there
-                raise NodeUnreachable(gathered.missing[0].node_id, gathered.missing[0].reason)
+            for node in gathered.missing:
+                if not node.is_out:  # it may be there
+                    raise NodeUnreachable(node.node_id, node.reason)
             raise ClientNotFound(client_id)
         return found
 
@@ -160,8 +172,8 @@ class ManagementService:
 
     async def session(self, client_id: str) -> SessionView:
         """One session."""
-        page = await self.sessions(ClientQuery(client_id=client_id), Paging(2))
-        for session in sorted(page.items, key=lambda session: not session.connected):
+        page = await self._ask_owner(client_id, AskSessions(ClientQuery(client_id=client_id), Paging(1)))
+        for session in page.items:
             return session
         raise ClientNotFound(client_id)
 
@@ -178,9 +190,8 @@ class ManagementService:
 
     async def client_subscriptions(self, client_id: str) -> tuple[SubscriptionView, ...]:
         """All subscriptions of one client."""
-        await self.client(client_id)
-        page = await self.subscriptions(SubscriptionQuery(client_id=client_id), Paging(MAX_LIMIT))
-        return page.items
+        question = AskSubscriptions(SubscriptionQuery(client_id=client_id), Paging(MAX_LIMIT))
+        return (await self._ask_owner(client_id, question)).items
 
     async def subscribe(self, client_id: str, requests: tuple[FilterRequest, ...]) -> tuple[FilterOutcome, ...]:
         """Subscribe a connected client under the rules of its listener; no access rule is asked."""
@@ -191,12 +202,16 @@ class ManagementService:
         return await self._ask_owner(client_id, UnsubscribeClient(client_id, topic_filters))
 
     async def routes(self, paging: Paging = FIRST_PAGE) -> Page[RouteView]:
-        """The topic filters that somebody is subscribed to."""
-        return await self.local.routes(paging)
+        """The topic filters that somebody is subscribed to, once for each node with such clients."""
+        if self._peers.is_alone:
+            return await self.local.routes(paging)
+        pages = await self._ask_all(AskRoutes(paging.from_start()))
+        return merge_pages(pages, paging, route_key)
 
-    async def routes_of(self, topic: str) -> tuple[RouteView, ...]:
-        """The topic filters that a topic name matches."""
-        return self.local.routes_of(topic)
+    async def routes_of(self, topic: str) -> Page[RouteView]:
+        """The topic filters that a topic name matches, as many as there are."""
+        gathered = await self._ask_all(AskRoutesOf(topic))
+        return Page(tuple(route for routes in gathered.answers for route in routes), missing=gathered.missing)
 
     # Messages
 
@@ -260,7 +275,13 @@ class ManagementService:
 
     async def _ask_owner(self, client_id: str, question: Question[T]) -> T:
         client = await self.client(client_id)
-        return await self._ask(client.node_id, question)
+        try:
+            return await self._ask(client.node_id, question)
+        except ClientNotFound:
+            moved = await self.client(client_id)  # it may have gone to another node between the two
+            if moved.node_id == client.node_id:
+                raise
+            return await self._ask(moved.node_id, question)
 
 
 def _subscription_key(subscription: SubscriptionView) -> str:

@@ -59,6 +59,9 @@ class Counters:
         "hook_events_abandoned",
         "hook_overruns",
         "hook_queue_full",
+        "forwards_dropped",
+        "forwards_received",
+        "forwards_unacknowledged",
         "internal_errors",
         "keepalive_timeouts",
         "logins_failed",
@@ -98,6 +101,7 @@ class Counters:
         "messages_qos1_sent",
         "messages_qos2_received",
         "messages_qos2_sent",
+        "messages_forwarded",
         "messages_queued",
         "messages_redelivered",
         "messages_retained",
@@ -226,6 +230,7 @@ class Counters:
         self.dropped_rejected = 0
         self.dropped_session_ended = 0
         self.dropped_delayed_full = 0
+        self.forwards_dropped = 0
         self.dropped_hook = 0
         self.dropped_publish_denied = 0
         self.dropped_publish_invalid = 0
@@ -296,3 +301,6 @@ class Counters:
         self.hook_echoes = 0
         self.hook_events_abandoned = 0
         self.internal_errors = 0
+        self.messages_forwarded = 0
+        self.forwards_received = 0
+        self.forwards_unacknowledged = 0

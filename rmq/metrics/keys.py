@@ -170,6 +170,18 @@ METRICS: Final[list[Metric]] = [
         "dropped_no_share_member",
         "Dropped because no member of the share group could take them",
     ),
+    Metric(
+        "messages.forwarded.dropped",
+        "forwards_dropped",
+        "QoS 0 messages for another node dropped because the link is down or full",
+    ),
+    Metric("messages.forwarded", "messages_forwarded", "Messages passed on to other nodes, once for each node"),
+    Metric("messages.forwarded.received", "forwards_received", "Messages that other nodes have passed on to this one"),
+    Metric(
+        "messages.forwarded.unacknowledged",
+        "forwards_unacknowledged",
+        "QoS 1 and 2 messages that another node hasn't acknowledged in time: its transient clients may miss them",
+    ),
     Metric("messages.dropped.rejected", "dropped_rejected", "Dropped because the receiver answered with an error"),
     Metric(
         "messages.dropped.session_ended",

@@ -6,6 +6,8 @@ auth     the node's own users, and which listeners take clients that are nobody
 reload   what is read again while the node runs
 load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
+cluster  the cluster, found by dotted path, and the plain values it is made with
+control  the socket in the data folder that takes commands about the cluster
 storage  the data: read at the start, given to the broker, closed at the end
 options  from settings to the plain values that the parts are made with
 """

@@ -18,7 +18,9 @@ def make_management(
     """What ``Node.management`` is."""
     limits = {name: listener.max_subscriptions for name, listener in settings.listeners.items()}
     name = str(broker.node_id)
-    return ManagementService(LocalNode(broker, hooks, ManagedPlugins(plugins), name, str(settings.data_path), limits))
+    is_at_home = broker.state.is_at_home if settings.cluster.enabled else None
+    local = LocalNode(broker, hooks, ManagedPlugins(plugins), name, str(settings.data_path), limits, is_at_home)
+    return ManagementService(local)
 
 
 class ManagedPlugins:

@@ -1,5 +1,6 @@
 """One node: every part built, started and stopped in order."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -8,6 +9,7 @@ import trio
 
 from rmq.config import ConfigError, Problem, Settings
 from rmq.engine.broker import Broker
+from rmq.engine.cluster_clock import ClusterClock
 from rmq.engine.connection_log import ConnectionLog
 from rmq.engine.disconnect import close
 from rmq.engine.gate import EngineGate
@@ -24,6 +26,7 @@ from rmq.net.reactor import Reactor
 from rmq.node.auth import admit_anonymous, make_users
 from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
+from rmq.node.member import Member
 from rmq.node.options import broker_options, busy_limits, make_listener
 from rmq.node.reload import Reload, ReloadError
 from rmq.node.storage import Storage
@@ -71,13 +74,16 @@ class Node:
         )
         gate = EngineGate()
         runner = AsyncRunner(chains, self.hooks)
-        self.broker = Broker(broker_options(settings), chains, counters, runner, clock, gate)
+        self._clock = clock
+        time_of_all = ClusterClock(clock, time.monotonic) if settings.cluster.enabled else clock
+        self.broker = Broker(broker_options(settings), chains, counters, runner, time_of_all, gate)
         gate.broker = self.broker
         self.listeners = [make_listener(settings, name, listener) for name, listener in settings.listeners.items()]
         admit_anonymous(settings, self.listeners)
         self.users = make_users(settings, self.hooks, counters, clock)
         self.reactor = Reactor(self.broker)
         self.storage: Storage | None = None
+        self.member: Member | None = None
         self.broker.connection_log = ConnectionLog(settings.log.connection_lines)
         choice = ConfiguredPlugins(catalog, settings, settings.read_again)
         self.plugins = PluginManager(self._services(), chosen, choice)
@@ -129,7 +135,10 @@ class Node:
         problems: list[Problem] = []
         if self.settings.storage.enable:
             try:
-                self.storage = Storage(self.settings, self.broker, self.reactor)
+                if self.settings.cluster.enabled:
+                    self.member = Member(self.settings, self.broker, self.reactor, self.management, self._clock)
+                else:
+                    self.storage = Storage(self.settings, self.broker, self.reactor)
             except ConfigError:
                 self.close()
                 raise
@@ -159,6 +168,8 @@ class Node:
                 await self.broker.runner.run_before_startup()
                 if self.storage is not None:
                     self.storage.go_on()
+                if self.member is not None:
+                    await self.member.start(nursery)
                 for listener in self.listeners:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)
@@ -207,6 +218,10 @@ class Node:
     async def _stop(self) -> None:
         begun = trio.current_time()
         timeout = self.settings.node.shutdown_timeout
+        if self.member is not None:
+            for listener in self.listeners:
+                listener.close()
+            await self.member.stop()
         with trio.move_on_after(min(self._stop_grace_s, timeout * CLIENTS_SHARE)):
             try:
                 await self._say_goodbye()
@@ -243,6 +258,9 @@ class Node:
         for listener in self.listeners:
             listener.close()
         self.reactor.close()
+        if self.member is not None:
+            self.member.close()
+            self.member = None
         if self.storage is not None:
             self.storage.close()
             self.storage = None

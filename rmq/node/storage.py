@@ -6,10 +6,12 @@ import structlog
 
 from rmq.config import ConfigError, Problem, Settings
 from rmq.engine.broker import Broker
-from rmq.engine.journal_port import JournalPort, StorageOptions
+from rmq.engine.journal_port import JournalPort
 from rmq.engine.restore import restore
+from rmq.engine.stored_port import StorageOptions
 from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor
+from rmq.storage.events import StateEvents
 from rmq.storage.record_file import CorruptFile
 from rmq.storage.recovery import DataInUse, DataLock, Recovery, recover
 
@@ -33,7 +35,7 @@ class Storage:
             raise _problem(settings, f"{folder}: {error.strerror}") from None
         try:
             recovery = _recover(settings, broker)
-            self.port = JournalPort(broker, recovery, _options(settings), reactor.wake)
+            self.port = JournalPort(broker, recovery, storage_options(settings, StorageOptions()), reactor.wake)
         except BaseException:
             self._lock.release()
             raise
@@ -56,6 +58,7 @@ def _recover(settings: Settings, broker: Broker) -> Recovery:
     ctx = broker.ctx
     counters = ctx.counters
     ctx.counters = Counters()  # what happened before this start was counted then
+    broker.state.events = StateEvents()  # and done; ``restore`` goes on from where it ended
     try:
         budget = settings.storage.memory_budget
         recovery = recover(folder, broker.state, memory_budget=budget, repair=settings.repair)
@@ -80,9 +83,9 @@ def _recover(settings: Settings, broker: Broker) -> Recovery:
     return recovery
 
 
-def _options(settings: Settings) -> StorageOptions:
+def storage_options(settings: Settings, options: StorageOptions) -> StorageOptions:
+    """What the settings say about storage."""
     storage = settings.storage
-    options = StorageOptions()
     options.disk_budget = storage.disk_budget
     options.pending_limit = storage.pending_budget
     options.snapshot_after = storage.snapshot_after

@@ -115,6 +115,20 @@ class Router:
         """The distinct topic filters a topic name matches, for queries."""
         return [leaf.topic_filter for leaf in self._trie.match(topic)]
 
+    def matching_subscriptions(self, topic: str) -> list[Subscription]:
+        """Every subscription that a topic name matches, for queries."""
+        found: list[Subscription] = []
+        for leaf in self._trie.match(topic):
+            if isinstance(leaf, Subscription):
+                found.append(leaf)
+                continue
+            if leaf.plain is not None:
+                found.extend(leaf.plain.values())
+            if leaf.groups is not None:
+                for group in leaf.groups.values():
+                    found.extend(group.members)
+        return found
+
     def filters(self, limit: int = 0) -> list[str]:
         """The distinct topic filters, at most ``limit`` of them unless it is 0."""
         return self._trie.filters(limit)

@@ -338,7 +338,7 @@ def _can_take(member: Subscription, live: bool, exclude: "Session | None") -> bo
     if session is exclude:
         return False
     if live:
-        return session.channel is not None
+        return session.is_live()
     return session.persistent
 
 

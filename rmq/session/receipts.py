@@ -10,12 +10,14 @@ class Receipt:
     ``give_up`` may be called before, more than once: the operation can still be applied later.
 
     ``synced_only``: wait until the operation would survive a loss of power, not only the death of this process.
+    ``everywhere``: wait until every node that isn't down has applied it.
     """
 
-    __slots__ = ("synced_only",)
+    __slots__ = ("everywhere", "synced_only")
 
     def __init__(self, synced_only: bool) -> None:
         self.synced_only = synced_only
+        self.everywhere = False
 
     def applied(self) -> None:
         """The operation is kept, as safely as was asked, and applied."""
@@ -25,9 +27,12 @@ class Receipt:
 
 
 class PendingReply(Receipt):
-    """An acknowledgement that waits for its operation, or for replies before it; ``counted`` in ``unanswered``."""
+    """An acknowledgement that waits for its operation, or for replies before it; ``counted`` in ``unanswered``.
 
-    __slots__ = ("counted", "packet_id", "packet_type", "ready", "reason_code")
+    ``parts`` is how many things it waits for: the operation, and each node that was sent the message.
+    """
+
+    __slots__ = ("counted", "packet_id", "packet_type", "parts", "ready", "reason_code")
 
     def __init__(self, packet_type: int, packet_id: int, reason_code: int, counted: bool, synced_only: bool) -> None:
         super().__init__(synced_only)
@@ -36,3 +41,4 @@ class PendingReply(Receipt):
         self.reason_code = reason_code
         self.counted = counted
         self.ready = False
+        self.parts = 1

@@ -20,7 +20,8 @@ class Session:
 
     ``epoch`` counts the claims of this client id: what names an older one does nothing; ``created_epoch`` is the claim
     that began the session. ``ended``: it is gone, and whoever wants to know was told. ``snapshot`` is the number of the
-    last snapshot that has the session. Tables are created when first needed: an idle session costs little.
+    last snapshot that has the session. ``node`` is the node with the connection, or that had it last (0: this one is
+    alone); ``remote``: it is another node. Tables are created when first needed: an idle session costs little.
     """
 
     __slots__ = (
@@ -36,9 +37,11 @@ class Session:
         "inbound_qos2",
         "max_queue",
         "max_window",
+        "node",
         "outbound",
         "persistent",
         "protocol_level",
+        "remote",
         "snapshot",
         "subscriptions",
         "username",
@@ -67,6 +70,12 @@ class Session:
         self.drop_newest = False
         self.ended = False
         self.snapshot = 0
+        self.node = 0
+        self.remote = False
+
+    def is_live(self) -> bool:
+        """Whether there is a connection, here or on another node."""
+        return self.channel is not None or (self.remote and self.disconnected_at == 0.0)
 
     def open_outbound(self) -> Outbound:
         """The outbound tables, made when the first delivery comes."""

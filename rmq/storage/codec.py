@@ -7,10 +7,12 @@ and has a default when it is missing, a new meaning gets a new code.
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.mqtt.packets import Will
 from rmq.session.delivery import RELEASED, RELEASING, RESEND, SENT, Delivery
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.storage.cluster_codec import decode_cluster_operation, encode_cluster_operation
+from rmq.storage.fields import as_fields, as_float, as_ids, as_int, as_optional_str, as_str
+from rmq.storage.message_codec import decode_message, decode_will, encode_message, encode_will
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
@@ -54,13 +56,13 @@ class UnknownOperation(Exception):
 def encode_operation(o: Operation) -> list[object]:
     """The operation as a list; messages in it as lists too."""
     if isinstance(o, StoreMessage):
-        return [STORE_MESSAGE, encode_message(o.message), o.chosen, o.publisher, o.packet_id]
+        return [STORE_MESSAGE, encode_message(o.message), o.chosen, o.publisher, o.packet_id, o.epoch]
     if isinstance(o, RemoveDelivery):
-        return [REMOVE_DELIVERY, o.client_id, o.packet_id]
+        return [REMOVE_DELIVERY, o.client_id, o.packet_id, o.epoch]
     if isinstance(o, ReleaseDelivery):
-        return [RELEASE_DELIVERY, o.client_id, o.packet_id]
+        return [RELEASE_DELIVERY, o.client_id, o.packet_id, o.epoch]
     if isinstance(o, ReleaseInbound):
-        return [RELEASE_INBOUND, o.client_id, o.packet_id]
+        return [RELEASE_INBOUND, o.client_id, o.packet_id, o.epoch]
     if isinstance(o, EnqueueMessage):
         return [ENQUEUE_MESSAGE, o.client_id, encode_message(o.message), o.qos, o.retain, o.subscription_ids, o.share]
     if isinstance(o, OpenSession):
@@ -77,6 +79,7 @@ def encode_operation(o: Operation) -> list[object]:
             o.max_queue,
             o.drop_newest,
             o.at,
+            o.node,
         ]
     if isinstance(o, CloseSession):
         return [CLOSE_SESSION, o.client_id, o.epoch, o.expiry_interval, o.inflight, o.will_due_at, o.at]
@@ -105,119 +108,97 @@ def encode_operation(o: Operation) -> list[object]:
         return [DELAY_MESSAGE, o.key, encode_message(o.message), o.due_at, o.publisher, o.packet_id]
     if isinstance(o, RemoveDelayed):
         return [REMOVE_DELAYED, o.key]
-    return [CONFIGURE, o.allow_multiple_matches, o.max_retained, o.max_retained_payload]
+    if isinstance(o, Configure):
+        return [CONFIGURE, o.allow_multiple_matches, o.max_retained, o.max_retained_payload]
+    return encode_cluster_operation(o)
 
 
 def decode_operation(fields: list[object]) -> Operation:
     """The operation that a list stands for. Raises ``UnknownOperation``, ``TypeError``, ``IndexError``."""
     code = fields[0]
     if code == STORE_MESSAGE:
-        message = None if fields[1] is None else decode_message(_fields(fields[1]))
-        chosen = None if fields[2] is None else [_str(name) for name in _fields(fields[2])]
-        return StoreMessage(message, chosen, _str(fields[3]), _int(fields[4]))
+        message = None if fields[1] is None else decode_message(as_fields(fields[1]))
+        chosen = None if fields[2] is None else [as_str(name) for name in as_fields(fields[2])]
+        return StoreMessage(message, chosen, as_str(fields[3]), as_int(fields[4]), _epoch(fields, 5))
     if code == REMOVE_DELIVERY:
-        return RemoveDelivery(_str(fields[1]), _int(fields[2]))
+        return RemoveDelivery(as_str(fields[1]), as_int(fields[2]), _epoch(fields, 3))
     if code == RELEASE_DELIVERY:
-        return ReleaseDelivery(_str(fields[1]), _int(fields[2]))
+        return ReleaseDelivery(as_str(fields[1]), as_int(fields[2]), _epoch(fields, 3))
     if code == RELEASE_INBOUND:
-        return ReleaseInbound(_str(fields[1]), _int(fields[2]))
+        return ReleaseInbound(as_str(fields[1]), as_int(fields[2]), _epoch(fields, 3))
     if code == ENQUEUE_MESSAGE:
         return EnqueueMessage(
-            _str(fields[1]),
-            decode_message(_fields(fields[2])),
-            _int(fields[3]),
+            as_str(fields[1]),
+            decode_message(as_fields(fields[2])),
+            as_int(fields[3]),
             bool(fields[4]),
-            _ids(fields[5]),
-            _str(fields[6]),
+            as_ids(fields[5]),
+            as_str(fields[6]),
         )
     if code == OPEN_SESSION:
         return OpenSession(
-            _str(fields[1]),
-            _int(fields[2]),
+            as_str(fields[1]),
+            as_int(fields[2]),
             bool(fields[3]),
-            _optional_str(fields[4]),
-            _int(fields[5]),
-            _int(fields[6]),
+            as_optional_str(fields[4]),
+            as_int(fields[5]),
+            as_int(fields[6]),
             decode_will(fields[7]),
-            _int(fields[8]),
-            _int(fields[9]),
+            as_int(fields[8]),
+            as_int(fields[9]),
             bool(fields[10]),
-            _float(fields[11]),
+            as_float(fields[11]),
+            as_int(fields[12]) if len(fields) > 12 else 0,
         )
     if code == CLOSE_SESSION:
         return CloseSession(
-            _str(fields[1]), _int(fields[2]), _int(fields[3]), _int(fields[4]), _float(fields[5]), _float(fields[6])
+            as_str(fields[1]),
+            as_int(fields[2]),
+            as_int(fields[3]),
+            as_int(fields[4]),
+            as_float(fields[5]),
+            as_float(fields[6]),
         )
     if code == END_SESSION:
-        return EndSession(_str(fields[1]), _int(fields[2]))
+        return EndSession(as_str(fields[1]), as_int(fields[2]))
     if code == REMOVE_WILL:
-        return RemoveWill(_str(fields[1]), _int(fields[2]))
+        return RemoveWill(as_str(fields[1]), as_int(fields[2]))
     if code == ADD_SUBSCRIPTION:
         return AddSubscription(
-            _str(fields[1]),
-            _str(fields[2]),
-            _str(fields[3]),
-            _str(fields[4]),
-            _int(fields[5]),
+            as_str(fields[1]),
+            as_str(fields[2]),
+            as_str(fields[3]),
+            as_str(fields[4]),
+            as_int(fields[5]),
             bool(fields[6]),
             bool(fields[7]),
-            _int(fields[8]),
-            _int(fields[9]),
+            as_int(fields[8]),
+            as_int(fields[9]),
         )
     if code == REMOVE_SUBSCRIPTION:
-        return RemoveSubscription(_str(fields[1]), _str(fields[2]))
+        return RemoveSubscription(as_str(fields[1]), as_str(fields[2]))
     if code == DELETE_RETAINED:
-        return DeleteRetained(_str(fields[1]), _float(fields[2]))
+        return DeleteRetained(as_str(fields[1]), as_float(fields[2]))
     if code == DELAY_MESSAGE:
         return DelayMessage(
-            _str(fields[1]),
-            decode_message(_fields(fields[2])),
-            _float(fields[3]),
-            _str(fields[4]),
-            _int(fields[5]),
+            as_str(fields[1]),
+            decode_message(as_fields(fields[2])),
+            as_float(fields[3]),
+            as_str(fields[4]),
+            as_int(fields[5]),
         )
     if code == REMOVE_DELAYED:
-        return RemoveDelayed(_str(fields[1]))
+        return RemoveDelayed(as_str(fields[1]))
     if code == CONFIGURE:
-        return Configure(bool(fields[1]), _int(fields[2]), _int(fields[3]))
-    raise UnknownOperation(f"operation {code} isn't known to this version")
+        return Configure(bool(fields[1]), as_int(fields[2]), as_int(fields[3]))
+    found = decode_cluster_operation(fields)
+    if found is None:
+        raise UnknownOperation(f"operation {code} isn't known to this version")
+    return found
 
 
-def encode_message(m: Message | None) -> list[object] | None:
-    """A message with its payload, which must be in memory."""
-    if m is None:
-        return None
-    return [m.topic, m.payload, m.qos, m.retain, m.publisher, m.properties, m.expires_at, m.created_at, m.origin]
-
-
-def decode_message(fields: list[object]) -> Message:
-    """The message that a list stands for."""
-    return Message(
-        _str(fields[0]),
-        _bytes(fields[1]),
-        _int(fields[2]),
-        bool(fields[3]),
-        _str(fields[4]),
-        _bytes(fields[5]),
-        _float(fields[6]),
-        _float(fields[7]),
-        _int(fields[8]),
-    )
-
-
-def encode_will(w: Will | None) -> list[object] | None:
-    """A will as a list."""
-    if w is None:
-        return None
-    return [w.topic, w.payload, w.qos, w.retain, w.delay_interval, w.message_expiry, w.properties]
-
-
-def decode_will(value: object) -> Will | None:
-    """The will that a list stands for."""
-    if value is None:
-        return None
-    f = _fields(value)
-    return Will(_str(f[0]), _bytes(f[1]), _int(f[2]), bool(f[3]), _int(f[4]), _int(f[5]), _bytes(f[6]))
+def _epoch(fields: list[object], position: int) -> int:
+    return as_int(fields[position]) if len(fields) > position else -1
 
 
 def encode_session(s: Session, locations: list[int]) -> list[object]:
@@ -257,6 +238,7 @@ def encode_session(s: Session, locations: list[int]) -> list[object]:
         inbound,
         outbound,
         _in_flight(s),
+        s.node,
     ]
 
 
@@ -285,92 +267,53 @@ def _in_flight(s: Session) -> int:
 
 def decode_session(f: list[object], messages: dict[int, Message]) -> Session:
     """The session of a snapshot, without its connection; its subscriptions still have to be entered in the router."""
-    s = Session(_str(f[0]), True)
-    s.epoch = _int(f[1])
-    s.created_epoch = _int(f[2])
-    s.created_at = _float(f[3])
-    s.disconnected_at = _float(f[4])
-    s.username = _optional_str(f[5])
-    s.protocol_level = _int(f[6])
-    s.expiry_interval = _int(f[7])
+    s = Session(as_str(f[0]), True)
+    s.epoch = as_int(f[1])
+    s.created_epoch = as_int(f[2])
+    s.created_at = as_float(f[3])
+    s.disconnected_at = as_float(f[4])
+    s.username = as_optional_str(f[5])
+    s.protocol_level = as_int(f[6])
+    s.expiry_interval = as_int(f[7])
     s.will = decode_will(f[8])
-    s.will_due_at = _float(f[9])
-    s.max_window = _int(f[10])
-    s.max_queue = _int(f[11])
+    s.will_due_at = as_float(f[9])
+    s.max_window = as_int(f[10])
+    s.max_queue = as_int(f[11])
     s.drop_newest = bool(f[12])
-    for item in _fields(f[13]):
-        t = _fields(item)
+    for item in as_fields(f[13]):
+        t = as_fields(item)
         s.put_subscription(
             Subscription(
                 s,
-                _str(t[0]),
-                _str(t[1]),
-                _str(t[2]),
-                _int(t[3]),
+                as_str(t[0]),
+                as_str(t[1]),
+                as_str(t[2]),
+                as_int(t[3]),
                 bool(t[4]),
                 bool(t[5]),
-                _int(t[6]),
-                _int(t[7]),
+                as_int(t[6]),
+                as_int(t[7]),
             )
         )
     if f[14] is not None:
-        for packet_id in _fields(f[14]):
-            s.add_inbound_qos2(_int(packet_id))
+        for packet_id in as_fields(f[14]):
+            s.add_inbound_qos2(as_int(packet_id))
     if f[15] is not None:
-        o = _fields(f[15])
+        o = as_fields(f[15])
         out = s.open_outbound()
-        out.window = _int(o[0])
-        out.limit = _int(o[2])
+        out.window = as_int(o[0])
+        out.limit = as_int(o[2])
         out.drop_newest = bool(o[3])
-        out.last_packet_id = _int(o[4])
-        out.reserve(_int(o[1]))
-        for item in _fields(o[5]):
-            d = _fields(item)
-            packet_id = _int(d[0])
-            delivery = Delivery(messages[_int(d[1])], packet_id, _int(d[2]), bool(d[3]), _ids(d[4]), _str(d[5]))
+        out.last_packet_id = as_int(o[4])
+        out.reserve(as_int(o[1]))
+        for item in as_fields(o[5]):
+            d = as_fields(item)
+            packet_id = as_int(d[0])
+            delivery = Delivery(messages[as_int(d[1])], packet_id, as_int(d[2]), bool(d[3]), as_ids(d[4]), as_str(d[5]))
             if d[6]:
                 delivery.state = RELEASED
                 delivery.released = True
             out.deliveries[packet_id] = delivery
-        out.mark_sent(_int(f[16]))
+        out.mark_sent(as_int(f[16]))
+    s.node = as_int(f[17]) if len(f) > 17 else 0
     return s
-
-
-def _fields(value: object) -> list[object]:
-    if isinstance(value, list):
-        return value
-    raise TypeError("a list was expected")
-
-
-def _str(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError("a string was expected")
-
-
-def _optional_str(value: object) -> str | None:
-    return None if value is None else _str(value)
-
-
-def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    raise TypeError("bytes were expected")
-
-
-def _int(value: object) -> int:
-    if isinstance(value, int):
-        return value
-    raise TypeError("a whole number was expected")
-
-
-def _float(value: object) -> float:
-    if isinstance(value, float):
-        return value
-    if isinstance(value, int):
-        return float(value)
-    raise TypeError("a number was expected")
-
-
-def _ids(value: object) -> list[int] | None:
-    return None if value is None else [_int(item) for item in _fields(value)]

@@ -19,10 +19,12 @@ OPERATION_OVERHEAD: Final = 200
 class CommitLog:
     """``pack`` makes bytes of a list. ``batch`` is the last one that was begun, ``pending_bytes`` what waits in memory.
 
+    ``replicated``: other nodes apply the same, and receipts that ask for it wait for them.
     ``bugs`` collects exceptions out of applying an operation or telling a receipt: the others go on.
     """
 
     __slots__ = (
+        "_elsewhere",
         "_in_flight",
         "_in_flight_bytes",
         "_pack",
@@ -33,6 +35,7 @@ class CommitLog:
         "batch",
         "bugs",
         "pending_bytes",
+        "replicated",
         "synced",
         "written",
     )
@@ -50,6 +53,8 @@ class CommitLog:
         self.synced = written
         self.pending_bytes = 0
         self.bugs: list[BaseException] = []
+        self.replicated = False
+        self._elsewhere: list[tuple[int, Receipt]] = []
 
     def append(self, operation: Operation, receipt: Receipt | None) -> None:
         """Propose an operation, after all that were proposed before."""
@@ -70,12 +75,26 @@ class CommitLog:
         """Whether somebody waits for more than what is synced."""
         return len(self._unsynced) > 0
 
-    def take(self) -> bytes:
-        """Begin a batch of all that is proposed; its number is ``batch``. One batch at a time."""
-        data = b"".join(self._packed)
-        self._packed = []
-        self._in_flight = self._proposed
-        self._proposed = []
+    def take(self, max_operations: int = 0, max_bytes: int = 0) -> bytes:
+        """Begin a batch of what is proposed, one at a time; its number is ``batch``.
+
+        At most so many operations, and of more than one no more than so many bytes; 0: all.
+        """
+        packed = self._packed
+        count = len(packed)
+        if max_operations and count > max_operations:
+            count = max_operations
+        if max_bytes:
+            size = 0
+            for i in range(count):
+                size += len(packed[i])
+                if size > max_bytes and i:
+                    count = i
+                    break
+        data = b"".join(packed[:count])
+        self._in_flight = self._proposed[:count]
+        del packed[:count]
+        del self._proposed[:count]
         self._in_flight_bytes = data
         self.batch += 1
         return data
@@ -84,8 +103,13 @@ class CommitLog:
         """The bytes of the batch that is being written, once more."""
         return self._in_flight_bytes
 
-    def complete(self) -> None:
-        """The batch is written: apply it, and tell those who wait for no more than that."""
+    def complete(self, number: int = -1) -> None:
+        """The batch is written: apply it, and tell those who wait for no more than that.
+
+        ``number`` is the batch's own, where that isn't known before: its place in a replicated log.
+        """
+        if number >= 0:
+            self.batch = number
         self.written = self.batch
         entries = self._in_flight
         size = len(self._in_flight_bytes) + OPERATION_OVERHEAD * len(entries)
@@ -97,6 +121,8 @@ class CommitLog:
                 if receipt is not None:
                     if receipt.synced_only:
                         self._unsynced.append((self.batch, receipt))
+                    elif receipt.everywhere and self.replicated:
+                        self._elsewhere.append((self.batch, receipt))
                     else:
                         receipt.applied()
             except Exception as error:
@@ -125,13 +151,38 @@ class CommitLog:
                 self.bugs.append(error)
                 self._give_up(receipt)
 
+    def pass_over(self, number: int) -> None:
+        """Something that is not from here was applied at this place of the replicated log."""
+        self.written = number
+
+    def waits_elsewhere(self) -> bool:
+        """Whether somebody waits for other nodes."""
+        return len(self._elsewhere) > 0
+
+    def complete_everywhere(self, number: int) -> None:
+        """Everything up to this place of the replicated log is applied on every node that isn't down."""
+        count = 0
+        for place, _ in self._elsewhere:
+            if place > number:
+                break
+            count += 1
+        if count:
+            told = self._elsewhere[:count]
+            del self._elsewhere[:count]
+            for _, receipt in told:
+                try:
+                    receipt.applied()
+                except Exception as error:
+                    self.bugs.append(error)
+                    self._give_up(receipt)
+
     def give_up(self) -> None:
         """Tell all who wait that the outcome is unknown; what is proposed is still written if that ever works."""
         for entries in (list(self._in_flight), list(self._proposed)):
             for _, receipt in entries:
                 if receipt is not None:
                     self._give_up(receipt)
-        for _, receipt in list(self._unsynced):
+        for _, receipt in list(self._unsynced) + list(self._elsewhere):
             self._give_up(receipt)
 
     def _give_up(self, receipt: Receipt) -> None:

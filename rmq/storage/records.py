@@ -7,12 +7,14 @@ applying one asks neither clock nor chance.
 
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
+from rmq.storage.cluster_records import ClusterOperation
 
 
 class OpenSession:
     """A connection takes a persistent session: ``resume`` it if it is there, else begin a new one.
 
-    ``expiry_interval`` 0 ends the session when its connection ends.
+    ``expiry_interval`` 0 ends the session when its connection ends. ``node`` is the one with the connection, 0 for a
+    node that is alone.
     """
 
     __slots__ = (
@@ -22,6 +24,7 @@ class OpenSession:
         "epoch",
         "expiry_interval",
         "max_queue",
+        "node",
         "protocol_level",
         "resume",
         "username",
@@ -42,7 +45,9 @@ class OpenSession:
         max_queue: int,
         drop_newest: bool,
         at: float,
+        node: int = 0,
     ) -> None:
+        self.node = node
         self.client_id = client_id
         self.epoch = epoch
         self.resume = resume
@@ -148,12 +153,17 @@ class StoreMessage:
     """Queue a message for every persistent session that matches, and retain it if it says so.
 
     ``chosen`` holds share group key and client id in turn. ``publisher`` and ``packet_id`` are the QoS 2 packet
-    identifier that is kept with it ("" for none); ``message`` is None when only that is kept.
+    identifier that is kept with it ("" for none); ``message`` is None when only that is kept. ``epoch`` is that of the
+    publisher's connection: if another one claimed the session since, nothing is stored, for the publisher sends the
+    message again there (-1: whoever has it).
     """
 
-    __slots__ = ("chosen", "message", "packet_id", "publisher")
+    __slots__ = ("chosen", "epoch", "message", "packet_id", "publisher")
 
-    def __init__(self, message: Message | None, chosen: list[str] | None, publisher: str, packet_id: int) -> None:
+    def __init__(
+        self, message: Message | None, chosen: list[str] | None, publisher: str, packet_id: int, epoch: int = -1
+    ) -> None:
+        self.epoch = epoch
         self.message = message
         self.chosen = chosen
         self.publisher = publisher
@@ -183,33 +193,45 @@ class EnqueueMessage:
 
 
 class RemoveDelivery:
-    """A delivery of a persistent session is complete, expired, refused or given to someone else."""
+    """A delivery of a persistent session is complete, expired, refused or given to someone else.
 
-    __slots__ = ("client_id", "packet_id")
+    ``epoch`` is that of the connection: nothing happens once another one claimed the session (-1: whoever has it).
+    """
 
-    def __init__(self, client_id: str, packet_id: int) -> None:
+    __slots__ = ("client_id", "epoch", "packet_id")
+
+    def __init__(self, client_id: str, packet_id: int, epoch: int = -1) -> None:
         self.client_id = client_id
         self.packet_id = packet_id
+        self.epoch = epoch
 
 
 class ReleaseDelivery:
-    """PUBREC was received for a QoS 2 delivery."""
+    """PUBREC was received for a QoS 2 delivery.
 
-    __slots__ = ("client_id", "packet_id")
+    ``epoch`` is that of the connection: nothing happens once another one claimed the session (-1: whoever has it).
+    """
 
-    def __init__(self, client_id: str, packet_id: int) -> None:
+    __slots__ = ("client_id", "epoch", "packet_id")
+
+    def __init__(self, client_id: str, packet_id: int, epoch: int = -1) -> None:
         self.client_id = client_id
         self.packet_id = packet_id
+        self.epoch = epoch
 
 
 class ReleaseInbound:
-    """PUBREL was received for a QoS 2 message of a persistent publisher."""
+    """PUBREL was received for a QoS 2 message of a persistent publisher.
 
-    __slots__ = ("client_id", "packet_id")
+    ``epoch`` is that of the connection: nothing happens once another one claimed the session (-1: whoever has it).
+    """
 
-    def __init__(self, client_id: str, packet_id: int) -> None:
+    __slots__ = ("client_id", "epoch", "packet_id")
+
+    def __init__(self, client_id: str, packet_id: int, epoch: int = -1) -> None:
         self.client_id = client_id
         self.packet_id = packet_id
+        self.epoch = epoch
 
 
 class DelayMessage:
@@ -277,4 +299,5 @@ Operation = (
     | DelayMessage
     | RemoveDelayed
     | Configure
+    | ClusterOperation
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from rmq.flow.payloads import unload
 from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
-from rmq.storage.record_file import CorruptFile
+from rmq.storage.record_file import CorruptFile, sync_directory
 from rmq.storage.segments import Segments, segment_numbers, segment_path, write_chunks
 from rmq.storage.snapshot import SnapshotReader, snapshot_numbers, snapshot_path
 from rmq.storage.state import State
@@ -39,21 +39,32 @@ class DataLock:
             self._fd = -1
 
 
-class Recovery:
-    """What was found, and where to go on: ``journal`` is open, ``batch`` is the last one.
+class Found:
+    """What was found of a member of a cluster: its snapshot ends with the command at ``batch`` of the log, in ``term``.
 
-    ``snapshot`` is the number of the newest snapshot, ``snapshot_bytes`` and ``journal_bytes`` are sizes on disk.
-    ``cut_off`` bytes of a torn tail were removed, ``damaged`` says what ``repair`` has set aside.
+    ``snapshot`` is the number of the newest snapshot, ``snapshot_bytes`` its size on disk.
+    """
+
+    def __init__(self, folder: Path, segments: Segments) -> None:
+        self.folder = folder
+        self.segments = segments
+        self.batch = 0
+        self.term = 0
+        self.snapshot = 0
+        self.snapshot_bytes = 0
+        self.old_journal_bytes = 0
+
+
+class Recovery(Found):
+    """What was found of a node alone, and where to go on: ``journal`` is open, ``batch`` is the last one.
+
+    ``old_journal_bytes`` is what journal files before that take. ``cut_off`` bytes of a torn tail were removed,
+    ``damaged`` says what ``repair`` has set aside.
     """
 
     def __init__(self, folder: Path, journal: Journal, segments: Segments) -> None:
-        self.folder = folder
+        super().__init__(folder, segments)
         self.journal = journal
-        self.segments = segments
-        self.batch = 0
-        self.snapshot = 0
-        self.snapshot_bytes = 0
-        self.journal_bytes = 0
         self.cut_off = 0
         self.operations = 0
         self.damaged: list[CorruptFile] = []
@@ -66,20 +77,7 @@ def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> 
     since is then lost. It is set aside with its messages.
     """
     damaged: list[CorruptFile] = []
-    reader: SnapshotReader | None = None
-    for number in reversed(snapshot_numbers(folder)):
-        reader = SnapshotReader(folder, number, memory_budget)
-        try:
-            reader.read(state)
-            break
-        except CorruptFile as error:
-            if not repair:
-                raise
-            damaged.append(error)
-            path = snapshot_path(folder, number)
-            path.rename(path.with_suffix(".damaged"))
-            state.clear()
-            reader = None
+    reader = _newest_snapshot(folder, state, memory_budget, damaged, repair=repair)
     first = 1 if reader is None else reader.journal
     wanted = {} if reader is None else reader.sizes
     if damaged:
@@ -103,11 +101,63 @@ def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> 
     recovery.batch = replay.written
     recovery.snapshot = 0 if reader is None else reader.number
     recovery.snapshot_bytes = 0 if reader is None else reader.size
-    recovery.journal_bytes = replay.size
+    recovery.old_journal_bytes = max(replay.size - journal.size, 0)
     recovery.cut_off = replay.cut_off
     recovery.operations = operations
     recovery.damaged = damaged + replay.damaged
     return recovery
+
+
+def recover_member(folder: Path, state: State, *, memory_budget: int) -> Found:
+    """Read the snapshot of a member of a cluster into an empty state; what came after it is in the replicated log.
+
+    Raises ``CorruptFile``, ``OSError``.
+    """
+    reader = _newest_snapshot(folder, state, memory_budget, [], repair=False)
+    sizes = {} if reader is None else reader.sizes
+    _sweep(folder, 1, set(sizes), 0 if reader is None else reader.number)
+    segments = Segments(folder, max(segment_numbers(folder), default=0) + 1)
+    segments.sizes = dict(sizes)
+    found = Found(folder, segments)
+    if reader is not None:
+        found.batch = reader.batch
+        found.term = reader.journal
+        found.snapshot = reader.number
+        found.snapshot_bytes = reader.size
+    return found
+
+
+def take_over_files(source: Path, folder: Path, state: State, *, memory_budget: int) -> Found:
+    """Put a snapshot that came from another node in the place of this node's own, and read it into an empty state.
+
+    Raises ``CorruptFile``, ``OSError``.
+    """
+    for number in snapshot_numbers(folder):
+        snapshot_path(folder, number).unlink()
+    for number in segment_numbers(folder):
+        segment_path(folder, number).unlink()
+    for path in sorted(source.glob("messages-*.seg")) + sorted(source.glob("snapshot-*.snap")):
+        path.rename(folder / path.name)
+    sync_directory(folder)
+    return recover_member(folder, state, memory_budget=memory_budget)
+
+
+def _newest_snapshot(
+    folder: Path, state: State, memory_budget: int, damaged: list[CorruptFile], *, repair: bool
+) -> SnapshotReader | None:
+    for number in reversed(snapshot_numbers(folder)):
+        reader = SnapshotReader(folder, number, memory_budget)
+        try:
+            reader.read(state)
+            return reader
+        except CorruptFile as error:
+            if not repair:
+                raise
+            damaged.append(error)
+            path = snapshot_path(folder, number)
+            path.rename(path.with_suffix(".damaged"))
+            state.clear()
+    return None
 
 
 def _unload(folder: Path, state: State, segments: Segments) -> None:

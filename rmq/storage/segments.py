@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.storage.codec import decode_message, encode_message
+from rmq.storage.message_codec import decode_message, encode_message
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import FILE_HEADER, MAX_RECORD, RECORD_HEADER, RecordReader, file_header, record
 

@@ -14,12 +14,14 @@ from typing import Any, Final
 from rmq.flow.payloads import load
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
+from rmq.storage.cluster_snapshot import cluster_records, enter_cluster_record
 from rmq.storage.codec import decode_operation, decode_session, encode_operation, encode_session
+from rmq.storage.events import StateWatcher
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
 from rmq.storage.records import DelayMessage
 from rmq.storage.segments import OFFSET_MASK, Segments, read_messages, read_payload, segment_of, segment_path
-from rmq.storage.state import State, StateWatcher
+from rmq.storage.state import State
 
 MAGIC: Final = b"RMQ-SNAP"
 HEAD: Final = "head"
@@ -44,7 +46,8 @@ class SnapshotWriter(StateWatcher):
     """Made between two batches. ``step`` is called until it returns False; ``take`` gives the bytes it has made.
 
     ``journal`` is the number of the journal file whose first batch comes right after the snapshot, ``batch`` the last
-    batch before. ``read_payload`` gives the payload of a message that is on disk only.
+    batch before; in a cluster they are the term and the place in the log of the last command before. ``read_payload``
+    gives the payload of a message that is on disk only.
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class SnapshotWriter(StateWatcher):
         self._sparse = segments.sparse()
         self.first_segment = segments.current
         self.wanted: dict[int, int] = {}
+        self.sizes: dict[int, int] = {}
         self._met: set[int] = set()
         self._sessions = list(state.sessions.values())
         self._retained = state.retained.all()
         self._delayed = list(state.delayed.values())
+        self._cluster = cluster_records(state.cluster)
         self._error: OSError | None = None
         self._buffer = [file_header(MAGIC)]
         self.records = 0
@@ -139,12 +144,15 @@ class SnapshotWriter(StateWatcher):
             place = self._locate(delayed.message)
             self._write([DELAYED, delayed.key, place, delayed.due_at, delayed.publisher, delayed.packet_id])
             return True
+        for fields in self._cluster:
+            self._write(fields)
+            return True
         return False
 
     def finish(self) -> None:
         """Everything is written: the last record, which makes the snapshot count."""
-        sizes = [[number, self._segments.sizes[number]] for number in sorted(self.wanted)]
-        self._write([END, self.records, sizes])
+        self.sizes = {number: self._segments.sizes[number] for number in sorted(self.wanted)}
+        self._write([END, self.records, [[number, size] for number, size in self.sizes.items()]])
         self.detach()
 
     def detach(self) -> None:
@@ -235,6 +243,8 @@ class SnapshotReader:
                 if message.on_disk:
                     load(state.ctx, message, read_payload(self._folder, location))
                 state.retained.set(message)
+        elif enter_cluster_record(state.cluster, fields):
+            return
         else:
             _, key, location, due_at, publisher, packet_id = fields
             message = messages[location]

@@ -4,8 +4,6 @@ Deterministic: no clock, no chance, no I/O. The same operations in the same orde
 A session whose connection is on this node is served at once from what was applied; that is the one effect outside.
 """
 
-from mypy_extensions import mypyc_attr
-
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue, removed
 from rmq.flow.payloads import hold, release
@@ -15,6 +13,8 @@ from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.storage.cluster_state import ClusterState, member_key
+from rmq.storage.events import StateEvents, StateWatcher
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
@@ -33,15 +33,7 @@ from rmq.storage.records import (
     RemoveWill,
     StoreMessage,
 )
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-@mypyc_attr(allow_interpreted_subclasses=True)
-class StateWatcher:
-    """Is told of a session before it changes; a snapshot that is being written is one."""
-
-    def before_session(self, session: Session) -> None:
-        """The session is about to change or to end."""
+from rmq.storage.subscriptions import subscribe, subscription_of, unsubscribe, unsubscribe_all
 
 
 class State:
@@ -50,14 +42,18 @@ class State:
     ``max_retained`` and ``max_retained_payload`` are limits of the retained store, 0 for none: over the first only
     topics that have a message may be replaced, a payload over the second is delivered but not retained. ``delayed`` has
     messages that are published later, by key, with the time. ``last_epoch`` is the highest epoch ever granted.
+    ``node_id`` is this node, 0 while it is alone; ``cluster`` is what only a cluster keeps.
     """
 
     __slots__ = (
+        "cluster",
         "ctx",
         "delayed",
+        "events",
         "last_epoch",
         "max_retained",
         "max_retained_payload",
+        "node_id",
         "retained",
         "router",
         "sessions",
@@ -76,6 +72,9 @@ class State:
         self.last_epoch = 0
         self.snapshot = 0
         self.watcher: StateWatcher | None = None
+        self.node_id = 0
+        self.events = StateEvents()
+        self.cluster = ClusterState(self)
 
     def apply(self, operation: Operation) -> None:
         """Apply one operation; one that names what isn't there any more does nothing."""
@@ -84,11 +83,11 @@ class State:
         elif isinstance(operation, RemoveDelivery):
             self._remove_delivery(operation)
         elif isinstance(operation, ReleaseDelivery):
-            session = self._changing(operation.client_id)
+            session = self._changing_in(operation.client_id, operation.epoch)
             if session is not None and session.outbound is not None:
                 session.outbound.release(operation.packet_id)
         elif isinstance(operation, ReleaseInbound):
-            session = self._changing(operation.client_id)
+            session = self._changing_in(operation.client_id, operation.epoch)
             if session is not None:
                 session.remove_inbound_qos2(operation.packet_id)
         elif isinstance(operation, EnqueueMessage):
@@ -101,26 +100,30 @@ class State:
             session = self.sessions.get(operation.client_id)
             if session is not None and session.epoch == operation.epoch:
                 self._forget(session)
+            self.cluster.release(operation.client_id, operation.epoch)
         elif isinstance(operation, RemoveWill):
-            session = self._changing(operation.client_id)
+            session = self.changing(operation.client_id)
             if session is not None and session.epoch == operation.epoch:
                 session.will = None
                 session.will_due_at = 0.0
         elif isinstance(operation, AddSubscription):
             self._add_subscription(operation)
         elif isinstance(operation, RemoveSubscription):
-            session = self._changing(operation.client_id)
+            session = self.changing(operation.client_id)
             if session is not None:
                 unsubscribe(self.router, session, operation.key)
         elif isinstance(operation, DelayMessage):
             if not self._is_duplicate(operation.publisher, operation.packet_id):
                 self.delayed[operation.key] = operation
+                self.events.delayed(operation)
         elif isinstance(operation, RemoveDelayed):
             self.delayed.pop(operation.key, None)
         elif isinstance(operation, DeleteRetained):
             self._delete_retained(operation)
-        else:
+        elif isinstance(operation, Configure):
             self.configure(operation)
+        else:
+            self.cluster.apply(operation)
 
     def configure(self, operation: Configure) -> None:
         """Apply by these rules from here on."""
@@ -138,12 +141,29 @@ class State:
             self._forget(session)
         self.retained.clear()
         self.delayed.clear()
+        self.cluster.clear()
         self.last_epoch = 0
+
+    def is_at_home(self, session: Session) -> bool:
+        """Whether this node answers for a session: it has the connection, had it last, or stands in for who had."""
+        return self.node_id == 0 or self.cluster.home_of(session.node) == self.node_id
+
+    def count_at_home(self) -> int:
+        """How many sessions this node answers for."""
+        if self.node_id == 0:
+            return len(self.sessions)
+        count = 0
+        for node, sessions in self.cluster.session_counts.items():
+            if self.cluster.home_of(node) == self.node_id:
+                count += sessions
+        return count
 
     def restore_session(self, session: Session) -> None:
         """Enter a session that a snapshot had."""
         self.sessions[session.client_id] = session
+        self.cluster.count_session(session.node, 1)
         session.snapshot = self.snapshot
+        session.remote = session.node != 0 and session.node != self.node_id
         if session.subscriptions is not None:
             for subscription in session.subscriptions.values():
                 self.router.add(subscription)
@@ -152,16 +172,22 @@ class State:
             for delivery in outbound.deliveries.values():
                 hold(self.ctx, outbound, delivery.message)
 
-    def _changing(self, client_id: str) -> Session | None:
+    def changing(self, client_id: str) -> Session | None:
         """The session of a client id, which is about to change."""
         session = self.sessions.get(client_id)
         if session is not None and session.snapshot != self.snapshot and self.watcher is not None:
             self.watcher.before_session(session)
         return session
 
+    def _changing_in(self, client_id: str, epoch: int) -> Session | None:
+        """The same, while ``epoch`` is that of its last claim (-1: whichever it is)."""
+        if epoch >= 0 and epoch < self.cluster.epoch_of(client_id):
+            return None
+        return self.changing(client_id)
+
     def _is_duplicate(self, publisher: str, packet_id: int) -> bool:
         """Keep a QoS 2 packet identifier; True if it is kept already: the message was stored before [MQTT-4.3.3-10]."""
-        session = self._changing(publisher) if publisher else None
+        session = self.changing(publisher) if publisher else None
         if session is None:
             return False
         if session.has_inbound_qos2(packet_id):
@@ -170,7 +196,7 @@ class State:
         return False
 
     def _remove_delivery(self, operation: RemoveDelivery) -> None:
-        session = self._changing(operation.client_id)
+        session = self._changing_in(operation.client_id, operation.epoch)
         outbound = None if session is None else session.outbound
         if outbound is None:
             return
@@ -182,7 +208,7 @@ class State:
         if operation.share:
             self._store_for_member(operation.message, operation.share, operation.client_id)
             return
-        session = self._changing(operation.client_id)
+        session = self.changing(operation.client_id)
         if session is not None:
             enqueue(
                 self.ctx,
@@ -196,15 +222,26 @@ class State:
 
     def _store(self, operation: StoreMessage) -> None:
         message = operation.message
-        is_duplicate = self._is_duplicate(operation.publisher, operation.packet_id)
+        publisher = operation.publisher
+        if publisher and operation.epoch >= 0 and operation.epoch < self.cluster.epoch_of(publisher):
+            is_duplicate = True  # it sends the message again, where it is connected now
+        else:
+            is_duplicate = self._is_duplicate(publisher, operation.packet_id)
         if message is None:
             return
         if message.retain:
             retaining = self.ctx.retaining
             if retaining and retaining.get(message.topic) is message:
                 del retaining[message.topic]
-        if is_duplicate:
-            return
+        if not is_duplicate:
+            self._keep(message, operation.chosen)
+
+    def publish(self, message: Message, chosen: list[str] | None) -> None:
+        """Keep a message and have every node deliver it to its own connections."""
+        self._keep(message, chosen)
+        self.events.deliver(message, chosen)
+
+    def _keep(self, message: Message, chosen: list[str] | None) -> None:
         if message.retain:
             self._retain(message)
         message_qos = message.qos
@@ -227,13 +264,14 @@ class State:
                     self.watcher.before_session(session)
                 retain = message.retain and target.retain_as_published
                 enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
-        chosen = operation.chosen
         if chosen is not None:
             for i in range(0, len(chosen), 2):
                 self._store_for_member(message, chosen[i], chosen[i + 1])
 
     def _store_for_member(self, message: Message, key: str, client_id: str) -> None:
-        session = self._changing(client_id)
+        if self._is_transient_member(key, client_id):
+            return  # delivered beside the queues
+        session = self.changing(client_id)
         subscription = None if session is None else session.find_subscription(key)
         if session is None or subscription is None:
             subscription = self._another_member(message, key)  # it has left since it was chosen
@@ -242,12 +280,21 @@ class State:
                 note_dropped(self.ctx, None, message, "no_share_member")
                 return
             session = subscription.session
-            self._changing(session.client_id)
+            self.changing(session.client_id)
         qos = subscription.qos if subscription.qos < message.qos else message.qos
         ids = [subscription.subscription_id] if subscription.subscription_id else None
         retain = message.retain and subscription.retain_as_published
         if qos:
             enqueue(self.ctx, session, message, qos, retain, ids, key)
+
+    def _is_transient_member(self, key: str, client_id: str) -> bool:
+        if client_id in self.sessions or self.node_id == 0:
+            return False
+        name = member_key(client_id, key)
+        for members in self.cluster.members.values():  # noqa: SIM110 -- a generator, and slow when compiled
+            if name in members:
+                return True
+        return False
 
     def _another_member(self, message: Message, key: str) -> Subscription | None:
         """The same one on every replica: the order of members isn't."""
@@ -275,6 +322,8 @@ class State:
         self.retained.set(message)
         if replaced is not None and replaced.location >= 0:
             self.ctx.to_disk.append(replaced)  # it was only kept in memory as long as it was retained
+        if message.expires_at:
+            self.events.retained(message)
 
     def _has_room(self, topic: str) -> bool:
         # The broker's own figures on $SYS take nobody's place.
@@ -293,17 +342,28 @@ class State:
         session = self.sessions.get(operation.client_id)
         if session is not None and session.epoch >= operation.epoch:
             return
-        self._changing(operation.client_id)
+        self.changing(operation.client_id)
         if session is not None and not operation.resume:
             self._forget(session)
             session = None
+        if session is not None and session.disconnected_at == 0.0 and operation.node != session.node:
+            outbound = session.outbound  # taken from another node, which hasn't told what was sent
+            if outbound is not None:
+                sent = min(len(outbound), outbound.may_be_sent())
+                outbound.reserve(sent)
+                outbound.mark_sent(sent)
         if session is None:
             session = Session(operation.client_id, True)
             session.created_at = operation.at
             session.created_epoch = operation.epoch
             session.snapshot = self.snapshot
             self.sessions[operation.client_id] = session
+        else:
+            self.cluster.count_session(session.node, -1)
+        self.cluster.count_session(operation.node, 1)
         session.epoch = operation.epoch
+        session.node = operation.node
+        session.remote = operation.node != 0 and operation.node != self.node_id
         session.username = operation.username
         session.protocol_level = operation.protocol_level
         session.expiry_interval = operation.expiry_interval
@@ -320,7 +380,7 @@ class State:
             outbound.set_window(operation.window)
 
     def _close_session(self, operation: CloseSession) -> None:
-        session = self._changing(operation.client_id)
+        session = self.changing(operation.client_id)
         if session is None or session.epoch != operation.epoch:
             return
         session.disconnected_at = operation.at
@@ -331,10 +391,13 @@ class State:
             session.outbound.mark_sent(operation.inflight)
         if operation.will_due_at == 0.0:
             session.will = None
+        self.cluster.release(operation.client_id, operation.epoch)
+        self.events.session_closed(session)
 
     def _forget(self, session: Session) -> None:
-        self._changing(session.client_id)
+        self.changing(session.client_id)
         del self.sessions[session.client_id]
+        self.cluster.count_session(session.node, -1)
         unsubscribe_all(self.router, session)
         outbound = session.outbound
         if outbound is not None:
@@ -342,53 +405,7 @@ class State:
                 release(self.ctx, outbound, delivery.message)
 
     def _add_subscription(self, operation: AddSubscription) -> None:
-        session = self._changing(operation.client_id)
+        session = self.changing(operation.client_id)
         if session is None:
             return
         subscribe(self.router, subscription_of(session, operation))
-
-
-def subscription_of(session: Session, operation: AddSubscription) -> Subscription:
-    """The subscription that an operation describes."""
-    return Subscription(
-        session,
-        operation.key,
-        operation.topic_filter,
-        operation.share_group,
-        operation.qos,
-        operation.no_local,
-        operation.retain_as_published,
-        operation.retain_handling,
-        operation.subscription_id,
-    )
-
-
-def subscribe(router: Router, subscription: Subscription) -> None:
-    """Enter a subscription in its session and in the router, replacing one with the same filter [MQTT-3.8.4-3].
-
-    ``t``, ``$exclusive/t`` and ``$limit/n/t`` are the same filter: of one session the last one holds.
-    """
-    session = subscription.session
-    replaced = router.add(subscription)
-    if replaced is not None and replaced.key != subscription.key and replaced.session is session:
-        session.drop_subscription(replaced.key)
-    session.put_subscription(subscription)
-
-
-def unsubscribe(router: Router, session: Session, key: str) -> bool:
-    """Take a subscription out of its session and the router; False if there was none."""
-    subscription = session.drop_subscription(key)
-    if subscription is None:
-        return False
-    router.remove(subscription)
-    return True
-
-
-def unsubscribe_all(router: Router, session: Session) -> None:
-    """Take every subscription of a session that ends out of the router."""
-    subscriptions = session.subscriptions
-    if subscriptions is None:
-        return
-    session.subscriptions = None
-    for subscription in subscriptions.values():
-        router.remove(subscription)

@@ -57,9 +57,8 @@ class _RecordingGate(EngineGate):
         super().__init__()
         self._record = record
 
-    def forward(self, message: engine_message.Message) -> int:
+    def on_routed(self, message: engine_message.Message) -> None:
         self._record(message)
-        return super().forward(message)
 
 
 class BrokerCore:
@@ -86,6 +85,7 @@ class BrokerCore:
         gate = _RecordingGate(self._record)
         gate.broker = node.broker
         node.broker.ctx.ports = gate
+        node.broker.ctx.observed = True
         node.hooks.register("client_connack", self._note_refusal, OWNER)
         for point in EVENTS:
             node.hooks.register(point, self._look_again, OWNER)

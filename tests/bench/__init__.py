@@ -15,5 +15,6 @@ document   docs/benchmarks.md
 durability_page, neighbours_page  its sections on those two
 markdown   tables and figures in Markdown
 bench_process  rmq-bench of the checkout, for the tests
+cluster    the benchmark of clusters behind `make bench-cluster`, a program of its own
 bad_logins publish latency while passwords are guessed: a script of its own, run by hand
 """

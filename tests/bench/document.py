@@ -49,7 +49,8 @@ def _head(results: Results) -> str:
     return (
         f"# Benchmarks\n\nWritten by `make bench` on {today}: {results.options['description']}. Each broker alone on "
         "one core, the load tool on the other, same machine, in turn. Runs of one broker vary by a tenth or more on a "
-        "shared machine, so every ratio is taken between two runs made one after the other.\n\n"
+        "shared machine, so every ratio is taken between two runs made one after the other. "
+        "Three nodes in a cluster: [benchmarks-cluster.md](benchmarks-cluster.md), by `make bench-cluster`.\n\n"
         + table(["what", "value"], rows)
     )
 

@@ -1,4 +1,4 @@
-"""rmq-bench as a process pinned to a core of its own."""
+"""rmq-bench as a process, pinned to a core of its own if there is one for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Measured(TypedDict):
     sent_per_s: float
     received_per_s: float
     latency_us: dict[str, float]
+    ack_latency_us: dict[str, float]
     late_us: int
     lost: int
     drained: bool
@@ -37,9 +38,9 @@ class LoadToolError(Exception):
 
 
 class LoadTool:
-    """Runs rmq-bench."""
+    """Runs rmq-bench; on any core if none is given."""
 
-    def __init__(self, command: Sequence[str], core: int) -> None:
+    def __init__(self, command: Sequence[str], core: int | None) -> None:
         self._command = list(command)
         self._core = core
 
@@ -92,7 +93,7 @@ class LoadTool:
             process.communicate(timeout=_GRACE_S)
 
     def _start(self, port: int, options: Sequence[str]) -> subprocess.Popen[str]:
-        core = self._core
+        cores = os.sched_getaffinity(0) if self._core is None else {self._core}
         try:
             return subprocess.Popen(
                 [*self._command, *options, "-p", str(port)],
@@ -100,7 +101,7 @@ class LoadTool:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
         except OSError as error:
             raise LoadToolError(f"{self._command[0]}: {error.strerror}") from error

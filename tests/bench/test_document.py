@@ -20,6 +20,7 @@ def measured(received_per_s: float, connects_per_s: float = 0.0) -> Measured:
         "sent_per_s": received_per_s,
         "received_per_s": received_per_s,
         "latency_us": {"p50": received_per_s / 1000, "p90": 2.0, "p99": 3.0, "max": 4.0},
+        "ack_latency_us": {},
         "late_us": 0,
         "lost": 0,
         "drained": True,

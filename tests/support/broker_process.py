@@ -53,14 +53,7 @@ class BrokerProcess:
             name: ("127.0.0.1", port) for name, port in zip(tables, ports, strict=True)
         }
         self.address = self.addresses["external"]
-        python = os.environ.get("RMQ_TEST_PYTHON")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
-        if python:
-            environment.pop("PYTHONPATH", None)
-        else:
-            python = sys.executable
-            parts = [REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api"]
-            environment["PYTHONPATH"] = os.pathsep.join(str(part) for part in parts)
+        python, environment = interpreter()
         command = [python, "-m", "rmq", "--id", "1", "--data-dir", str(directory / "data")]
         for name, options in tables.items():
             host, port = self.addresses[name]
@@ -131,6 +124,19 @@ class BrokerProcess:
                 self._process.wait(0.05)
             except subprocess.TimeoutExpired:
                 continue
+
+
+def interpreter() -> tuple[str, dict[str, str]]:
+    """The program to run a node with, and its environment: without settings from outside."""
+    python = os.environ.get("RMQ_TEST_PYTHON")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
+    if python:
+        environment.pop("PYTHONPATH", None)
+    else:
+        python = sys.executable
+        parts = [REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api"]
+        environment["PYTHONPATH"] = os.pathsep.join(str(part) for part in parts)
+    return python, environment
 
 
 def free_ports(count: int) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from rmq.cli import NodeCommand, main
-from rmq.config import Settings, load
+from rmq.config import ClusterSettings, Settings, load
 from rmq.config.listener_kinds import MODELS
 from rmq.config.units import parse_address, parse_byte_rate, parse_byte_size, parse_duration, parse_rate
 
@@ -39,6 +39,8 @@ def test_variables_load() -> None:
     assert len(environ) >= 4
     assert settings.node.id == 2
     assert settings.plugin_config("rmq-acl") == {"priority": 5}
+    assert settings.cluster.voters == (1, 2, 3)
+    assert len(settings.cluster.secret_bytes()) >= 16
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,7 @@ def test_keys_named_exist() -> None:
     keys = {key for table in Settings().model_dump().values() for key in table}
     keys |= {key for model in MODELS.values() for key in model.model_fields}
     keys |= set(Settings().model_dump()["node"]["busy"])
+    keys |= set(ClusterSettings.model_fields)
     for name in re.findall(r"`([a-z]+(?:_[a-z]+)+)(?: = [^`]*)?`", PAGE):
         assert name in keys, name
     for section, key in re.findall(r"`([a-z]+)\.([a-z_]+)`", PAGE):

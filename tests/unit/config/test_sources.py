@@ -92,8 +92,6 @@ def test_a_variable_finds_the_listener_of_the_file_whatever_its_spelling(tmp_pat
     "name",
     [
         "RMQ_COMPILE",
-        "RMQ_CLUSTER_NODES",
-        "RMQ_CLUSTER_SECRET",
         "RMQ_TEST_BROKER",
         "RMQ_BENCH_PASSWORD",
         "RMQ_SERVICE_HOST",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rmq.engine.journal_port import StorageOptions
+from rmq.engine.stored_port import StorageOptions
 from rmq.mqtt.message import Message
 from rmq.session.limits import ACK_QUORUM_FSYNC, Limits
 from rmq.storage.record_file import CorruptFile

@@ -12,6 +12,7 @@ from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.hooks.verdicts import ALLOW, DENY
 from rmq.mqtt.message import Message
 from rmq.storage.codec import decode_operation, encode_operation
+from rmq.storage.events import StateEvents
 from rmq.storage.records import DelayMessage, RemoveDelayed, StoreMessage
 from tests.support import wire
 from tests.support.engine import Client, Engine
@@ -377,6 +378,7 @@ def test_after_a_restart_they_go_on(engine: Engine) -> None:
     publisher = engine.connect("p")
     publisher.send(*(wire.publish(f"$delayed/{d}/t", b"%d-%d" % (d, n)) for d in (1, 50) for n in range(20)))
     again = limited(count=41)
+    again.broker.state.events = StateEvents()
     # A snapshot writes them in another order.
     for operation in reversed(engine.broker.state.delayed.values()):
         again.broker.state.apply(decode_operation(encode_operation(operation)))

@@ -9,8 +9,7 @@ import pytest
 from rmq.engine.admin import Change, subscribe_client
 from rmq.engine.ports import ClusterPort
 from rmq.hooks.verdicts import ALLOW, DENY
-from rmq.mqtt.message import Message
-from rmq.mqtt.packets import SubscriptionRequest
+from rmq.mqtt.packets import SubscriptionRequest, Will
 from rmq.session.receipts import Receipt
 from rmq.storage.records import Operation
 from rmq.storage.state import State
@@ -34,12 +33,14 @@ class LaterPort(ClusterPort):
         self.proposed.append((operation, receipt))
         return False
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""
 
     def apply(self) -> None:
         while self.proposed:

@@ -111,7 +111,9 @@ async def test_routes(world: World) -> None:
     assert {route.node_id for route in page.items} == {1}
     some = await world.service.routes(Paging(2, offset=1))
     assert some.items == page.items[1:3] and some.has_more
-    ordered = await world.service.routes(Paging(2, after="bar/+", with_total=True))
+    first = await world.service.routes(Paging(1, after=""))
+    assert [route.topic for route in first.items] == ["bar/+"]
+    ordered = await world.service.routes(Paging(2, after=first.cursor, with_total=True))
     assert [route.topic for route in ordered.items] == ["foo/#", "foo/1"] and ordered.total == 5
     with pytest.raises(BadQuery, match="offset"):
         await world.service.routes(Paging(1, MAX_LIMIT + 1))
@@ -119,8 +121,9 @@ async def test_routes(world: World) -> None:
 
 async def test_routes_of_a_topic(world: World) -> None:
     populate(world)
-    assert set(await world.service.routes_of("foo/1")) == {RouteView("foo/#", 1), RouteView("foo/1", 1)}
-    assert await world.service.routes_of("nothing") == ()
+    found = await world.service.routes_of("foo/1")
+    assert set(found.items) == {RouteView("foo/#", 1), RouteView("foo/1", 1)} and found.missing == ()
+    assert (await world.service.routes_of("nothing")).items == ()
     for topic in ("", "foo/+"):
         with pytest.raises(BadQuery):
             await world.service.routes_of(topic)

@@ -12,8 +12,9 @@ from rmq.management import LocalNode, ManagementService
 from rmq.management.errors import NodeNotFound, NodeUnreachable, PluginNotFound
 from rmq.management.models import Gathered, MissingNode
 from rmq.management.peers import PeerQueries, Question
-from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
+from rmq.session.session import Session
 from rmq.storage.records import Operation
 from tests.support.engine import Engine
 
@@ -67,13 +68,19 @@ class FakePlugins:
 class World:
     """An engine, its clock, and the service above it; ``plugins`` are those of the node."""
 
-    def __init__(self, node_id: int = 1, peers: PeerQueries | None = None) -> None:
+    def __init__(
+        self,
+        node_id: int = 1,
+        peers: PeerQueries | None = None,
+        is_at_home: Callable[[Session], bool] | None = None,
+    ) -> None:
         self.engine = Engine()
         self.broker = self.engine.broker
         self.broker.node_id = node_id
         self.plugins = FakePlugins()
         limits = {"tcp.external": 7}
-        self.local = LocalNode(self.broker, self.engine.hooks, self.plugins, f"node-{node_id}", "/", limits)
+        name = f"node-{node_id}"
+        self.local = LocalNode(self.broker, self.engine.hooks, self.plugins, name, "/", limits, is_at_home)
         self.service = ManagementService(self.local, peers)
 
 
@@ -122,12 +129,14 @@ class LatePort(ClusterPort):
         self.waiting.append((operation, receipt))
         return False
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""
 
     def write(self) -> None:
         """Everything that waits is kept and applied, and whatever that proposes too."""

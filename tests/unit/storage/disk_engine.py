@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from rmq.engine import journal_port
+from rmq.engine import journal_port, stored_port
 from rmq.engine.broker import BrokerOptions
-from rmq.engine.journal_port import JournalPort, StorageOptions
+from rmq.engine.journal_port import JournalPort
 from rmq.engine.restore import restore
+from rmq.engine.stored_port import StorageOptions
 from rmq.metrics.counters import Counters
 from rmq.session.limits import Limits
 from rmq.storage.disk_thread import Done, Job
@@ -98,6 +99,7 @@ class DiskEngine(Engine):
         self.disks: dict[str, Disk] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(journal_port, "DiskThread", self._disk)
+            patch.setattr(stored_port, "DiskThread", self._disk)
             self.port = JournalPort(broker, self.recovery, storage or StorageOptions(), lambda: None)
         broker.cluster = self.port
         broker.turn_storage = self.port.turn

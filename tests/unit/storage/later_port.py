@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rmq.engine.ports import ClusterPort
-from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
 from rmq.storage.codec import decode_operation, encode_operation
 from rmq.storage.packing import pack, unpack
@@ -34,12 +34,14 @@ class LaterPort(ClusterPort):
         self._waiting.append((operation, pack(encode_operation(operation)), receipt))
         return False
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""
 
     def turn(self) -> None:
         """Apply what was proposed before, and tell those who wait for it."""

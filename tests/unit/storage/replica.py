@@ -9,7 +9,7 @@ from rmq.flow.context import FlowContext
 from rmq.flow.ports import FlowPorts
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
-from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.outbound import Outbound
@@ -43,12 +43,14 @@ class Replica(ClusterPort):
         self._state.apply(operation)
         return True
 
-    def claim(self, client_id: str, claimed: Callable[[int], None]) -> None:
+    def claim(
+        self, client_id: str, will: Will | None, claimed: Callable[[int], None], refused: Callable[[], None]
+    ) -> None:
         self._epoch += 1
         claimed(self._epoch)
 
-    def forward(self, message: Message) -> int:
-        return 0
+    def release(self, client_id: str, epoch: int) -> None:
+        """Nobody else asks for it."""
 
     def check(self) -> None:
         """Apply what it hasn't seen yet; then both states must hold the same."""

@@ -14,6 +14,23 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
+from rmq.storage.cluster_records import (
+    AddMember,
+    AddRoute,
+    Barrier,
+    ClaimClient,
+    ForgetNode,
+    NodeDown,
+    NodeUp,
+    PublishDelayed,
+    PublishWill,
+    RaiseLevel,
+    ReclaimClient,
+    ReleaseClient,
+    RemoveMember,
+    RemoveRoute,
+    Tick,
+)
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
@@ -57,15 +74,21 @@ messages = st.builds(
 wills = st.builds(
     Will, texts, st.binary(max_size=30), qos_levels, st.booleans(), numbers, st.integers(-1, FOUR_BYTES), st.binary()
 )
+any_epoch = st.integers(-1, FOUR_BYTES)
 ids = st.none() | st.lists(st.integers(1, 268_435_455), max_size=4)
 
 any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(
-        StoreMessage, st.none() | messages, st.none() | st.lists(texts, min_size=2, max_size=4), texts, packet_ids
+        StoreMessage,
+        st.none() | messages,
+        st.none() | st.lists(texts, min_size=2, max_size=4),
+        texts,
+        packet_ids,
+        any_epoch,
     ),
-    st.builds(RemoveDelivery, texts, packet_ids),
-    st.builds(ReleaseDelivery, texts, packet_ids),
-    st.builds(ReleaseInbound, texts, packet_ids),
+    st.builds(RemoveDelivery, texts, packet_ids, any_epoch),
+    st.builds(ReleaseDelivery, texts, packet_ids, any_epoch),
+    st.builds(ReleaseInbound, texts, packet_ids, any_epoch),
     st.builds(EnqueueMessage, texts, messages, qos_levels, st.booleans(), ids, texts),
     st.builds(
         OpenSession,
@@ -80,6 +103,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
         st.integers(0, 65_000),
         st.booleans(),
         times,
+        numbers,
     ),
     st.builds(CloseSession, texts, numbers, numbers, st.integers(0, 65_000), times, times),
     st.builds(EndSession, texts, numbers),
@@ -101,6 +125,21 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(DelayMessage, texts, messages, times, texts, packet_ids),
     st.builds(RemoveDelayed, texts),
     st.builds(Configure, st.booleans(), numbers, numbers),
+    st.builds(ClaimClient, texts, numbers, st.none() | wills),
+    st.builds(ReclaimClient, texts, numbers, numbers, st.none() | wills),
+    st.builds(ReleaseClient, texts, numbers),
+    st.builds(AddRoute, numbers, texts),
+    st.builds(RemoveRoute, numbers, texts),
+    st.builds(AddMember, numbers, texts, texts, texts, texts, qos_levels),
+    st.builds(RemoveMember, numbers, texts, texts),
+    st.builds(NodeUp, numbers, texts, times, times),
+    st.builds(NodeDown, numbers, numbers, times, times),
+    st.builds(ForgetNode, numbers),
+    st.builds(Tick, times),
+    st.builds(PublishWill, texts, numbers, st.none() | messages, st.none() | st.lists(texts, max_size=4)),
+    st.builds(PublishDelayed, texts, st.none() | messages, st.none() | st.lists(texts, max_size=4)),
+    st.builds(Barrier),
+    st.builds(RaiseLevel, numbers),
 )
 
 # Few names, so that operations meet.

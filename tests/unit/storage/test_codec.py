@@ -11,14 +11,25 @@ from hypothesis import strategies as st
 
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
-from rmq.storage import codec
+from rmq.storage import cluster_codec, codec
+from rmq.storage.cluster_records import Barrier
 from rmq.storage.codec import UnknownOperation, decode_operation, encode_operation
 from rmq.storage.packing import packer, unpack, unpack_all
-from rmq.storage.records import Configure, Operation, RemoveDelivery
+from rmq.storage.records import (
+    Configure,
+    OpenSession,
+    Operation,
+    ReleaseDelivery,
+    ReleaseInbound,
+    RemoveDelivery,
+    StoreMessage,
+)
 from tests.unit.storage.strategies import any_operation
 
 LOCAL = {"references", "size", "location", "on_disk", "pinned"}
 KINDS = get_args(Operation)
+# Their last field came later: it has a default when it is missing.
+LATER_FIELD = (StoreMessage, RemoveDelivery, ReleaseDelivery, ReleaseInbound, OpenSession)
 
 
 def fields(thing: object) -> object:
@@ -26,7 +37,7 @@ def fields(thing: object) -> object:
     if isinstance(thing, (Message, Will, *KINDS)):
         public = [name for name in dir(thing) if not name.startswith(("_", "wire_")) and name not in LOCAL]
         names = [name for name in public if not callable(getattr(thing, name))]
-        assert names
+        assert names or isinstance(thing, Barrier)
         return type(thing).__name__, {name: fields(getattr(thing, name)) for name in names}
     return thing
 
@@ -49,7 +60,8 @@ def test_operations_stand_one_after_the_other(operations: list[Operation]) -> No
 
 def test_each_kind_of_operation_has_a_code_of_its_own() -> None:
     words = [re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).upper() for kind in KINDS]
-    assert sorted(getattr(codec, word) for word in words) == list(range(1, len(KINDS) + 1))
+    found = [getattr(codec if hasattr(codec, word) else cluster_codec, word) for word in words]
+    assert sorted(found) == [*range(1, 16), *range(20, 35)]
 
 
 @pytest.mark.parametrize("code", [0, 200, -1, "1", None])
@@ -67,8 +79,11 @@ def test_a_field_that_a_later_version_adds_at_the_end_does_no_harm() -> None:
 @given(any_operation, st.data())
 def test_a_field_of_another_kind_is_an_error(operation: Operation, data: st.DataObject) -> None:
     """Never a state that was made of garbage; the start says what it met."""
+    if isinstance(operation, Barrier):
+        return  # has no fields
     encoded = encode_operation(operation)
-    del encoded[data.draw(st.integers(1, len(encoded) - 1)) :]
+    required = len(encoded) - (1 if isinstance(operation, LATER_FIELD) else 0)
+    del encoded[data.draw(st.integers(1, required - 1)) :]
     with pytest.raises((TypeError, IndexError)):
         decode_operation(encoded)
     encoded = encode_operation(operation)

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from rmq.engine.broker import BrokerOptions
-from rmq.engine.journal_port import StorageOptions
+from rmq.engine.stored_port import StorageOptions
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.session.limits import ACK_QUORUM_FSYNC, Limits
 from tests.support import wire

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from rmq.engine import snapshots
-from rmq.engine.journal_port import StorageOptions
+from rmq.engine.stored_port import StorageOptions
 from rmq.flow.context import STORAGE_HELD, STORAGE_READY
 from rmq.storage import segments
 from rmq.storage.journal import journal_numbers

@@ -124,7 +124,7 @@ def test_it_says_what_it_found(tmp_path: Path) -> None:
     assert whole(again.state) == expected
     assert (recovery.batch, recovery.snapshot, recovery.operations, recovery.damaged) == (3, 1, 2, [])
     assert recovery.snapshot_bytes == snapshot_path(tmp_path, 1).stat().st_size
-    assert recovery.journal_bytes == journal_path(tmp_path, 2).stat().st_size
+    assert recovery.journal.size == journal_path(tmp_path, 2).stat().st_size
     assert recovery.journal.number == 2
     again.crash()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from rmq.engine.broker import BrokerOptions
-from rmq.engine.journal_port import StorageOptions
+from rmq.engine.stored_port import StorageOptions
 from rmq.mqtt.message import Message
 from rmq.storage.segments import read_payload
 from tests.support.engine import Engine

@@ -1,0 +1,48 @@
+"""Moving clients to other nodes, so many a second; new ones are sent elsewhere meanwhile."""
+
+from typing import TYPE_CHECKING, Final
+
+from rmq.engine import disconnect
+from rmq.engine.timers import Timer
+from rmq.mqtt import codes
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+INTERVAL_S: Final = 0.1
+
+
+class Draining(Timer):
+    """``rate`` is how many clients are closed in a second, 0.0: this node takes clients.
+
+    ``references`` are by listener where its clients are sent to (Server Reference), "" where nobody says.
+    """
+
+    __slots__ = ("_broker", "_owed", "rate", "references")
+
+    def __init__(self, broker: "Broker") -> None:
+        super().__init__()
+        self._broker = broker
+        self._owed = 0.0
+        self.rate = 0.0
+        self.references: dict[str, str] = {}
+
+    def set_rate(self, rate: float) -> None:
+        """Begin, go on at another rate, or end."""
+        broker = self._broker
+        self.rate = rate
+        self._owed = 0.0
+        if rate:
+            broker.timers.enter(self, broker.touch_clock())
+        else:
+            broker.timers.cancel(self)
+
+    def fire(self, now: float) -> float:
+        """Close those whose turn it is."""
+        broker = self._broker
+        self._owed += self.rate * INTERVAL_S
+        for channel in list(broker.registry)[: int(self._owed)]:
+            self._owed -= 1
+            disconnect.close(broker, channel, codes.USE_ANOTHER_SERVER, "this node is being drained")
+        self._owed = min(self._owed, 1.0)
+        return now + INTERVAL_S

@@ -1,0 +1,70 @@
+"""Connections and their sessions when the whole state is replaced by a snapshot of another node."""
+
+from typing import TYPE_CHECKING
+
+from rmq.engine import disconnect
+from rmq.flow.deliver import pump
+from rmq.mqtt import codes
+from rmq.session.channel import Channel
+from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT
+from rmq.session.outbound import Outbound
+from rmq.session.session import Session
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+
+def rebind(broker: "Broker") -> "Rebinding":
+    """Note what this node's connections with kept sessions have under way; call before the state is replaced."""
+    return Rebinding(broker)
+
+
+class Rebinding:
+    """The connections, each with the session that it had."""
+
+    def __init__(self, broker: "Broker") -> None:
+        self._broker = broker
+        self._bound: list[tuple[Channel, Session]] = []
+        for channel in broker.registry:
+            session = channel.session
+            if session is not None and session.persistent:
+                self._bound.append((channel, session))
+
+    def finish(self) -> None:
+        """Give each connection its session again, or close it: somebody else has claimed it."""
+        broker = self._broker
+        for channel, before in self._bound:
+            session = broker.state.sessions.get(before.client_id)
+            if channel.session is not before:
+                continue
+            if session is None or session.epoch != channel.epoch:
+                disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+                continue
+            session.channel = channel
+            channel.session = session
+            before.channel = None
+            if session.outbound is not None:
+                _carry_over(before.outbound, session.outbound)
+            pump(broker.ctx, channel)
+
+
+def _carry_over(before: Outbound | None, outbound: Outbound) -> None:
+    """What was sent stays sent."""
+    outbound.resume()
+    outbound.waiting = []
+    outbound.head = 0
+    outbound.inflight = 0
+    outbound.leaving = 0
+    for packet_id, delivery in outbound.deliveries.items():
+        known = None if before is None else before.deliveries.get(packet_id)
+        if known is None:
+            if delivery.state != RELEASED:
+                delivery.state = QUEUED
+        elif not (delivery.state == RELEASED and known.state in (QUEUED, SENT, RESEND, RELEASING)):
+            delivery.state = known.state
+        if delivery.state in (SENT, RELEASED, RELEASING):
+            outbound.inflight += 1
+        elif delivery.state == DONE:
+            outbound.leaving += 1
+        else:
+            outbound.waiting.append(delivery)

@@ -1,0 +1,80 @@
+"""Messages that came from another node: to this node's connections, beside what comes through the queues."""
+
+from rmq.flow.context import FlowContext
+from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.route import deliver_to_member
+from rmq.flow.send import note_dropped
+from rmq.mqtt.message import Message
+from rmq.session.subscription import Subscription
+
+
+def deliver_forwarded(ctx: FlowContext, message: Message) -> None:
+    """To every connection here with a plain subscription, but for what comes from its session's queue."""
+    message_qos = message.qos
+    for target in ctx.router.match(message.topic).plain:
+        session = target.session
+        channel = session.channel
+        if channel is None:
+            continue
+        if target.no_local and session.client_id == message.publisher:
+            own = target.without_own  # [MQTT-3.8.3-3]
+            if own is None:
+                continue
+            target = own
+        qos = target.qos if target.qos < message_qos else message_qos
+        if qos and session.persistent:
+            continue
+        retain = message.retain and target.retain_as_published
+        if qos == 0:
+            deliver_qos0(ctx, channel, message, retain, target.subscription_ids)
+        else:
+            enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
+
+
+def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str) -> None:
+    """To the member of a share group that another node has chosen, or to another one here if that has left."""
+    other: Subscription | None = None
+    for group in ctx.router.match(message.topic).groups:
+        if f"$share/{group.name}/{group.topic_filter}" == key:
+            member = group.member(client_id)
+            if member is not None and member.session.channel is not None:
+                deliver_to_member(ctx, member, message)
+                return
+            for candidate in group.members:
+                if candidate.session.channel is not None and not candidate.session.persistent:
+                    other = candidate
+    if other is None:
+        ctx.counters.dropped_no_share_member += 1
+        note_dropped(ctx, None, message, "no_share_member")
+    else:
+        deliver_to_member(ctx, other, message)
+
+
+def choose_members(ctx: FlowContext, message: Message) -> list[str] | None:
+    """For each share group that a message matches the key and the client id of a member, in turn."""
+    chosen: list[str] | None = None
+    for group in ctx.router.match(message.topic).groups:
+        member = group.choose(message, False, None)
+        if member is None:
+            ctx.counters.dropped_no_share_member += 1
+            note_dropped(ctx, None, message, "no_share_member")
+            continue
+        if chosen is None:
+            chosen = []
+        chosen.append(member.key)
+        chosen.append(member.session.client_id)
+    return chosen
+
+
+def deliver_applied(ctx: FlowContext, message: Message, chosen: list[str] | None) -> None:
+    """Every node calls this for the same message: each delivers to its own connections."""
+    deliver_forwarded(ctx, message)
+    if chosen is None:
+        return
+    for group in ctx.router.match(message.topic).groups:
+        key = f"$share/{group.name}/{group.topic_filter}"
+        for i in range(0, len(chosen), 2):
+            if chosen[i] == key:
+                member = group.member(chosen[i + 1])
+                if member is not None and member.session.channel is not None:
+                    deliver_to_member(ctx, member, message)  # False: it comes through the queue

@@ -1,0 +1,167 @@
+"""A node as a member of a cluster: its data, its port, the cluster around them, and the ways to administer it."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+
+from rmq.config import CLUSTER_TABLE, ConfigError, Problem, Settings
+from rmq.engine.broker import Broker
+from rmq.engine.replicated_port import MemberOptions, ReplicatedPort
+from rmq.management import ManagementService
+from rmq.metrics.counters import Counters
+from rmq.net.reactor import Reactor
+from rmq.node.cluster import cluster_class, cluster_options, make_peers
+from rmq.node.control import ControlSocket
+from rmq.node.storage import FOLDER as ALONE
+from rmq.node.storage import storage_options
+from rmq.storage.codec import UnknownOperation
+from rmq.storage.events import StateEvents
+from rmq.storage.record_file import CorruptFile
+from rmq.storage.recovery import DataInUse, DataLock, Found, recover, recover_member
+
+log = structlog.get_logger(__name__)
+
+FOLDER: Final = "cluster"
+STATE: Final = "state"
+REBUILD: Final = "`rmq-node cluster rebuild` fetches everything from the other nodes"
+
+
+class Member:
+    """Everything of a node that only a member of a cluster has. Raises ``ConfigError``.
+
+    ``clock`` is this node's own time, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        broker: Broker,
+        reactor: Reactor,
+        management: ManagementService,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._broker = broker
+        folder = settings.data_path / FOLDER
+        try:
+            (folder / STATE).mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = DataLock(folder)
+        except DataInUse as error:
+            raise _problem(settings, str(error)) from None
+        except OSError as error:
+            raise _problem(settings, f"{folder}: {error.strerror}") from None
+        try:
+            found, alone = _recover(settings, broker, folder / STATE)
+            self.port = ReplicatedPort(broker, found, _options(settings), reactor.wake, alone=alone)
+            broker.state.node_id = broker.ctx.node_id = broker.routes.node_id = broker.node_id
+            broker.cluster = self.port
+            self.cluster = self._make_cluster(folder, clock)
+        except BaseException:
+            self._lock.release()
+            raise
+        broker.turn_storage = self.cluster.turn
+        management.enter_cluster(make_peers(self.cluster, management.local), self.cluster.control)
+        self._control = ControlSocket(settings.node.control_path, management.cluster)
+        self._control.open()
+        self._ended = trio.Event()
+        self._started = False
+
+    def _make_cluster(self, folder: Path, clock: Callable[[], float]) -> Any:
+        settings = self._settings
+        try:
+            return cluster_class()(
+                cluster_options(settings),
+                settings.node.id,
+                folder,
+                self.port,
+                clock=time.monotonic,
+                wall_clock=clock,
+                random=random.Random(),
+                fatal=(UnknownOperation,),
+            )
+        except CorruptFile as error:
+            raise _problem(settings, f"{error}; {REBUILD}") from None
+        except OSError as error:
+            raise _problem(settings, f"{error.filename or folder}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise ConfigError([Problem("", f"plugins.{CLUSTER_TABLE}", str(error))]) from None
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Take part from here on, until ``stop``, whatever is cancelled. Raises ``ConfigError``."""
+        self.port.begin()
+        await nursery.start(self._run)
+        nursery.start_soon(self._control.run)
+
+    async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.CancelScope(shield=True):
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(self.cluster.run)
+                    self._started = True
+                    task_status.started()
+            except* OSError as group:
+                error = group.exceptions[0]
+                raise ConfigError([Problem("", f"plugins.{CLUSTER_TABLE}.bind", str(error))]) from None
+            finally:
+                self._ended.set()
+
+    async def stop(self) -> None:
+        """Hand over what others can go on with, and have them know that this node stops."""
+        if self._started:
+            await self.cluster.stop()
+            await self._ended.wait()
+
+    def close(self) -> None:
+        """Write what is left, and let go of the data."""
+        self._control.close()
+        self.port.close()
+        self._lock.release()
+
+
+def _recover(settings: Settings, broker: Broker, folder: Path) -> tuple[Found, Path | None]:
+    """What is on disk, and the folder of a node alone whose data a cluster is to be founded with."""
+    ctx = broker.ctx
+    state = broker.state
+    counters = ctx.counters
+    ctx.counters = Counters()  # what happened before this start was counted then
+    state.events = StateEvents()
+    state.node_id = broker.node_id
+    try:
+        found = recover_member(folder, state, memory_budget=settings.storage.memory_budget)
+        alone = settings.data_path / ALONE
+        if found.snapshot or (folder.parent / "raft").exists() or not alone.exists():
+            return found, None
+        # All of it in memory: it is written anew, as the snapshot that the cluster begins with.
+        recovery = recover(alone, state, memory_budget=0, repair=settings.repair)
+        recovery.journal.close()
+        has_data = bool(state.sessions or ctx.retained.count or state.delayed)
+        return found, alone if has_data else None
+    except CorruptFile as error:
+        raise _problem(settings, f"{error}; {REBUILD}") from None
+    except OSError as error:
+        raise _problem(settings, f"{error.filename or folder}: {error.strerror or error}") from None
+    finally:
+        ctx.counters = counters
+
+
+def _options(settings: Settings) -> MemberOptions:
+    options = MemberOptions()
+    storage_options(settings, options)
+    cluster = settings.cluster
+    options.quorum_timeout_s = cluster.quorum_timeout
+    options.forward_deadline_s = cluster.forward_deadline
+    options.grace_s = cluster.node_down_grace
+    options.max_retained = settings.retain.max_retained_messages
+    options.max_retained_payload = settings.retain.max_payload_size
+    options.allow_multiple_matches = settings.mqtt.allow_multiple_matches
+    return options
+
+
+def _problem(settings: Settings, text: str) -> ConfigError:
+    origin = settings.origin("node", "data_dir")
+    return ConfigError([Problem(origin.name if origin else "", "node.data_dir", text)])

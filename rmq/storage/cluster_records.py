@@ -1,0 +1,198 @@
+"""The operations that only a cluster has: who owns a client id, which nodes there are, where subscribers are.
+
+As those of ``records`` they ask neither clock nor chance. Epochs are granted where a claim is applied, so that every
+node grants the same one.
+"""
+
+from rmq.mqtt.message import Message
+from rmq.mqtt.packets import Will
+
+
+class ClaimClient:
+    """A connection on ``node`` takes a client id, wherever it was before; a later claim wins.
+
+    ``will`` is its will message. ``epoch`` is not part of the operation: it is what applying it has granted.
+    """
+
+    __slots__ = ("client_id", "epoch", "node", "will")
+
+    def __init__(self, client_id: str, node: int, will: Will | None) -> None:
+        self.client_id = client_id
+        self.node = node
+        self.will = will
+        self.epoch = 0
+
+
+class ReclaimClient:
+    """A node that was declared down has the connection of ``epoch`` still, and owns it again if nobody came since."""
+
+    __slots__ = ("client_id", "epoch", "node", "will")
+
+    def __init__(self, client_id: str, node: int, epoch: int, will: Will | None) -> None:
+        self.client_id = client_id
+        self.node = node
+        self.epoch = epoch
+        self.will = will
+
+
+class ReleaseClient:
+    """The connection that had claimed a client id is gone, and leaves no session."""
+
+    __slots__ = ("client_id", "epoch")
+
+    def __init__(self, client_id: str, epoch: int) -> None:
+        self.client_id = client_id
+        self.epoch = epoch
+
+
+class AddRoute:
+    """A node has its first subscriber of a topic filter: messages that match are to be forwarded there."""
+
+    __slots__ = ("node", "topic_filter")
+
+    def __init__(self, node: int, topic_filter: str) -> None:
+        self.node = node
+        self.topic_filter = topic_filter
+
+
+class RemoveRoute:
+    """A node has no subscriber of a topic filter any more."""
+
+    __slots__ = ("node", "topic_filter")
+
+    def __init__(self, node: int, topic_filter: str) -> None:
+        self.node = node
+        self.topic_filter = topic_filter
+
+
+class AddMember:
+    """A transient session on ``node`` joins a share group; the other nodes choose it too."""
+
+    __slots__ = ("client_id", "key", "node", "qos", "share_group", "topic_filter")
+
+    def __init__(self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int) -> None:
+        self.node = node
+        self.client_id = client_id
+        self.key = key
+        self.topic_filter = topic_filter
+        self.share_group = share_group
+        self.qos = qos
+
+
+class RemoveMember:
+    """A transient session on ``node`` has left a share group."""
+
+    __slots__ = ("client_id", "key", "node")
+
+    def __init__(self, node: int, client_id: str, key: str) -> None:
+        self.node = node
+        self.client_id = client_id
+        self.key = key
+
+
+class NodeUp:
+    """A node begins a new incarnation, whose number is granted where this is applied; ``nonce`` tells whose it is.
+
+    What its last incarnation had open is closed; wills that become due so are due ``grace`` seconds after ``at``.
+    """
+
+    __slots__ = ("at", "grace", "node", "nonce")
+
+    def __init__(self, node: int, nonce: str, grace: float, at: float) -> None:
+        self.node = node
+        self.nonce = nonce
+        self.grace = grace
+        self.at = at
+
+
+class NodeDown:
+    """An incarnation of a node is over: it died, or it leaves; its clients are off line.
+
+    What it proposed and wasn't applied before never will be. Wills are due ``grace`` seconds after ``at``.
+    """
+
+    __slots__ = ("at", "grace", "incarnation", "node")
+
+    def __init__(self, node: int, incarnation: int, grace: float, at: float) -> None:
+        self.node = node
+        self.incarnation = incarnation
+        self.grace = grace
+        self.at = at
+
+
+class ForgetNode:
+    """A node was removed from the cluster for good."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: int) -> None:
+        self.node = node
+
+
+class Tick:
+    """The cluster's time, seconds since 1970; it never goes back."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
+class PublishWill:
+    """Publish the will of a client whose connection ended at ``epoch``, unless somebody did or it is unwanted by now.
+
+    ``message`` is None when a hook dropped it; ``chosen`` as in ``StoreMessage``.
+    """
+
+    __slots__ = ("chosen", "client_id", "epoch", "message")
+
+    def __init__(self, client_id: str, epoch: int, message: Message | None, chosen: list[str] | None) -> None:
+        self.client_id = client_id
+        self.epoch = epoch
+        self.message = message
+        self.chosen = chosen
+
+
+class PublishDelayed:
+    """Publish a delayed message, unless somebody did; the message is the kept one as it is published."""
+
+    __slots__ = ("chosen", "key", "message")
+
+    def __init__(self, key: str, message: Message | None, chosen: list[str] | None) -> None:
+        self.key = key
+        self.message = message
+        self.chosen = chosen
+
+
+class Barrier:
+    """Changes nothing: when it is applied, so is all that was committed before it was proposed."""
+
+    __slots__ = ()
+
+
+class RaiseLevel:
+    """Operations of this level may be proposed from here on: every member knows them."""
+
+    __slots__ = ("level",)
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+
+
+ClusterOperation = (
+    ClaimClient
+    | ReclaimClient
+    | ReleaseClient
+    | AddRoute
+    | RemoveRoute
+    | AddMember
+    | RemoveMember
+    | NodeUp
+    | NodeDown
+    | ForgetNode
+    | Tick
+    | PublishWill
+    | PublishDelayed
+    | Barrier
+    | RaiseLevel
+)

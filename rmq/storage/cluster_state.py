@@ -1,0 +1,357 @@
+"""What only a cluster keeps: nodes and their incarnations, owners of client ids, routes, waiting wills, the time.
+
+As deterministic as ``state``, which it is a part of; what it means for this node alone goes to ``StateEvents``.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from rmq.mqtt.packets import Will
+from rmq.session.session import Session
+from rmq.session.subscription import Subscription
+from rmq.storage.cluster_records import (
+    AddMember,
+    AddRoute,
+    Barrier,
+    ClaimClient,
+    ClusterOperation,
+    ForgetNode,
+    NodeDown,
+    NodeUp,
+    PublishDelayed,
+    PublishWill,
+    RaiseLevel,
+    ReclaimClient,
+    ReleaseClient,
+    RemoveMember,
+    RemoveRoute,
+    Tick,
+)
+
+if TYPE_CHECKING:
+    from rmq.storage.state import State
+
+# No client can have this as the beginning of its client id [MQTT-1.5.4-2].
+ROUTE_OWNER: Final = "\0node "
+
+
+class Owner:
+    """Which node has the connection of a client id. Never changed, only replaced: a snapshot may be reading it.
+
+    ``will`` is the will of a connection without a session that is kept.
+    """
+
+    __slots__ = ("client_id", "epoch", "node", "will")
+
+    def __init__(self, client_id: str, node: int, epoch: int, will: Will | None) -> None:
+        self.client_id = client_id
+        self.node = node
+        self.epoch = epoch
+        self.will = will
+
+
+class NodeRecord:
+    """A node as the log knows it: ``up`` until its ``incarnation`` is declared over. ``sequence`` is its last batch."""
+
+    __slots__ = ("incarnation", "nonce", "sequence", "up")
+
+    def __init__(self, incarnation: int, nonce: str, up: bool, sequence: int) -> None:
+        self.incarnation = incarnation
+        self.nonce = nonce
+        self.up = up
+        self.sequence = sequence
+
+
+class WaitingWill:
+    """The will of a client whose node is gone and that left no session; due at ``due_at`` of the cluster's time."""
+
+    __slots__ = ("client_id", "due_at", "epoch", "will")
+
+    def __init__(self, client_id: str, epoch: int, will: Will, due_at: float) -> None:
+        self.client_id = client_id
+        self.epoch = epoch
+        self.will = will
+        self.due_at = due_at
+
+
+class ClusterState:
+    """Tables by client id and by node id. ``index`` is the place in the log of what is being applied.
+
+    ``routes`` are the topic filters each node has subscribers of, ``members`` its transient members of share groups by
+    client id and key. Those of other nodes stand in the router as subscriptions of sessions that are ``remote``.
+    ``session_counts`` is how many sessions each node had the connection of last.
+    """
+
+    __slots__ = ("index", "level", "members", "nodes", "owners", "routes", "session_counts", "state", "time", "wills")
+
+    def __init__(self, state: "State") -> None:
+        self.state = state
+        self.index = 0
+        self.level = 0
+        self.time = 0.0
+        self.nodes: dict[int, NodeRecord] = {}
+        self.owners: dict[str, Owner] = {}
+        self.wills: dict[str, WaitingWill] = {}
+        self.routes: dict[int, dict[str, Subscription]] = {}
+        self.members: dict[int, dict[str, Subscription]] = {}
+        self.session_counts: dict[int, int] = {}
+
+    def count_session(self, node: int, change: int) -> None:
+        """A session is a node's from now on, or no longer."""
+        self.session_counts[node] = self.session_counts.get(node, 0) + change
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for node in list(self.routes):
+            self.drop_routes(node)
+        for node in list(self.members):
+            self.drop_routes(node)
+        self.nodes = {}
+        self.owners = {}
+        self.wills = {}
+        self.time = 0.0
+        self.level = 0
+
+    def begin_batch(self, node: int, incarnation: int, sequence: int) -> bool:
+        """Whether a batch of operations is to be applied: not twice, and not of an incarnation that is over."""
+        record = self.nodes.get(node)
+        if record is None or not record.up or record.incarnation != incarnation or sequence <= record.sequence:
+            return False
+        record.sequence = sequence
+        return True
+
+    def epoch_of(self, client_id: str) -> int:
+        """The epoch of the last claim of a client id, 0 if there is none that counts."""
+        owner = self.owners.get(client_id)
+        session = self.state.sessions.get(client_id)
+        epoch = 0 if session is None else session.epoch
+        return epoch if owner is None or owner.epoch < epoch else owner.epoch
+
+    def home_of(self, node: int) -> int:
+        """The node that answers for what ``node`` had: itself while it is up, else the first one that is."""
+        record = self.nodes.get(node)
+        if record is not None and record.up:
+            return node
+        best = 0
+        for other, candidate in self.nodes.items():
+            if candidate.up and (best == 0 or other < best):
+                best = other
+        return best
+
+    def apply(self, o: ClusterOperation) -> None:
+        """Apply one operation; one that names what isn't there any more does nothing."""
+        if isinstance(o, ClaimClient):
+            self._claim(o)
+        elif isinstance(o, ReleaseClient):
+            self.release(o.client_id, o.epoch)
+        elif isinstance(o, AddRoute):
+            self.add_route(o.node, o.topic_filter)
+        elif isinstance(o, RemoveRoute):
+            self._remove(self.routes, o.node, o.topic_filter)
+        elif isinstance(o, AddMember):
+            self.add_member(o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos)
+        elif isinstance(o, RemoveMember):
+            self._remove(self.members, o.node, member_key(o.client_id, o.key))
+        elif isinstance(o, Tick):
+            self._set_time(o.at)
+        elif isinstance(o, NodeUp):
+            self._node_up(o)
+        elif isinstance(o, NodeDown):
+            self._node_down(o.node, o.incarnation, o.grace, o.at)
+        elif isinstance(o, ReclaimClient):
+            self._reclaim(o)
+        elif isinstance(o, PublishWill):
+            self._publish_will(o)
+        elif isinstance(o, PublishDelayed):
+            if self.state.delayed.pop(o.key, None) is not None and o.message is not None:
+                self.state.publish(o.message, o.chosen)
+        elif isinstance(o, ForgetNode):
+            self._forget_node(o)
+        elif isinstance(o, RaiseLevel):
+            self.level = max(self.level, o.level)
+        else:
+            assert isinstance(o, Barrier)
+
+    # Owners
+
+    def _claim(self, o: ClaimClient) -> None:
+        state = self.state
+        state.last_epoch += 1
+        o.epoch = state.last_epoch
+        previous = self.owners.get(o.client_id)
+        session = state.sessions.get(o.client_id)
+        node = 0
+        if previous is not None:
+            node = previous.node
+        elif session is not None and session.disconnected_at == 0.0:
+            node = session.node
+        self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, o.will)
+        self.wills.pop(o.client_id, None)  # its client is back in time
+        if node == state.node_id and o.node != node:
+            state.events.taken_over(o.client_id)
+
+    def _reclaim(self, o: ReclaimClient) -> None:
+        state = self.state
+        if o.client_id in self.owners or self.epoch_of(o.client_id) > o.epoch:
+            return
+        session = state.sessions.get(o.client_id)
+        if session is not None:
+            if session.epoch != o.epoch:
+                return
+            state.changing(o.client_id)
+            self.count_session(session.node, -1)
+            self.count_session(o.node, 1)
+            session.node = o.node
+            session.remote = o.node != state.node_id
+            session.disconnected_at = 0.0
+            session.will = o.will
+            session.will_due_at = 0.0
+            if session.outbound is not None:
+                session.outbound.set_window(session.max_window)
+        self.wills.pop(o.client_id, None)
+        self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, None if session is not None else o.will)
+
+    def release(self, client_id: str, epoch: int) -> None:
+        """A claim is over, unless there was a later one."""
+        owner = self.owners.get(client_id)
+        if owner is not None and owner.epoch == epoch:
+            del self.owners[client_id]
+
+    # Routes
+
+    def add_route(self, node: int, topic_filter: str) -> None:
+        """A node has subscribers of a topic filter."""
+        routes = self.routes.setdefault(node, {})
+        if topic_filter not in routes:
+            session = self._session_of(node, f"{ROUTE_OWNER}{node}")
+            subscription = Subscription(session, topic_filter, topic_filter, "", 2, False, True, 0, 0)
+            routes[topic_filter] = subscription
+            if session.remote:
+                self.state.router.add(subscription)
+
+    def add_member(self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int) -> None:
+        """A node has a transient member of a share group."""
+        members = self.members.setdefault(node, {})
+        name = member_key(client_id, key)
+        self._remove(self.members, node, name)
+        session = self._session_of(node, client_id)
+        subscription = Subscription(session, key, topic_filter, share_group, qos, False, False, 0, 0)
+        members[name] = subscription
+        if session.remote:
+            self.state.router.add(subscription)
+
+    def _session_of(self, node: int, client_id: str) -> Session:
+        session = Session(client_id, False)
+        session.node = node
+        session.remote = node != self.state.node_id
+        return session
+
+    def _remove(self, table: dict[int, dict[str, Subscription]], node: int, name: str) -> None:
+        subscriptions = table.get(node)
+        if subscriptions is not None:
+            subscription = subscriptions.pop(name, None)
+            if subscription is not None and subscription.session.remote:
+                self.state.router.remove(subscription)
+
+    def drop_routes(self, node: int) -> None:
+        """Nobody is subscribed there any more."""
+        for table in (self.routes, self.members):
+            for subscription in table.pop(node, {}).values():
+                if subscription.session.remote:
+                    self.state.router.remove(subscription)
+
+    def remote_count(self) -> int:
+        """How many entries of the router stand for other nodes."""
+        own = self.state.node_id
+        count = 0
+        for table in (self.routes, self.members):
+            for node, subscriptions in table.items():
+                if node != own:
+                    count += len(subscriptions)
+        return count
+
+    # Nodes
+
+    def _set_time(self, at: float) -> None:
+        if at > self.time:
+            self.time = at
+            self.state.events.time_moved(at)
+
+    def _node_up(self, o: NodeUp) -> None:
+        before = self.nodes.get(o.node)
+        if before is not None:
+            if before.nonce == o.nonce and before.up:
+                return  # proposed twice
+            if before.up:
+                self._node_down(o.node, before.incarnation, o.grace, o.at)
+        self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
+        self.state.events.node_up(o.node, self.index, o.nonce)
+
+    def _node_down(self, node: int, incarnation: int, grace: float, at: float) -> None:
+        record = self.nodes.get(node)
+        if record is None or record.incarnation != incarnation or not record.up:
+            return
+        record.up = False
+        self.drop_routes(node)
+        state = self.state
+        for session in state.sessions.values():
+            if session.node == node and session.disconnected_at == 0.0:
+                self._close(session, grace, at)
+        gone = [owner for owner in self.owners.values() if owner.node == node]
+        for owner in gone:
+            del self.owners[owner.client_id]
+            if owner.will is not None and owner.client_id not in state.sessions:
+                self.wills[owner.client_id] = WaitingWill(owner.client_id, owner.epoch, owner.will, at + grace)
+                state.events.will_waits(owner.client_id)
+        state.events.node_down(node, incarnation)
+
+    def _close(self, session: Session, grace: float, at: float) -> None:
+        """What a connection's end does, told by nobody: whatever may have been sent counts as sent."""
+        state = self.state
+        state.changing(session.client_id)
+        session.disconnected_at = at
+        outbound = session.outbound
+        if outbound is not None:
+            count = min(len(outbound), outbound.may_be_sent())
+            outbound.reserve(count)
+            if session.channel is None:
+                outbound.mark_sent(count)
+        if session.will is not None:
+            session.will_due_at = at + max(min(session.will.delay_interval, session.expiry_interval), grace)
+        state.events.session_closed(session)
+
+    def adopt(self, node: int, grace: float, at: float) -> None:
+        """Sessions of a node that was alone become this node's, all without a connection."""
+        for session in self.state.sessions.values():
+            self.count_session(session.node, -1)
+            self.count_session(node, 1)
+            session.node = node
+            if session.disconnected_at == 0.0:
+                self._close(session, grace, at)
+
+    def _forget_node(self, o: ForgetNode) -> None:
+        record = self.nodes.get(o.node)
+        if record is not None:
+            self._node_down(o.node, record.incarnation, 0.0, self.time)
+            del self.nodes[o.node]
+
+    # Wills
+
+    def _publish_will(self, o: PublishWill) -> None:
+        state = self.state
+        session = state.sessions.get(o.client_id)
+        waiting = self.wills.get(o.client_id)
+        if session is not None and session.epoch == o.epoch and session.will is not None and session.will_due_at:
+            state.changing(o.client_id)
+            session.will = None
+            session.will_due_at = 0.0
+        elif waiting is not None and waiting.epoch == o.epoch:
+            del self.wills[o.client_id]
+        else:
+            return
+        if o.message is not None:
+            state.publish(o.message, o.chosen)
+
+
+def member_key(client_id: str, key: str) -> str:
+    """One client's membership in one share group."""
+    return f"{client_id}\0{key}"

@@ -1,0 +1,51 @@
+"""Who is told of the state's changes: the node, of what they mean for it alone, and a snapshot under way."""
+
+from typing import TYPE_CHECKING
+
+from mypy_extensions import mypyc_attr
+
+from rmq.mqtt.message import Message
+from rmq.session.session import Session
+
+if TYPE_CHECKING:
+    from rmq.storage.records import DelayMessage
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class StateEvents:
+    """Is told while an operation is applied; this base does nothing. None of it changes what is kept."""
+
+    def session_closed(self, session: Session) -> None:
+        """A persistent session has no connection any more: its expiry and its will may become due."""
+
+    def will_waits(self, client_id: str) -> None:
+        """The will of a client without a session waits, because its node is gone."""
+
+    def retained(self, message: Message) -> None:
+        """A message is retained that expires."""
+
+    def delayed(self, operation: "DelayMessage") -> None:
+        """A message is kept until it is due."""
+
+    def taken_over(self, client_id: str) -> None:
+        """A client id that was this node's is another node's now."""
+
+    def deliver(self, message: Message, chosen: list[str] | None) -> None:
+        """Every node delivers this message to its own connections, where it doesn't come through a queue."""
+
+    def node_up(self, node: int, incarnation: int, nonce: str) -> None:
+        """A node has begun an incarnation."""
+
+    def node_down(self, node: int, incarnation: int) -> None:
+        """An incarnation of a node is over."""
+
+    def time_moved(self, at: float) -> None:
+        """The cluster's time."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class StateWatcher:
+    """Is told of a session before it changes; a snapshot that is being written is one."""
+
+    def before_session(self, session: Session) -> None:
+        """The session is about to change or to end."""

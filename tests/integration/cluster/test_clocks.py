@@ -1,0 +1,96 @@
+"""The wall clock of one node is an hour off: what is due comes when it is due, once, by the time of the majority."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import pytest
+
+from tests.integration.cluster.conftest import SetUp
+from tests.integration.cluster.guests import Guests
+from tests.integration.cluster.retained import retained_at
+from tests.support import wire
+from tests.support.cluster_processes import ClusterProcesses
+from tests.support.wire import Will
+
+HOUR_S: Final = 3600.0
+
+
+@pytest.fixture(params=[HOUR_S, -HOUR_S], ids=["fast", "slow"])
+def cluster(request: pytest.FixtureRequest, set_up: SetUp) -> ClusterProcesses:
+    """A cluster whose node 1 has a wrong clock, started; it is the leader."""
+    made = set_up()
+    made[1].clock_off_s = request.param
+    made.start()
+    if made.leader() is not made[1]:
+        assert made.leader().ask("transfer_leadership", node_id=1) == 1
+    assert made.leader() is made[1]
+    return made
+
+
+def test_the_clock_is_really_wrong(cluster: ClusterProcesses) -> None:
+    """By the times of its own log."""
+    hours = {number: next(iter(cluster[number].events()))["timestamp"][:13] for number in (1, 2)}
+    assert hours[1] != hours[2]
+
+
+def test_everything_is_due_in_time(cluster: ClusterProcesses, guests: Guests) -> None:
+    watchers = [guests.passing(member) for member in cluster]
+    for watcher in watchers:
+        watcher.subscribe(("due/#", 1))
+    publisher = guests.passing(cluster[1])
+    began = time.monotonic()
+    for member in cluster:
+        number = member.number
+        delayed: wire.Properties = [(wire.WILL_DELAY, 2)]
+        guests.connect(member, f"w{number}", will=Will(f"due/will/{number}", b"w", 1, properties=delayed)).abort()
+        guests.off_line(member, f"short{number}", ("t", 1), expiry=2)
+        guests.off_line(member, f"long{number}", ("t", 1), expiry=1800)
+        at = guests.passing(member)
+        at.publish(f"$delayed/2/due/delayed/{number}", b"d", 1)
+        at.publish(f"$delayed/1800/due/later/{number}", b"d", 1)
+        for topic, seconds in (("short", 2), ("long", 1800)):
+            at.publish(f"r/{topic}/{number}", b"r", 1, retain=True, properties=[(wire.MESSAGE_EXPIRY, seconds)])
+            at.publish("t", topic.encode(), 1, properties=[(wire.MESSAGE_EXPIRY, seconds)])
+    expected = {f"due/{what}/{number}" for what in ("will", "delayed") for number in (1, 2, 3)}
+    for watcher in watchers:
+        assert {watcher.receive_publish(timeout_s=10).topic for _ in expected} == expected
+    took = time.monotonic() - began
+    assert 2 <= took < 6, "neither before its time nor long after"
+    for member in cluster:
+        assert set(retained_at(member, "r/#")) == {f"r/long/{number}" for number in (1, 2, 3)}
+        guests.connect(member, f"short{member.number}", present=False)
+        session = guests.connect(cluster[1 + member.number % 3], f"long{member.number}", present=True)
+        found = session.receive_publishes(4 - member.number)  # published since it was made
+        assert {m.payload for m in found} == {b"long"}
+        assert all(1700 < left(m.get(wire.MESSAGE_EXPIRY)) <= 1800 for m in found)
+        session.expect_nothing()
+    publisher.publish("due/barrier", b"", 1)
+    for watcher in watchers:
+        watcher.receive_publish(b"")
+        watcher.expect_nothing()
+
+
+def left(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+@pytest.mark.parametrize("next_leader", [1, 2])
+def test_time_goes_on_evenly_when_the_leader_changes(
+    cluster: ClusterProcesses, guests: Guests, next_leader: int
+) -> None:
+    """To and from the node whose clock is wrong: nothing is due an hour early, or an hour late."""
+    if next_leader == 1:
+        cluster[2].ask("transfer_leadership", node_id=2)
+    watcher = guests.passing(cluster[3])
+    watcher.subscribe(("due/#", 1))
+    publisher = guests.passing(cluster[3])
+    publisher.publish("$delayed/1800/due/later", b"", 1)
+    began = time.monotonic()
+    publisher.publish("$delayed/3/due/soon", b"soon", 1)
+    cluster[3].ask("transfer_leadership", node_id=next_leader)
+    watcher.receive_publish(b"soon", 10)
+    assert 3 <= time.monotonic() - began < 6
+    watcher.expect_nothing()

@@ -1,0 +1,3 @@
+"""Every test here may ask for certificates."""
+
+from tests.support.certificates import certificates as certificates

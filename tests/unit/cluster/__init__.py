@@ -1,0 +1,1 @@
+"""The cluster package: links, requests, Raft and what is built of them."""

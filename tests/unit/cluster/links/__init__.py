@@ -1,0 +1,1 @@
+"""Links between nodes, over memory streams and a virtual clock."""
