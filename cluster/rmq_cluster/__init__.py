@@ -7,6 +7,7 @@ kinds        the kinds of frames on the links
 identity     which cluster a data folder belongs to
 hello        what nodes say of themselves when they are linked, and who is refused
 founding     when a cluster is founded, and how an empty node finds the one it belongs to
+knocking     how a new node with a low id makes itself known
 belonging    this node's place in the cluster: its identity, how it comes in, that it is up
 peers        what this node knows of the others: their status, when they were heard
 reception    what comes in over the links, and where it goes
@@ -21,6 +22,7 @@ asking       changes of membership, asked of the leader
 digests      digests of the state, compared between nodes
 membership   what an administrator can ask and change: the cluster's control
 view         the cluster as this node sees it, for people
+figures      figures of the cluster for metrics
 backup       copies of a snapshot, and back
 recover      what is done to the data of a node that isn't running, or must not go on: rescue, rebuild
 raft         Raft itself: pysyncobj driven and guarded, and the log's files

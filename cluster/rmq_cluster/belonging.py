@@ -7,7 +7,7 @@ import structlog
 import trio
 
 from rmq_cluster.hello import EMPTY, JOINING, MEMBER, SEED, Hello
-from rmq_cluster.identity import Identity, IdentityError, load_identity, save_identity
+from rmq_cluster.identity import Entry, Identity, IdentityError, load_identity, save_identity
 
 if TYPE_CHECKING:
     from rmq_cluster.cluster import Cluster
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CONSIDER_S: Final = 0.5
+# How long the link to a node that was removed stays.
+LINGER_S: Final = 1.0
 
 
 class Belonging:
@@ -34,6 +36,7 @@ class Belonging:
         self._is_entering = False
         self._has_asked = False
         self._next_consider = 0.0
+        self._dialled: dict[int, str] = {}
         self._up = trio.Event()
         self._nonce = self._new_nonce()
         if self.identity is not None:
@@ -128,7 +131,7 @@ class Belonging:
         identity = self.identity
         assert identity is not None
         try:
-            cluster.links.set_peers(identity.addresses())
+            self._dial_members()
             cluster.replication.start(identity.voters, identity.installing, votes=cluster.options.votes)
             if identity.installing is not None:
                 identity.installing = None
@@ -208,6 +211,15 @@ class Belonging:
 
     # Who else is in it
 
+    def merge(self, book: dict[int, Entry]) -> None:
+        """Another member has told who is one."""
+        if self.identity is None or not self.identity.merge(book):
+            return
+        if self.identity.has(self._cluster.node_id):
+            self.identity_changed()
+        else:
+            self.was_removed("the others say so")
+
     def members_changed(self, voters: tuple[int, ...]) -> None:
         """A membership is committed."""
         if self.identity is not None and self.identity.voters != voters:
@@ -238,12 +250,19 @@ class Belonging:
         assert self.identity is not None
         self.save()
         self._cluster.reception.say_hello()
-        self._cluster.later(self._dial)
+        self._dial()
+        self._cluster.after(LINGER_S, self._dial_members)
 
     def _dial(self) -> None:
-        # After what was just sent: a node that was removed is told so before its link is closed.
+        """Members, and those who were removed just now: they are told so before their links are closed."""
+        assert self.identity is not None
+        self._dialled.update(self.identity.addresses())
+        self._cluster.links.set_peers(self._dialled)
+
+    def _dial_members(self) -> None:
         if self.identity is not None:
-            self._cluster.links.set_peers(self.identity.addresses())
+            self._dialled = self.identity.addresses()
+            self._cluster.links.set_peers(self._dialled)
 
     def save(self) -> None:
         """Have it on disk; a node that can't steps out."""

@@ -19,6 +19,7 @@ from rmq_cluster.founding import Founding
 from rmq_cluster.hello import Hello
 from rmq_cluster.identity import Identity
 from rmq_cluster.incoming import Incoming
+from rmq_cluster.knocking import Knocking
 from rmq_cluster.links import CONTROL, DATA, Links, Network
 from rmq_cluster.membership import Membership
 from rmq_cluster.options import ClusterOptions
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 TICK_S: Final = 0.02
 STATUS_S: Final = 0.1
+# Others are told at once of what is applied and synced here, but no more often than this.
+STATUS_PAUSE_S: Final = 0.001
 DISK_TIMEOUT_S: Final = 5.0
 
 
@@ -90,7 +93,8 @@ class Cluster:
         self._role = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._moved = True
-        self._next_status = 0.0
+        self._told_at = 0.0
+        self._in_tick = False
         self._later: list[Callable[[], None]] = []
         self._sync_disk = make_disk("rmq-raft-sync")
         self.disk = make_disk("rmq-transfer")
@@ -113,7 +117,7 @@ class Cluster:
             wake=self.wake,
             clock=clock,
             random=random,
-            times=options.raft,
+            options=options,
             fatal=fatal,
         )
         self.duties = Duties(self.replication, self.peers, port, self.belonging, options, clock)
@@ -129,6 +133,7 @@ class Cluster:
             options.transfer_window,
             options.resend_pause,
         )
+        self.knocking = Knocking(self, clock, random, network)
         self.control = Membership(self)
 
     # Running
@@ -163,10 +168,14 @@ class Cluster:
 
     async def _drive(self) -> None:
         while True:
-            with trio.move_on_after(TICK_S):
+            with trio.move_on_after(STATUS_PAUSE_S if self._moved else TICK_S):
                 await self._wanted.wait()
             self._wanted = trio.Event()
-            self.tick()
+            self._in_tick = True
+            try:
+                self.tick()
+            finally:
+                self._in_tick = False
 
     def wake(self) -> None:
         """Have a turn soon."""
@@ -176,6 +185,16 @@ class Cluster:
         """Have something called in the next turn."""
         self._later.append(call)
         self.wake()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have something called a while from now, if this node still runs then."""
+
+        async def wait() -> None:
+            await trio.sleep(seconds)
+            call()
+
+        if self._nursery is not None:
+            self._nursery.start_soon(wait)
 
     def tick(self) -> None:
         """A turn, and what is done every now and then."""
@@ -187,14 +206,18 @@ class Cluster:
         self.belonging.look(now)
         self.duties.look()
         self.turn()
-        if now >= self._next_status:
+        if now >= self._told_at + STATUS_S:
             self._tell_status()
 
     def turn(self) -> None:
         """Propose what waits, advance, apply: to be called at the end of each turn of the reactor too."""
         self.replication.turn()
-        if self._moved:
+        if not self._moved:
+            return
+        if self.clock() >= self._told_at + STATUS_PAUSE_S:
             self._tell_status()
+        elif not self._in_tick:
+            self.wake()
 
     async def stop(self) -> None:
         """Hand over, have it known that this node stops, and end ``run``; at most ``stop_timeout`` and a little."""
@@ -246,7 +269,7 @@ class Cluster:
 
     def _tell_status(self) -> None:
         self._moved = False
-        self._next_status = self.clock() + STATUS_S
+        self._told_at = self.clock()
         raft = self.replication.raft
         if raft is None or self.replication.failed:
             return

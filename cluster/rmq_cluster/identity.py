@@ -15,7 +15,7 @@ FILE_NAME: Final = "cluster.json"
 FORMAT: Final = 1
 
 
-class IdentityError(Exception):
+class IdentityError(ValueError):
     """The file can't be read; the text names it and says why."""
 
 

@@ -43,7 +43,8 @@ class Installer(Protocol):
 
 
 class Incoming:
-    """One snapshot at a time. ``answer`` sends an acknowledgement to a peer, ``received`` counts snapshots in place."""
+    """One snapshot at a time. ``answer`` sends an acknowledgement to a peer, ``received`` counts snapshots in
+    place, ``bytes`` what was written of all."""
 
     def __init__(self, folder: Path, disk: Disk, installer: Installer, answer: Callable[[int, bytes], None]) -> None:
         self._folder = folder
@@ -53,6 +54,7 @@ class Incoming:
         self._current: _Receipt | None = None
         self.received = 0
         self.failed = 0
+        self.bytes = 0
 
     @property
     def running(self) -> bool:
@@ -113,6 +115,7 @@ class Incoming:
                 self._fail(receipt, error)
             elif self._current is receipt:
                 receipt.written += len(part.data)
+                self.bytes += len(part.data)
                 self._answer(receipt.peer, Ack(WRITTEN, receipt.begin.number, receipt.written).packed())
 
         self._disk.submit(lambda: _write(path, offset, part.data), done)

@@ -80,7 +80,10 @@ class Membership:
         for peer in sorted(cluster.links.connected()):
             cluster.links.close_peer(peer, "it is told anew who this node is")
         with trio.move_on_after(JOIN_TIMEOUT_S):
-            await cluster.ready.wait()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cluster.knocking.run, addresses)
+                await cluster.ready.wait()
+                nursery.cancel_scope.cancel()
             return
         belonging.wants_in = False
         raise ClusterRefused("none of the members has let this node in; their logs say why")
@@ -106,6 +109,10 @@ class Membership:
                 if scope.cancelled_caught:
                     raise OutcomeUnknown
             await self._ask(REMOVE, cluster.node_id)
+        except OutcomeUnknown:
+            # It may have been told before the answer came.
+            if cluster.identity is None or not cluster.identity.removed:
+                raise
         finally:
             cluster.belonging.is_leaving = False
         cluster.belonging.was_removed("it left")

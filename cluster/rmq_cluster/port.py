@@ -64,6 +64,9 @@ class Port(Protocol):
     def peer_lost(self, node_id: int) -> None:
         """The link with another node is gone: what it hasn't acknowledged it may not have."""
 
+    def contact(self, age: float) -> None:
+        """How long ago, in seconds, it was certain that others count this node as up."""
+
     def set_quorum(self, has_quorum: bool) -> None:
         """Whether a majority is in contact."""
 

@@ -6,6 +6,7 @@ import structlog
 
 from rmq_cluster import kinds
 from rmq_cluster.hello import JOINING, MEMBER, BadHello, Hello, book_of, bounded, number, refusal, text
+from rmq_cluster.knocking import who_knocks
 from rmq_cluster.links import CONTROL, BadFrame
 from rmq_cluster.peers import BadStatus, Peer, read_note
 from rmq_cluster.raft.messages import BadMessage
@@ -39,6 +40,12 @@ class Reception:
         failed = cluster.replication.failed
         if failed:
             return f"node {cluster.node_id} has stepped out: {failed}"
+        knocking = who_knocks(peer, theirs)
+        if knocking is not None:
+            if cluster.identity is None:
+                return f"node {cluster.node_id} is in no cluster"
+            cluster.belonging.invite(*knocking)
+            return f"node {knocking[0]} is dialled at {knocking[1]}"
         if cluster.identity is not None and theirs.state == JOINING and not cluster.belonging.has(peer):
             cluster.belonging.invite(peer, theirs.address)
         return refusal(cluster.own_hello(), cluster.node_id, peer, theirs)
@@ -170,8 +177,7 @@ class Reception:
             cluster.links.close_peer(peer.node_id, reason)
             return
         peer.hello = hello
-        own = cluster.identity
-        if own is not None and hello.state == MEMBER and own.merge(hello.book):
-            cluster.belonging.identity_changed()
+        if hello.state == MEMBER:
+            cluster.belonging.merge(hello.book)
         peer.runs = is_running and hello.state == MEMBER
         cluster.belonging.learnt()

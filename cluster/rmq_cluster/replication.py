@@ -12,7 +12,7 @@ import structlog
 from rmq.engine.ports import Replicator
 from rmq_cluster.disk import Disk
 from rmq_cluster.identity import Position
-from rmq_cluster.options import RaftTimes
+from rmq_cluster.options import ClusterOptions
 from rmq_cluster.port import Port
 from rmq_cluster.raft.log import RaftLog
 from rmq_cluster.raft.members import Members
@@ -69,7 +69,7 @@ class Replication(Replicator):
         wake: Callable[[], None],
         clock: Callable[[], float],
         random: Random,
-        times: RaftTimes,
+        options: ClusterOptions,
         fatal: tuple[type[Exception], ...] = (),
     ) -> None:
         self.node_id = node_id
@@ -84,11 +84,13 @@ class Replication(Replicator):
         self._wake = wake
         self._clock = clock
         self._random = random
+        times = options.raft
         self._options = RaftOptions(
             election_min=times.election_min,
             election_max=times.election_max,
             heartbeat=times.heartbeat,
             leader_timeout=times.leader_fallback,
+            kept_bytes=options.log_kept,
         )
         self._fatal = fatal
         self._in_turn = False
@@ -204,6 +206,7 @@ class Replication(Replicator):
             return
         self._in_turn = True
         more = False
+        before = raft.applied_index
         try:
             for _ in range(ROUNDS):
                 self.port.turn()
@@ -217,9 +220,11 @@ class Replication(Replicator):
             return
         finally:
             self._in_turn = False
-        if more or self._dirty:
+        # What is refused for want of a leader and proposed again at once isn't worth another turn.
+        if more or (self._dirty and raft.applied_index != before):
             self._wake()
         self._sync()
+        self.port.contact(raft.contact_age())
         self._look()
 
     def _look(self) -> None:

@@ -4,6 +4,7 @@ broker             owns the state and the tables; what listeners, plugins and ma
 claims             one claim of a client id after the other
 gate               leads each call of the hot path to the function that does the work
 connect            CONNECT: checks, authentication, claim, session, CONNACK
+connect_checks     what a listener's rules say about a CONNECT
 connect_access     whether a client may connect, once it is known who it is
 connack            the CONNACK of a client that is accepted
 enhanced_auth      the AUTH exchange
@@ -28,8 +29,19 @@ session_timers     session expiry and will delay
 retained_expiry    the expiry of retained messages
 rate_wait          the next try of a channel whose delivery rate was used up
 restore            what goes on after a restart
+applied            what an applied operation means for this node alone
+local_routes       which topic filters other nodes have to know of
+draining           moving clients to other nodes
 ports              what a cluster provides
+stored_port        what ports that keep data on disk share
 journal_port       what a node alone that keeps its data does instead: journal, apply, answer
+replicated_port    what a member of a cluster does: replicate, apply, answer
+member_port        and how it joins and leaves, and takes snapshots
+routes_lease       how long a member may go by what it knows of other nodes
+member_receipts    what follows when its claims are applied
+forwards           messages to and from other nodes
+rebind             connections find their sessions again when the whole state is replaced
+cluster_clock      the cluster's time
 snapshots          when the state is written anew, and its steps
 solo               what one does that keeps nothing on disk
 """

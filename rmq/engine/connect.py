@@ -254,6 +254,7 @@ class _Opened(Receipt):
 
     def __init__(self, broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
         super().__init__(False)
+        self.everywhere = True  # what a session subscribes to shall reach it where it is now
         self._broker = broker
         self._channel = channel
         self._packet = packet

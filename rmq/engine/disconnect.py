@@ -89,6 +89,8 @@ def refuse_connect(broker: "Broker", channel: Channel, reason_code: int, text: s
     """Answer a CONNECT with an error, where there is an answer for it; the caller ends the connection."""
     counters = broker.counters
     connack: Connack | None = None
+    if reason_code == codes.SESSION_TAKEN_OVER:
+        return  # a CONNACK can't say so (MQTT 5.0, table 3-1), and this client shall not try again at once
     if channel.version == codes.V5:
         connack = Connack(reason_code)
         connack.reason_string = text

@@ -1,17 +1,15 @@
 """The port of a member of a cluster: operations are replicated in commands, then applied, then answered."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from rmq.engine import disconnect
-from rmq.engine.applied import AppliedEvents, begin_timers
-from rmq.engine.cluster_clock import ClusterClock
 from rmq.engine.forwards import Forwards
+from rmq.engine.member_receipts import Claimed
 from rmq.engine.ports import Replicator
-from rmq.engine.rebind import rebind
+from rmq.engine.routes_lease import RoutesLease
 from rmq.engine.stored_port import RETRY_S, Again, StorageOptions, StoredPort
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
@@ -20,16 +18,13 @@ from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
-from rmq.session.session import Session
-from rmq.storage.cluster_records import ClaimClient, NodeDown, NodeUp, RaiseLevel, ReclaimClient, ReleaseClient, Tick
-from rmq.storage.cluster_state import NodeRecord
-from rmq.storage.codec import decode_operation, encode_operation
+from rmq.storage.cluster_records import ClaimClient, NodeUp, ReleaseClient
+from rmq.storage.codec import decode_operation
 from rmq.storage.digest import DIGEST_EVERY, digest_of
-from rmq.storage.disk_thread import Job
 from rmq.storage.fields import as_int
 from rmq.storage.packing import packer, unpack_all
-from rmq.storage.records import Configure, Operation
-from rmq.storage.recovery import Found, take_over_files
+from rmq.storage.records import Operation
+from rmq.storage.recovery import Found
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -46,13 +41,17 @@ LOOK_AFTER_S: Final = 0.2
 
 
 class MemberOptions(StorageOptions):
-    """``quorum_timeout_s``: how long work waits for a majority; ``grace_s``: how long wills of a lost node wait."""
+    """``quorum_timeout_s``: how long work waits for a majority; ``grace_s``: how long a silent node counts as up.
+
+    ``serves_alone``: without a majority the clients of this node go on among themselves, where nothing has to be kept.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.quorum_timeout_s = 5.0
         self.forward_deadline_s = 2.0
         self.grace_s = 1.5
+        self.serves_alone = True
         self.max_retained = 0
         self.max_retained_payload = 0
         self.allow_multiple_matches = False
@@ -62,47 +61,38 @@ class ReplicatedPort(StoredPort):
     """Commands are numbered by their place in the replicated log, and this node's own ones by incarnation and sequence.
 
     One of them is under way at a time. ``replicator`` is what it is under way on, set before anything else is called;
-    ``on_snapshot`` is told the place of each snapshot that is safe on disk. ``is_leader``: this node decides what is
-    due. ``voters`` are those whose disks count. ``alone`` is the folder with the data of a node alone, if it has such.
+    ``is_leader``: this node decides what is due. ``voters`` are those whose disks count. ``incarnation`` is 0 before
+    this node is up for the first time.
     """
 
     replicates = True
 
-    def __init__(
-        self, broker: "Broker", found: Found, options: MemberOptions, wake: Callable[[], None], *, alone: Path | None
-    ) -> None:
+    def __init__(self, broker: "Broker", found: Found, options: MemberOptions, wake: Callable[[], None]) -> None:
         super().__init__(broker, found, options, wake)
         self.member = options
         self.node_id = broker.node_id
         self.replicator: Replicator = _Nowhere()
-        self.on_snapshot: Callable[[int], None] = _nobody
         self.is_leader = False
         self.voters: tuple[int, ...] = ()
         self.incarnation = 0
-        self._alone = alone
-        self.snapshot_index = found.batch
-        self.snapshot_term = found.term
         self.log.replicated = True
         self.forwarding = Forwards(broker, self._send, options.forward_deadline_s)
-        self._pack = packer()
-        self._term = found.term
-        self._log_bytes = 0
-        self._command = b""
-        self._sequence = 0
-        self._submitted = False
-        self._joining: tuple[str, bytes, Callable[[int], None]] | None = None
-        self._join_submitted = False
-        self._leaving = False
+        self.pack = packer()
+        self.term = found.term
+        self.bytes_since_snapshot = 0
+        self.command = b""
+        self.sequence = 0
+        self.submitted = False
+        self.leaving = False
         self._applied: dict[int, int] = {}
         self._synced: dict[int, int] = {}
-        self._has_quorum = False
+        self.has_quorum = False
+        self.lease = RoutesLease(self)
         self._lost_at = 0.0
         self._gave_up = False
         self._stepped_out = False
         self._moved = False
-        self._digest: tuple[int, bytes] | None = None
-        self._founded: Callable[[], None] | None = None
-        broker.state.events = _MemberEvents(broker, self)
+        self.last_digest: tuple[int, bytes] | None = None
         broker.ctx.storage = STORAGE_FAILED
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + LOOK_AFTER_S)
 
@@ -117,7 +107,7 @@ class ReplicatedPort(StoredPort):
         """Have it in the next command."""
         self.log.append(operation, receipt)
         if self.log.pending_bytes > self.options.pending_limit:
-            self._check_room()
+            self.check_room()
         return False
 
     def claim(
@@ -125,7 +115,7 @@ class ReplicatedPort(StoredPort):
     ) -> None:
         """Claim it by an operation: whoever is later in the log has it."""
         claim = ClaimClient(client_id, self.node_id, will)
-        self.propose(claim, _Claimed(self, claim, claimed, refused))
+        self.propose(claim, Claimed(self, claim, claimed, refused))
 
     def release(self, client_id: str, epoch: int) -> None:
         """Give a claim back."""
@@ -142,38 +132,36 @@ class ReplicatedPort(StoredPort):
         self.writer.collect()
         self.reader.collect()
         self.forwarding.flush()
-        if self._joining is not None and not self._join_submitted:
-            self._join_submitted = True
-            self.replicator.submit(self._joining[1], self._join_done)
-        if self.incarnation and not self._submitted and not self._leaving_done():
-            if not self._command and self.log.has_proposed():
+        self.submit_join()
+        if self.incarnation and not self.submitted and not self._leaving_done():
+            if not self.command and self.log.has_proposed():
                 self._begin()
-            if self._command:
-                self._submitted = True
-                self.replicator.submit(self._command, self._done)
+            if self.command:
+                self.submitted = True
+                self.replicator.submit(self.command, self._done)
         if self._moved:
             self._moved = False
             self._after_applying()
         if self.broker.ctx.dirty:
             self.broker.flush()
 
+    def submit_join(self) -> None:
+        """Have this node be up, if that is asked for and not under way."""
+
     def _leaving_done(self) -> bool:
-        return self._leaving and not self.log.has_proposed() and not self._command
+        return self.leaving and not self.log.has_proposed() and not self.command
 
     def _begin(self) -> None:
-        self._sequence += 1
+        self.sequence += 1
         data = self.log.take(MAX_OPERATIONS, MAX_BYTES)
-        self._command = self._header() + data
+        self.command = self.header() + data
 
-    def _header(self) -> bytes:
-        return self._pack([OPERATION_LEVEL, self.node_id, self.incarnation, self._sequence])
+    def header(self) -> bytes:
+        return self.pack([OPERATION_LEVEL, self.node_id, self.incarnation, self.sequence])
 
     def _done(self, outcome: int) -> None:
         # Whatever became of it: until it is applied the same command is proposed again, and applied once.
-        self._submitted = False
-
-    def _join_done(self, outcome: int) -> None:
-        self._join_submitted = False
+        self.submitted = False
 
     # Applying
 
@@ -182,21 +170,21 @@ class ReplicatedPort(StoredPort):
         broker = self.broker
         broker.touch_clock()
         state = broker.state
-        self._term = term
-        self._log_bytes += len(command)
+        self.term = term
+        self.bytes_since_snapshot += len(command)
         self._moved = True
         state.cluster.index = index
-        if command == self._command and self._is_own_next():
-            self._command = b""
+        if command == self.command and self._is_own_next():
+            self.command = b""
             self.log.complete(index)
         else:
             self._apply_other(command)
             self.log.pass_over(index)
         if index % DIGEST_EVERY == 0:
-            self._digest = (index, digest_of(state))
+            self.last_digest = (index, digest_of(state))
 
     def _is_own_next(self) -> bool:
-        return self.broker.state.cluster.begin_batch(self.node_id, self.incarnation, self._sequence)
+        return self.broker.state.cluster.begin_batch(self.node_id, self.incarnation, self.sequence)
 
     def _apply_other(self, command: bytes) -> None:
         lists = unpack_all(command)
@@ -223,7 +211,7 @@ class ReplicatedPort(StoredPort):
             self.unload()
         self._tell_everywhere()
         self._tell_synced()
-        self._check_room()
+        self.check_room()
         self.snapshots.maybe_begin()
 
     def _report_bugs(self) -> None:
@@ -287,123 +275,28 @@ class ReplicatedPort(StoredPort):
     def _send(self, node_id: int, kind: int, body: bytes) -> bool:
         return self.replicator.send(node_id, kind, body)
 
-    # Being a member
-
-    @property
-    def nodes(self) -> Mapping[int, NodeRecord]:
-        """The nodes that ever joined."""
-        return self.broker.state.cluster.nodes
-
-    def join(self, nonce: str, then: Callable[[int], None]) -> None:
-        """Have this node be up; ``then`` gets its incarnation once that is committed."""
-        self._leaving = False
-        operation = NodeUp(self.node_id, nonce, self.member.grace_s, self.broker.touch_clock())
-        command = self._pack([OPERATION_LEVEL, self.node_id, 0, 0]) + self._pack(encode_operation(operation))
-        self._joining = (nonce, command, then)
-        self._join_submitted = False
-
-    def joined(self, incarnation: int, nonce: str) -> None:
-        """A node with this node's id is up."""
-        joining = self._joining
-        if joining is None or joining[0] != nonce:
-            return
-        self._joining = None
-        was_member = self.incarnation > 0
-        self.incarnation = incarnation
-        self._sequence = 0
-        if self._command:
-            # It was proposed by an incarnation that is over, so that it was applied before that or never will be.
-            self._sequence = 1
-            self._command = self._header() + self.log.again()
-            self._submitted = False
-        if was_member:
-            self._claim_again()
-        self._configure()
-        self._look_at_quorum()
-        joining[2](incarnation)
-
-    def _claim_again(self) -> None:
-        """This node was declared down while it was alive: what it has it tells again, where nobody else came."""
-        broker = self.broker
-        for operation in broker.routes.all():
-            self.propose(operation)
-        for channel in list(broker.registry):
-            session = channel.session
-            if session is not None:
-                will = None if session.persistent else session.will
-                again = ReclaimClient(session.client_id, self.node_id, channel.epoch, will)
-                self.propose(again, _Reclaimed(self, session, channel.epoch))
-
-    def _configure(self) -> None:
-        rules = self.broker.state.rules()
-        own = self.member
-        differ = (rules.allow_multiple_matches, rules.max_retained, rules.max_retained_payload) != (
-            own.allow_multiple_matches,
-            own.max_retained,
-            own.max_retained_payload,
-        )
-        if differ:
-            self.propose(Configure(own.allow_multiple_matches, own.max_retained, own.max_retained_payload))
-
-    def leave(self, then: Callable[[], None]) -> None:
-        """Have it be known that this node stops: nothing is proposed behind that."""
-        at = self.broker.touch_clock()
-        self.propose(NodeDown(self.node_id, self.incarnation, self.member.grace_s, at), _Left(then))
-        self._leaving = True
-
-    def declare_down(self, node_id: int, incarnation: int) -> None:
-        """Leader: propose that a node is down, if it is still in this incarnation."""
-        self.propose(NodeDown(node_id, incarnation, 0.0, self.broker.touch_clock()))
-
-    def declared_down(self, incarnation: int) -> None:
-        """This node was declared down."""
-        if incarnation == self.incarnation and not self._leaving:
-            log.warning("this node was declared down", incarnation=incarnation)
-            self.broker.ctx.storage = STORAGE_HELD
-
-    def tick(self, at: float) -> None:
-        """Leader: propose that it is this late, if it isn't later already."""
-        self.propose(Tick(max(at, self.broker.touch_clock())))
-
-    @property
-    def operation_level(self) -> int:
-        """The newest operations that this program knows."""
-        return OPERATION_LEVEL
-
-    @property
-    def committed_level(self) -> int:
-        """The newest operations that may be proposed."""
-        return self.broker.state.cluster.level
-
-    def raise_level(self, level: int) -> None:
-        """Leader: propose that operations of this level may be proposed from here on."""
-        self.propose(RaiseLevel(level))
-
-    def digest(self) -> tuple[int, bytes] | None:
-        """The last index at which all nodes take a digest of their state, and the digest."""
-        return self._digest
-
-    def drain(self, rate: float) -> None:
-        """Move clients away, so many a second, and take no new ones; 0.0: take clients again."""
-        self.broker.draining.set_rate(rate)
+    def contact(self, age: float) -> None:
+        """How long ago, in seconds, it was certain that others count this node as up."""
+        self.lease.contact(age)
 
     # Whether work can be done
 
     def set_quorum(self, has_quorum: bool) -> None:
         """Whether a majority is in contact."""
-        self._has_quorum = has_quorum
-        self._look_at_quorum()
+        self.has_quorum = has_quorum
+        self.look_at_quorum()
 
-    def _look_at_quorum(self) -> None:
+    def look_at_quorum(self) -> None:
         ctx = self.broker.ctx
         if self._stepped_out or not self.incarnation:
             return
-        if self._has_quorum:
+        if self.has_quorum:
             self._gave_up = False
+            self.lease.end_alone()
             if ctx.storage == STORAGE_FAILED:
                 ctx.storage = STORAGE_HELD
                 log.info("a majority is in contact: work goes on")
-            self._check_room()
+            self.check_room()
         elif ctx.storage != STORAGE_FAILED:
             self._lost_at = self.broker.touch_clock()
             ctx.storage = STORAGE_HELD
@@ -412,13 +305,15 @@ class ReplicatedPort(StoredPort):
         """Every now and then: whoever has waited for too long is told that nobody knows."""
         self.forwarding.look_after(now)
         ctx = self.broker.ctx
-        if self._has_quorum or not self.incarnation or self._stepped_out:
+        if self.has_quorum or not self.incarnation or self._stepped_out:
             return
         if now - self._lost_at < self.member.quorum_timeout_s:
             return
         if ctx.storage != STORAGE_FAILED:
             log.error("no majority is in contact: what needs one is refused")
             ctx.storage = STORAGE_FAILED
+            if self.member.serves_alone:
+                self.lease.go_on_alone()
         if not self._gave_up:
             self._gave_up = True
             self.log.give_up()
@@ -435,9 +330,9 @@ class ReplicatedPort(StoredPort):
             disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "this node can't go on")
         broker.flush()
 
-    def _check_room(self) -> None:
+    def check_room(self) -> None:
         ctx = self.broker.ctx
-        if ctx.storage == STORAGE_FAILED or not self._has_quorum:
+        if ctx.storage == STORAGE_FAILED or not self.has_quorum:
             return
         options = self.options
         was_held = ctx.storage == STORAGE_HELD
@@ -469,207 +364,14 @@ class ReplicatedPort(StoredPort):
         """Publishers may go on if there is room."""
         log.warning("storage works again", was=self.error)
         self.error = ""
-        self._check_room()
+        self.check_room()
 
     def distrust(self, error: OSError) -> None:
         """Nothing is synced here."""
 
     def room_changed(self) -> None:
         """A snapshot has changed what the data takes on disk."""
-        self._check_room()
-
-    # Snapshots
-
-    @property
-    def log_bytes(self) -> int:
-        """The commands since the last snapshot began."""
-        return self._log_bytes
-
-    def mark_of_snapshot(self) -> int:
-        """The term of the last command before it."""
-        return self._term
-
-    def rotation(self) -> Job:
-        """Nothing has to be done: the log is cut when the snapshot is safe."""
-        self._log_bytes = 0
-        return _nothing
-
-    def all_synced(self, batch: int, mark: int) -> None:
-        """The log before it isn't needed any more."""
-        if self.error:
-            self.recovered()
-        self.snapshot_index = batch
-        self.snapshot_term = mark
-        founded, self._founded = self._founded, None
-        if founded is not None:
-            self._set_aside()
-            founded()
-        self.on_snapshot(batch)
-
-    def take_snapshot(self) -> None:
-        """Begin a snapshot soon."""
-        self.snapshots.begin_soon()
-
-    @property
-    def has_own_data(self) -> bool:
-        """Whether there is state of a node alone, which no cluster has yet."""
-        return self._alone is not None
-
-    def discard(self) -> None:
-        """Forget the state of a node alone; its files are set aside."""
-        self.broker.state.clear()
-        self._set_aside()
-
-    def _set_aside(self) -> None:
-        alone, self._alone = self._alone, None
-        if alone is not None:
-            aside = alone.with_name(f"{alone.name}.{int(self.broker.touch_clock())}")
-            alone.rename(aside)
-            log.info("the data of the node alone is set aside", folder=str(aside))
-
-    def found(self, then: Callable[[], None]) -> None:
-        """Make the state of a node alone the snapshot at index 1, then call ``then``."""
-        at = self.broker.touch_clock()
-        self.broker.state.cluster.adopt(self.node_id, self.member.grace_s, at)
-        self.log.pass_over(1)
-        self._term = 1
-        self._founded = then
-        self.snapshots.begin_soon()
-
-    def snapshot_files(self) -> list[tuple[Path, int]]:
-        """The files of the snapshot on disk, and how many bytes of each belong to it."""
-        return self.snapshots.files()
-
-    def load_snapshot(self, folder: Path, index: int, term: int) -> None:
-        """Replace the state by the snapshot in a folder. Raises ``CorruptFile``, ``OSError``."""
-        broker = self.broker
-        self.snapshots.abandon()
-        rebinding = rebind(broker)
-        broker.state.clear()
-        broker.ctx.to_disk.clear()
-        events = broker.state.events
-        found = take_over_files(folder, self.folder, broker.state, memory_budget=broker.options.memory_budget)
-        broker.state.events = events
-        self.segments = found.segments
-        self.unwritten = []
-        self.snapshots.restart(found)
-        self.log.pass_over(index)
-        self._term = self.snapshot_term = term
-        self.snapshot_index = index
-        self._log_bytes = 0
-        self.begin()
-        rebinding.finish()
-
-    def begin(self) -> None:
-        """Let time go on for what was read."""
-        broker = self.broker
-        if broker.state.cluster.time:
-            self.time_moved(broker.state.cluster.time)
-        begin_timers(broker)
-
-    def time_moved(self, at: float) -> None:
-        """The cluster's time is committed."""
-        broker = self.broker
-        clock = broker.clock
-        if not isinstance(clock, ClusterClock):
-            return
-        if self.incarnation:
-            clock.set(at)
-        else:
-            clock.begin(at)
-            broker.timers.restart(broker.touch_clock())
-
-    # The end
-
-    def close(self) -> None:
-        """Write what is left for snapshots and payloads. Blocks; raises nothing."""
-        self.snapshots.abandon()
-        self.writer.close(RETRY_S)
-        self.reader.close(RETRY_S)
-
-
-class _MemberEvents(AppliedEvents):
-    """What concerns the member as such goes to the port."""
-
-    def __init__(self, broker: "Broker", port: ReplicatedPort) -> None:
-        super().__init__(broker)
-        self._port = port
-
-    def node_up(self, node: int, incarnation: int, nonce: str) -> None:
-        """It may be this one."""
-        if node == self._port.node_id:
-            self._port.joined(incarnation, nonce)
-
-    def node_down(self, node: int, incarnation: int) -> None:
-        """Nobody waits for it any more."""
-        super().node_down(node, incarnation)
-        if node == self._port.node_id:
-            self._port.declared_down(incarnation)
-
-    def time_moved(self, at: float) -> None:
-        """Set the clock."""
-        self._port.time_moved(at)
-
-
-class _Claimed(Receipt):
-    """A claim is applied, or nobody knows: then it is given back if it is applied later."""
-
-    def __init__(
-        self,
-        port: ReplicatedPort,
-        claim: ClaimClient,
-        claimed: Callable[[int], None],
-        refused: Callable[[], None],
-    ) -> None:
-        super().__init__(False)
-        self._port = port
-        self._claim = claim
-        self._claimed = claimed
-        self._refused: Callable[[], None] | None = refused
-
-    def applied(self) -> None:
-        if self._refused is None:
-            self._port.release(self._claim.client_id, self._claim.epoch)
-        else:
-            self._claimed(self._claim.epoch)
-
-    def give_up(self) -> None:
-        refused, self._refused = self._refused, None
-        if refused is not None:
-            refused()
-
-
-class _Reclaimed(Receipt):
-    """It is applied whether a connection keeps its client id."""
-
-    def __init__(self, port: ReplicatedPort, session: Session, epoch: int) -> None:
-        super().__init__(False)
-        self._port = port
-        self._session = session
-        self._epoch = epoch
-
-    def applied(self) -> None:
-        session = self._session
-        broker = self._port.broker
-        owner = broker.state.cluster.owners.get(session.client_id)
-        if owner is not None and owner.node == self._port.node_id and owner.epoch == self._epoch:
-            if not session.persistent:
-                session.will = owner.will
-            return
-        channel = session.channel
-        if channel is not None and channel.epoch == self._epoch:
-            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-
-
-class _Left(Receipt):
-    """It is known that this node stops."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__(False)
-        self._then = then
-
-    def applied(self) -> None:
-        self._then()
+        self.check_room()
 
 
 class _LookAfter(Timer):
@@ -694,11 +396,3 @@ class _Nowhere(Replicator):
     def send(self, node_id: int, kind: int, body: bytes) -> bool:
         """Nobody is there."""
         return False
-
-
-def _nobody(_: Any) -> None:
-    """Nobody wants to know."""
-
-
-def _nothing() -> None:
-    """There is nothing to do."""

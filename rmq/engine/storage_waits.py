@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rmq.engine import disconnect
 from rmq.engine.timers import Timer
 from rmq.flow import publish
-from rmq.flow.context import STORAGE_FAILED, STORAGE_READY
+from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Publish
@@ -43,11 +43,14 @@ class StorageWaits:
     def go_on(self) -> None:
         """There is room again: every publisher goes on where it paused, as long as there is."""
         broker = self._broker
-        while self._waiting and broker.ctx.storage == STORAGE_READY:
-            channel = next(iter(self._waiting))
-            wait = self._waiting.pop(channel)
-            broker.timers.cancel(wait)
-            broker.go_on(channel, self._accept(wait))
+        ctx = broker.ctx
+        for channel in list(self._waiting):
+            if ctx.storage == STORAGE_HELD or ctx.now > ctx.routes_until:
+                return
+            wait = self._waiting.pop(channel, None)
+            if wait is not None:
+                broker.timers.cancel(wait)
+                broker.go_on(channel, self._accept(wait))
 
     def _accept(self, wait: "_Wait") -> Callable[[], None]:
         return lambda: publish.accept(self._broker.ctx, wait.channel, wait.packet, wait.message)
@@ -58,7 +61,7 @@ class StorageWaits:
         if channel.state >= CLOSING:
             del self._waiting[channel]
             return 0.0
-        if broker.ctx.storage != STORAGE_FAILED:
+        if broker.ctx.storage != STORAGE_FAILED or broker.ctx.now > broker.ctx.routes_until:
             return broker.ctx.now + self._timeout_s
         del self._waiting[channel]
         disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "messages can't be stored")

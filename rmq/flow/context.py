@@ -16,6 +16,8 @@ STORAGE_READY: Final = 0
 STORAGE_HELD: Final = 1
 STORAGE_FAILED: Final = 2
 
+NEVER: Final = 1e18
+
 
 class FlowContext:
     """One per node. ``now`` is set by whoever feeds the flow: seconds since 1970, never going back.
@@ -26,7 +28,8 @@ class FlowContext:
     ``retaining`` has, by topic, messages to be retained that were routed already and aren't applied yet.
     ``forward_to`` and ``picks`` are what it has left for other nodes: those with subscribers, and members of share
     groups there; each is None when it is empty. ``observed``: the ports are told of every message that is routed.
-    ``node_id`` is this node, 0 while it is alone.
+    ``node_id`` is this node, 0 while it is alone. ``routes_until`` is when what is known of other nodes' subscribers
+    is too old to go by: publishers wait from then on.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
@@ -47,6 +50,7 @@ class FlowContext:
         "retained",
         "retaining",
         "router",
+        "routes_until",
         "session_memory_budget",
         "storage",
         "to_disk",
@@ -74,6 +78,7 @@ class FlowContext:
         self.forward_to: list[int] | None = None
         self.picks: list[Pick] | None = None
         self.observed = False
+        self.routes_until = NEVER
 
     def take_picks(self) -> list[Pick] | None:
         """The members of share groups on other nodes that were chosen, and none any more."""

@@ -2,6 +2,7 @@
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.origin_counts import count_nonsubscribed, count_published
 from rmq.flow.route import deliver_to_member
 from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
@@ -64,6 +65,26 @@ def choose_members(ctx: FlowContext, message: Message) -> list[str] | None:
         chosen.append(member.key)
         chosen.append(member.session.client_id)
     return chosen
+
+
+def leave_to_all(ctx: FlowContext, message: Message) -> int:
+    """What ``distribute`` does, for a message that every node delivers when it is applied; how many sessions match.
+
+    QoS 2 of a publisher whose session is kept: it may send the message again on another node, and only what is applied
+    tells that it is the same.
+    """
+    count_published(ctx, message)
+    if ctx.observed:
+        ctx.ports.on_routed(message)
+    targets = ctx.router.match(message.topic)
+    matched = len(targets.plain) + len(targets.groups)
+    if matched == 0:
+        count_nonsubscribed(ctx, message)
+    ctx.chosen = choose_members(ctx, message)
+    ctx.must_store = True
+    ctx.forward_to = None
+    ctx.picks = None
+    return matched
 
 
 def deliver_applied(ctx: FlowContext, message: Message, chosen: list[str] | None) -> None:

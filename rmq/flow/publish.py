@@ -4,6 +4,7 @@ from typing import Final
 
 from rmq.flow.context import STORAGE_FAILED, STORAGE_READY, FlowContext
 from rmq.flow.delayed import check_topic, delay
+from rmq.flow.forwarded import leave_to_all
 from rmq.flow.ports import Pick
 from rmq.flow.receipts import NO_REPLY, Reply, is_pending, reply, unacknowledged
 from rmq.flow.route import distribute, route
@@ -118,6 +119,9 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     session = channel.session
     if session is None:
         return
+    if ctx.now > ctx.routes_until:
+        ctx.ports.wait_for_storage(channel, packet, message)
+        return
     if packet.delay >= 0 and message is not None and delay(ctx, channel, session, packet, message):
         return
     qos = packet.qos
@@ -147,7 +151,10 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     forward_to: list[int] | None = None
     picks: list[Pick] | None = None
     if message is not None:
-        matched = distribute(ctx, message, stores)
+        if publisher is not None and ctx.node_id:
+            matched = leave_to_all(ctx, message)
+        else:
+            matched = distribute(ctx, message, stores)
         stores = ctx.must_store
         chosen = ctx.chosen
         forward_to = ctx.forward_to

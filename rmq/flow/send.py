@@ -87,7 +87,9 @@ def _encode_for_one(
     if message.expires_at != 0.0:
         # The received value less the time the message has waited here [MQTT-3.3.2-6]; whole seconds, rounded up, but
         # not for the last digits of a float: never more than was received, which may be all that four bytes hold.
-        expiry = -int(-(message.expires_at - ctx.now - 0.001) // 1)
+        # Another node's clock may be a little behind: no more than what there was at first.
+        left = min(message.expires_at - ctx.now, message.expires_at - message.created_at)
+        expiry = -int(-(left - 0.001) // 1)
         if expiry < 0:
             expiry = 0
     aliases = channel.aliases_out

@@ -329,7 +329,7 @@ STATS: Final[list[Stat]] = [
     Stat("in_inflights", "in_inflights", SUM, "QoS 2 messages received and not yet released"),
     Stat("forwards", "forwards", SUM, "Messages on their way to other nodes"),
     Stat("message_storages", "message_storages", SUM, "Messages kept for later subscribers"),
-    Stat("delayed_publishs", "delayed_publishes", SUM, "Delayed messages that wait for their time"),
+    Stat("delayed_publishs", "delayed_publishes", ONCE, "Delayed messages that wait for their time"),
     Stat("storage.failed", "storage_failed", SUM, "Is 1 while nothing can be stored because the disk is full or fails"),
     Stat("storage.held", "storage_held", SUM, "Is 1 while publishers wait: disk too slow or disk budget used up"),
     Stat("storage.bytes", "storage_bytes", SUM, "Bytes of journal, snapshot and segments on disk"),

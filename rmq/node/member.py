@@ -11,7 +11,8 @@ import trio
 
 from rmq.config import CLUSTER_TABLE, ConfigError, Problem, Settings
 from rmq.engine.broker import Broker
-from rmq.engine.replicated_port import MemberOptions, ReplicatedPort
+from rmq.engine.member_port import MemberPort
+from rmq.engine.replicated_port import MemberOptions
 from rmq.management import ManagementService
 from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor
@@ -57,7 +58,7 @@ class Member:
             raise _problem(settings, f"{folder}: {error.strerror}") from None
         try:
             found, alone = _recover(settings, broker, folder / STATE)
-            self.port = ReplicatedPort(broker, found, _options(settings), reactor.wake, alone=alone)
+            self.port = MemberPort(broker, found, _options(settings), reactor.wake, alone=alone)
             broker.state.node_id = broker.ctx.node_id = broker.routes.node_id = broker.node_id
             broker.cluster = self.port
             self.cluster = self._make_cluster(folder, clock)
@@ -156,6 +157,7 @@ def _options(settings: Settings) -> MemberOptions:
     options.quorum_timeout_s = cluster.quorum_timeout
     options.forward_deadline_s = cluster.forward_deadline
     options.grace_s = cluster.node_down_grace
+    options.serves_alone = cluster.minority == "serve"
     options.max_retained = settings.retain.max_retained_messages
     options.max_retained_payload = settings.retain.max_payload_size
     options.allow_multiple_matches = settings.mqtt.allow_multiple_matches

@@ -1,14 +1,24 @@
 """What is kept, alone or replicated.
 
 records       operations, the only way to change what is kept
+cluster_records  operations that only a cluster has
 state         applies them deterministically
-codec         operations, sessions and messages as msgpack lists
+cluster_state what only a cluster keeps: nodes, owners of client ids, routes, the time
+retaining     what becomes of a message that is to be retained
+subscriptions how subscriptions enter and leave sessions and the router
+events        who is told of changes
+digest        whether two nodes have the same state
+codec         operations and sessions as msgpack lists
+cluster_codec the same for the operations of a cluster
+message_codec the same for messages and wills
+fields        what was read, as the type that it has to be
 commit_log    proposed, written, applied, answered: the order of operations
 packing       lists as bytes, the one place that knows msgpack
 record_file   files of records with checksums, and what damage in them means
 journal       the batches of operations on disk
 segments      messages on disk, outside of the journal
 snapshot      the whole state on disk, written while it changes
+cluster_snapshot  the records of a snapshot that only a cluster has
 recovery      the start with what is on disk
 disk_thread   a thread for the calls that block
 """

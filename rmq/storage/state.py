@@ -33,6 +33,7 @@ from rmq.storage.records import (
     RemoveWill,
     StoreMessage,
 )
+from rmq.storage.retaining import delete_retained, set_retained
 from rmq.storage.subscriptions import subscribe, subscription_of, unsubscribe, unsubscribe_all
 
 
@@ -119,7 +120,7 @@ class State:
         elif isinstance(operation, RemoveDelayed):
             self.delayed.pop(operation.key, None)
         elif isinstance(operation, DeleteRetained):
-            self._delete_retained(operation)
+            delete_retained(self.retained, operation)
         elif isinstance(operation, Configure):
             self.configure(operation)
         else:
@@ -233,8 +234,11 @@ class State:
             retaining = self.ctx.retaining
             if retaining and retaining.get(message.topic) is message:
                 del retaining[message.topic]
-        if not is_duplicate:
-            self._keep(message, operation.chosen)
+        if is_duplicate:
+            return
+        self._keep(message, operation.chosen)
+        if publisher and self.node_id:
+            self.events.deliver(message, operation.chosen)
 
     def publish(self, message: Message, chosen: list[str] | None) -> None:
         """Keep a message and have every node deliver it to its own connections."""
@@ -243,7 +247,7 @@ class State:
 
     def _keep(self, message: Message, chosen: list[str] | None) -> None:
         if message.retain:
-            self._retain(message)
+            set_retained(self, message)
         message_qos = message.qos
         if message_qos == 0:
             return
@@ -306,36 +310,6 @@ class State:
                     if is_able and (best is None or member.session.client_id < best.session.client_id):
                         best = member
         return best
-
-    def _retain(self, message: Message) -> None:
-        if not message.payload:
-            self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-            return
-        if self.max_retained_payload and len(message.payload) > self.max_retained_payload:
-            self.ctx.counters.retained_refused += 1
-            return
-        if self.max_retained and not self._has_room(message.topic):
-            self.ctx.counters.retained_refused += 1
-            return
-        self.ctx.counters.messages_retained += 1
-        replaced = self.retained.get(message.topic)
-        self.retained.set(message)
-        if replaced is not None and replaced.location >= 0:
-            self.ctx.to_disk.append(replaced)  # it was only kept in memory as long as it was retained
-        if message.expires_at:
-            self.events.retained(message)
-
-    def _has_room(self, topic: str) -> bool:
-        # The broker's own figures on $SYS take nobody's place.
-        retained = self.retained
-        if topic.startswith("$SYS/") or retained.get(topic) is not None:
-            return True
-        return retained.count - retained.system_count < self.max_retained
-
-    def _delete_retained(self, operation: DeleteRetained) -> None:
-        message = self.retained.get(operation.topic)
-        if message is not None and (operation.created_at == 0.0 or message.created_at == operation.created_at):
-            self.retained.remove(operation.topic)
 
     def _open_session(self, operation: OpenSession) -> None:
         self.last_epoch = max(self.last_epoch, operation.epoch)

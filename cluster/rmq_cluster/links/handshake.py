@@ -22,6 +22,7 @@ from rmq_cluster.links.hello import (
     check_listener,
     check_proof,
     check_ready,
+    make_key,
     make_ready,
     pack_rejection,
     prove,
@@ -43,7 +44,7 @@ class Greeter:
 
     def __init__(self, node: int, secret: bytes, guard: Guard) -> None:
         self._node = node
-        self._secret = secret
+        self._key = make_key(secret)
         self._guard = guard
 
     async def greet_listener(
@@ -54,8 +55,8 @@ class Greeter:
         await _send(stream, HELLO, ours.packed)
         theirs = read_hello(await _receive(stream, HELLO), LISTENER)
         check_listener(theirs, ours)
-        await _send(stream, PROOF, prove(self._secret, DIALLER, ours, theirs, self._guard.hello()))
-        fields = check_proof(self._secret, LISTENER, ours, theirs, await _receive(stream, PROOF))
+        await _send(stream, PROOF, prove(self._key, DIALLER, ours, theirs, self._guard.hello()))
+        fields = check_proof(self._key, LISTENER, ours, theirs, await _receive(stream, PROOF))
         rejection = self._guard.check(peer, fields)
         if rejection is not None:
             await _send(stream, READY, make_ready(rejection))
@@ -75,10 +76,10 @@ class Greeter:
             raise
         ours = say_hello(self._node, LISTENER, theirs.node, theirs.channel, theirs.run, theirs.attempt)
         await _send(stream, HELLO, ours.packed)
-        fields = check_proof(self._secret, DIALLER, theirs, ours, await _receive(stream, PROOF))
+        fields = check_proof(self._key, DIALLER, theirs, ours, await _receive(stream, PROOF))
         rejection = self._guard.check(theirs.node, fields)
         packed = self._guard.hello() if rejection is None else pack_rejection(rejection)
-        await _send(stream, PROOF, prove(self._secret, LISTENER, theirs, ours, packed))
+        await _send(stream, PROOF, prove(self._key, LISTENER, theirs, ours, packed))
         if rejection is not None:
             raise Refused("rejected", rejection)
         return theirs, fields

@@ -127,15 +127,20 @@ def pack_rejection(text: str) -> bytes:
     return pack([text[:MAX_REASON], []])
 
 
-def prove(secret: bytes, side: int, dialler: Hello, listener: Hello, packed: bytes) -> bytes:
+def make_key(secret: bytes) -> hmac.HMAC:
+    """The secret as proofs need it; no text of this object shows it, in whatever traceback it may turn up."""
+    return hmac.new(secret, _LABEL, sha256)
+
+
+def prove(key: hmac.HMAC, side: int, dialler: Hello, listener: Hello, packed: bytes) -> bytes:
     """A PROOF of this side, with the fields or the rejection that it covers."""
-    return _mac(secret, side, dialler, listener, packed) + packed
+    return _mac(key, side, dialler, listener, packed) + packed
 
 
-def check_proof(secret: bytes, side: int, dialler: Hello, listener: Hello, message: bytes) -> list[Any]:
+def check_proof(key: hmac.HMAC, side: int, dialler: Hello, listener: Hello, message: bytes) -> list[Any]:
     """What the peer on this side tells about itself. Raises ``Refused``: another secret, or it rejects this node."""
     packed = message[_MAC_BYTES:]
-    if not hmac.compare_digest(message[:_MAC_BYTES], _mac(secret, side, dialler, listener, packed)):
+    if not hmac.compare_digest(message[:_MAC_BYTES], _mac(key, side, dialler, listener, packed)):
         raise Refused("bad_proof", "the other side has another secret")
     told = _unpack(packed)
     if len(told) != 2 or not isinstance(told[1], list):
@@ -166,8 +171,9 @@ def _raise_rejection(text: object) -> None:
     raise Refused("rejected_by_peer", f"refused by the peer: {text}")
 
 
-def _mac(secret: bytes, side: int, dialler: Hello, listener: Hello, packed: bytes) -> bytes:
-    found = hmac.new(secret, _LABEL + bytes([side]), sha256)
+def _mac(key: hmac.HMAC, side: int, dialler: Hello, listener: Hello, packed: bytes) -> bytes:
+    found = key.copy()
+    found.update(bytes([side]))
     for part in (dialler.packed, listener.packed, packed):
         found.update(len(part).to_bytes(4, "big"))
         found.update(part)

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Final
 
 from rmq_cluster.raft.core import LEADER, Core
-from rmq_cluster.raft.log import LOST_ALL, LOST_TAIL, TERM_REGAINED, WARM
+from rmq_cluster.raft.log import LOST_ALL, LOST_TAIL, MET_ALL, TERM_REGAINED, WARM
 from rmq_cluster.raft.messages import Report
 
-REMEMBERING: Final = (WARM, LOST_TAIL)  # they know their term and their votes
+REMEMBERING: Final = (WARM, LOST_TAIL, MET_ALL)  # they know a term that their votes were not after
 
 
 class Amnesia:
@@ -30,8 +30,7 @@ class Amnesia:
         self._asked_at = float("-inf")
         self._reports: dict[int, Report] = {}
         self._needed: int | None = None
-        self._best = (0, 0)  # term and index of the best last entry of all
-        self._all_are_here = False
+        self._needed_term = 0
         self.on_lost_all: Callable[[int], None] = lambda _: None
 
     @property
@@ -46,7 +45,8 @@ class Amnesia:
 
     def may_vote_for(self, last_term: int, last: int) -> bool:
         """It may vote for somebody whose log ends so, as far as its memory goes."""
-        return not self.is_cold or (self._all_are_here and (last_term, last) >= self._best)
+        log = self._core.log
+        return log.cold == WARM or (log.cold == MET_ALL and (last_term, last) >= log.best)
 
     def may_stand(self, last_term: int, last: int) -> bool:
         """It may stand with a log that ends so, as far as its memory goes."""
@@ -77,10 +77,11 @@ class Amnesia:
 
     # -- how it ends -----------------------------------------------------------------------------------------------
 
-    def heard_leader(self, last: int) -> None:
-        """A leader's log ends so."""
-        if self._needed is None:
+    def heard_leader(self, term: int, last: int) -> None:
+        """The leader of this term has a log that ends so."""
+        if self._needed is None or term > self._needed_term:
             self._needed = last
+            self._needed_term = term
 
     def verified(self, index: int) -> None:
         """Our log is the leader's up to this index."""
@@ -127,14 +128,11 @@ class Amnesia:
     def _meet_all(self) -> None:
         core = self._core
         levels = [self._reports[peer].cold for peer in core.others if peer in self._reports] + [core.log.cold]
-        if not core.is_voter() or len(levels) <= len(core.others):
-            return
-        if self._all_are_here:
+        if core.log.cold == MET_ALL or not core.is_voter() or len(levels) <= len(core.others):
             return
         if WARM in levels and sum(level not in REMEMBERING for level in levels) * 2 > len(levels):
             return
         if core.log.cold == LOST_ALL:
             self._take_over_term()
         ends = [(report.last_term, report.last) for peer, report in self._reports.items() if peer in core.others]
-        self._best = max(*ends, (core.log.last_term, core.log.last_index))
-        self._all_are_here = True
+        core.log.set_cold(MET_ALL, max(*ends, (core.log.last_term, core.log.last_index)))

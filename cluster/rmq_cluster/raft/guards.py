@@ -29,18 +29,21 @@ class Guards:
         if not self._amnesia.accepts_appends:
             return
         if message.term < core.term:
-            # Else a node whose term is ahead, after an election that it lost, would be out for good.
-            core.send(peer, Stale(core.term))
+            self._tell_term(peer)
             return
         self._elections.heard_leader()
         self._number = message.number
         kept = self._without_known(self._committing_verified(message))
-        self._amnesia.heard_leader(message.last)
+        self._amnesia.heard_leader(message.term, message.last)
         self._core.deliver(peer, kept)
         self._ack_up_to = None
         verified = message.previous + len(message.entries)
         if core.log.term_at(verified) == (message.entries[-1][2] if message.entries else message.previous_term):
             self._amnesia.verified(verified)
+
+    def _tell_term(self, peer: int) -> None:
+        # Else a node whose term is ahead, after an election that it lost, would be out for good.
+        self._core.send(peer, Stale(self._core.term))
 
     def _committing_verified(self, message: Append) -> Append:
         # The core commits up to its own last entry, which this append may say nothing about.

@@ -19,6 +19,7 @@ WARM: Final = 0
 LOST_TAIL: Final = 1
 LOST_ALL: Final = 2
 TERM_REGAINED: Final = 3  # it lost all, but no longer follows leaders of its former life
+MET_ALL: Final = 4  # it knows which logs it may vote for, since all who vote said where they stood
 
 
 class Diverged(Exception):
@@ -63,7 +64,7 @@ class RaftLog:
         self.term = 0 if meta is None else meta.term
         self.voted_for = 0 if meta is None else meta.voted_for
         self.was_clean = meta is not None and meta.is_clean
-        self.cold = LOST_ALL if meta is None else max(meta.cold, self._suspicion(meta))
+        self.cold, self.best = (LOST_ALL, (0, 0)) if meta is None else self._memory(meta)
         self.commit = max(self.base_index, min(0 if meta is None else meta.commit, self.last_index))
         self.synced = self.written = self.last_index
         self._files.go_on()
@@ -71,9 +72,11 @@ class RaftLog:
             self.sync()  # what a killed process wrote may not be on disk yet
         self._store(is_clean=False)
 
-    def _suspicion(self, meta: Meta) -> int:
-        lost_power = meta.boot != self._boot and not meta.is_clean
-        return LOST_TAIL if lost_power or self._files.cut_off else WARM
+    def _memory(self, meta: Meta) -> tuple[int, tuple[int, int]]:
+        lost_tail = self._files.cut_off or (meta.boot != self._boot and not meta.is_clean)
+        if lost_tail and meta.cold in (WARM, MET_ALL):
+            return LOST_TAIL, (0, 0)
+        return meta.cold, (meta.best_term, meta.best_index)
 
     def _read(self) -> None:
         is_first = True
@@ -244,15 +247,17 @@ class RaftLog:
         self.voted_for = voted_for
         self._store(is_clean=False)
 
-    def set_cold(self, cold: int) -> None:
-        """Keep what this node may have forgotten. Raises ``OSError``."""
+    def set_cold(self, cold: int, best: tuple[int, int] = (0, 0)) -> None:
+        """Keep what this node may have forgotten; ``best``: term and index of the least last entry it may vote for."""
         if cold != self.cold:
             self.cold = cold
+            self.best = best
             self._store(is_clean=False)
 
     def _store(self, *, is_clean: bool) -> None:
         commit = min(self.commit, self.written)
-        meta_file.store(self._folder, Meta(self.term, self.voted_for, commit, self._boot, is_clean, self.cold))
+        meta = Meta(self.term, self.voted_for, commit, self._boot, is_clean, self.cold, *self.best)
+        meta_file.store(self._folder, meta)
 
     def close(self, *, clean: bool) -> None:
         """Close the files; ``clean`` says that nothing is lost by that, and syncs. Raises ``OSError``."""

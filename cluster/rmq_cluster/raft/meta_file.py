@@ -12,7 +12,7 @@ NAME: Final = "raft.meta"
 
 
 class Meta(NamedTuple):
-    """``cold`` is one of the levels of ``log``; ``boot`` the boot id of the machine when this was written."""
+    """``cold`` and ``best`` are those of ``log``; ``boot`` the boot id of the machine when this was written."""
 
     term: int
     voted_for: int
@@ -20,6 +20,8 @@ class Meta(NamedTuple):
     boot: str
     is_clean: bool
     cold: int
+    best_term: int
+    best_index: int
 
 
 def load(folder: Path) -> Meta | None:
@@ -31,10 +33,9 @@ def load(folder: Path) -> Meta | None:
     if len(found) != 1:
         raise CorruptFile(path, 0, "it doesn't hold one record")
     try:
-        term, voted_for, commit, boot, is_clean, cold = unpack(found[0])
-    except ValueError as error:
+        return Meta(*unpack(found[0]))
+    except (ValueError, TypeError) as error:
         raise CorruptFile(path, 0, f"unreadable: {error}") from error
-    return Meta(term, voted_for, commit, boot, is_clean, cold)
 
 
 def store(folder: Path, meta: Meta) -> None:

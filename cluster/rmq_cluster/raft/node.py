@@ -154,6 +154,7 @@ class RaftNode:
 
     def add_member(self, node: int, done: Done, *, votes: bool = True) -> None:
         """Make a node a member, or an observer a voter. Refused while another change is under way, or if it is one."""
+        # A voter listens first, until it has the whole log.
         self._propose(MEMBERS, change_content(ADD_VOTER if votes else ADD_OBSERVER, node), done)
 
     def remove_member(self, node: int, done: Done) -> None:

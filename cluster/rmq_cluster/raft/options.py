@@ -24,6 +24,8 @@ class RaftOptions:
     """A leader that wasn't answered by a majority for this long steps down."""
     forward_timeout: float = 2.0
     """A proposal sent to the leader that isn't answered for this long has an unknown outcome."""
+    join_timeout: float = 60.0
+    """A new voter that didn't get the whole log within this stays an observer."""
     snapshot_interval: float = 1.0
     """The machine is asked for a snapshot for one peer at most this often."""
     apply_time: float = 0.05

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rmq.storage.packing import pack, unpack
 from rmq_cluster.raft.core import LEADER, Core
 from rmq_cluster.raft.entries import COMMAND, MEMBERS, command_entry, members_entry
-from rmq_cluster.raft.members import REMOVE, changed
+from rmq_cluster.raft.members import ADD_OBSERVER, ADD_VOTER, REMOVE, changed
 from rmq_cluster.raft.messages import BadMessage, Propose, Proposed
 from rmq_cluster.raft.options import Outcome
 
@@ -29,6 +29,14 @@ class Waiting(NamedTuple):
     done: Done | Origin
 
 
+class Joining(NamedTuple):
+    """A node that listens until it has the whole log; then it becomes a voter. Not before: it could not help."""
+
+    node: int
+    until: float
+    proposal: Waiting
+
+
 class Proposals:
     """All proposals of this node, and those that others sent to it as the leader."""
 
@@ -40,6 +48,7 @@ class Proposals:
         self._forwarded: dict[int, tuple[float, Done]] = {}  # by number, in order of time: when
         self._number = core.random.getrandbits(31) << 30
         self._outcomes: list[tuple[Done, int]] = []
+        self._joining: Joining | None = None
         self.is_held = False  # leadership is being handed over
         self.on_members: Callable[[], None] = lambda: None
 
@@ -84,6 +93,7 @@ class Proposals:
         self._give_up_late()
         if core.state == LEADER and self.is_held:
             return
+        self._promote()
         while self._queue:
             if core.state != LEADER and core.leader is not None and self._is_full():
                 return
@@ -105,27 +115,53 @@ class Proposals:
         self._core.send(leader, Propose(self._number, proposal.kind, proposal.content))
 
     def _append(self, proposal: Waiting) -> None:
+        if proposal.kind == COMMAND:
+            self._log(command_entry(proposal.content), proposal)
+        else:
+            self._change(proposal)
+
+    def _log(self, entry: bytes, proposal: Waiting) -> None:
         core = self._core
-        entry = command_entry(proposal.content) if proposal.kind == COMMAND else self._change(proposal.content)
-        if entry is None:
-            self._refuse(proposal)
-            return
         index = core.log.last_index + 1
         core.log.append(entry, index, core.term)
-        if proposal.kind == MEMBERS:
-            self.on_members()
         if isinstance(proposal.done, Origin):
             core.send(proposal.done.peer, Proposed(proposal.done.number, index, core.term))
         else:
             self._in_log[index] = (core.term, proposal.done)
 
-    def _change(self, content: bytes) -> bytes | None:
+    def _change(self, proposal: Waiting) -> None:
         core = self._core
-        change, node = change_of(content)
-        if not self._may_change_members() or (change == REMOVE and node == core.node_id):
-            return None
+        change, node = change_of(proposal.content)
         after = changed(core.log.members, change, node)
-        return None if after is None else members_entry(after)
+        is_own_removal = change == REMOVE and node == core.node_id
+        if after is None or is_own_removal or self._joining is not None or not self._may_change_members():
+            self._refuse(proposal)
+        elif change == ADD_VOTER and not self._has_caught_up(node):
+            self._joining = Joining(node, core.clock() + core.options.join_timeout, proposal)
+            listening = changed(core.log.members, ADD_OBSERVER, node)
+            if listening is not None:
+                core.log.append(members_entry(listening), core.log.last_index + 1, core.term)
+                self.on_members()
+        else:
+            self._log(members_entry(after), proposal)
+            self.on_members()
+
+    def _promote(self) -> None:
+        joining, core = self._joining, self._core
+        if joining is None or core.state != LEADER:
+            return
+        after = changed(core.log.members, ADD_VOTER, joining.node)
+        if core.clock() > joining.until or after is None:
+            self._joining = None
+            self._refuse(joining.proposal)
+        elif self._has_caught_up(joining.node) and self._may_change_members():
+            self._joining = None
+            self._log(members_entry(after), joining.proposal)
+            self.on_members()
+
+    def _has_caught_up(self, node: int) -> bool:
+        core = self._core
+        return node in core.connected and core.match_index.get(node, 0) >= max(core.commit, 1)
 
     def _may_change_members(self) -> bool:
         # Two changes at once can lead to two majorities that have nobody in common; so can one on top of a change of
@@ -165,6 +201,9 @@ class Proposals:
             self._outcomes.append((done, Outcome.UNKNOWN))
         self._in_log.clear()
         self._forwarded.clear()
+        joining, self._joining = self._joining, None
+        if joining is not None and not isinstance(joining.proposal.done, Origin):
+            self._outcomes.append((joining.proposal.done, Outcome.UNKNOWN))
 
     def stop(self) -> None:
         """This node is out: nothing of what waits was proposed."""

@@ -44,8 +44,15 @@ def sessions(ports: Sequence[int], count: int, routes_each: int) -> None:
                 client.close()
 
 
-def messages(ports: Sequence[int], count: int, payload: int, session_count: int, patience_s: float) -> Filled:
-    """Publish so many messages with QoS 1, to one session after the other, until one waits for `patience_s`."""
+def messages(
+    ports: Sequence[int], count: int, payload: int, session_count: int, limits_s: tuple[float, float]
+) -> Filled:
+    """Publish so many messages with QoS 1, to one session after the other.
+
+    It ends early when an acknowledgement is waited for longer than the first of the limits, or all of it takes longer
+    than the second.
+    """
+    patience_s, longest_s = limits_s
     publishers = [Client(ports[number % len(ports)], patience_s) for number in range(PUBLISHERS)]
     batch = max(1, min(MAX_BATCH, BATCH_BYTES // payload))
     body = os.urandom(payload)
@@ -56,6 +63,9 @@ def messages(ports: Sequence[int], count: int, payload: int, session_count: int,
         for number, publisher in enumerate(publishers):
             publisher.connect(f"full-publisher-{number}", clean=True)
         while found.taken < count:
+            if found.last_at - begun > longest_s:
+                found.held = f"nobody wanted to wait longer than {longest_s:,.0f} s"
+                break
             waiting: list[int] = []
             for publisher in publishers:
                 size = min(batch, count - sent)

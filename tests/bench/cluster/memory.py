@@ -14,6 +14,7 @@ from tests.bench.cluster.rmq import Rmq
 
 ROUTES_EACH = 2
 HELD_AFTER_S = 20.0
+LONGEST_FILL_S = 3600.0
 WHOLE_TIMEOUT_S = 600.0
 
 
@@ -34,7 +35,9 @@ def measure(system: Rmq, found: Full, say: Callable[[str], None]) -> None:
     leader = system.leader(range(len(system.ports)))
     with Probe(system.ports[leader], "while messages come in and snapshots are written") as probe:
         started = time.monotonic()
-        filled = fill.messages(system.ports, found.wanted, found.payload, found.sessions, HELD_AFTER_S)
+        filled = fill.messages(
+            system.ports, found.wanted, found.payload, found.sessions, (HELD_AFTER_S, LONGEST_FILL_S)
+        )
     found.taken, found.held, found.fill_seconds = filled.taken, filled.held, filled.last_at - started
     found.waits.append(probe.result(until=filled.last_at))  # from then on publishers are held, as they should be
     found.sizes["messages queued"] = sizes(system)
@@ -55,10 +58,12 @@ def _away(system: Rmq, found: Full, what: str, say: Callable[[str], None], *, ke
         started = time.monotonic()
         serves = system.restart(victim)
         system.wait_until_whole(WHOLE_TIMEOUT_S)
-        found.rejoin[f"{what}, until it serves"] = serves
-        found.rejoin[f"{what}, until it has caught up"] = time.monotonic() - started
+        whole = time.monotonic() - started
+    found.rejoin[f"{what}, until it serves"] = serves
+    found.rejoin[f"{what}, until it has caught up"] = whole
     found.waits.append(probe.result())
-    say(f"  {what}: {found.rejoin}, longest wait {found.waits[-1].longest:.2f} s")
+    longest = found.waits[-1].longest
+    say(f"  {what}: serves after {serves:.1f} s, has caught up after {whole:.1f} s, longest wait {longest:.2f} s")
 
 
 def sizes(system: Rmq) -> list[NodeSize]:

@@ -59,7 +59,7 @@ def test_a_probe_counts_what_it_publishes(port: int) -> None:
 
 def test_every_session_gets_its_share_of_the_messages(port: int) -> None:
     fill.sessions([port], 3, 2)
-    filled = fill.messages([port], 6, 100, 3, 10.0)
+    filled = fill.messages([port], 6, 100, 3, (10.0, 10.0))
     assert (filled.taken, filled.held) == (6, "")
     for number in range(3):
         with Client(port) as client:
@@ -67,6 +67,12 @@ def test_every_session_gets_its_share_of_the_messages(port: int) -> None:
             assert all(client.expect(PUBLISH)[2:].startswith(f"full/{number}/0".encode()) for _ in range(2))
         with Client(port) as client:
             client.connect(f"full-{number}", clean=True)
+
+
+def test_filling_ends_when_its_time_is_over(port: int) -> None:
+    filled = fill.messages([port], 10 * fill.PUBLISHERS * fill.MAX_BATCH, 10, 1, (10.0, 0.0))
+    assert filled.taken == fill.PUBLISHERS * fill.MAX_BATCH
+    assert filled.held == "nobody wanted to wait longer than 0 s"
 
 
 def test_publishers_that_get_no_answer_are_held() -> None:
@@ -85,7 +91,7 @@ def test_publishers_that_get_no_answer_are_held() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        filled = fill.messages([listening.getsockname()[1]], 8, 10, 1, 0.2)
+        filled = fill.messages([listening.getsockname()[1]], 8, 10, 1, (0.2, 10.0))
         thread.join()
     assert filled.taken == 0
     assert "no answer in time" in filled.held

@@ -84,7 +84,7 @@ def test_what_was_in_flight_comes_again_under_its_identifier(
     assert taken_over(first) == []
     again = second.receive_publishes(8)
     assert [(m.packet_id, m.payload) for m in again[:5]] == [(m.packet_id, m.payload) for m in seen]
-    assert [m.dup for m in again] == [True] * 5 + [False] * 3
+    assert all(m.dup for m in again[:5]), "the others may have it: what the last node had sent isn't known for certain"
     assert [m.payload for m in again] == [b"%d" % number for number in range(8)]
     second.expect_nothing()
 

@@ -107,7 +107,7 @@ async def test_a_node_with_data_is_the_seed_of_the_others(world: World, autojump
     await world.ready()
     await world.same()
     assert world.nodes[1].port.values == ["old", "data"]
-    await world.until(lambda: all(node.cluster.identity.voters == (1, 2, 3) for node in world.nodes.values()))
+    await world.until(lambda: all(node.voters == (1, 2, 3) for node in world.nodes.values()))
 
 
 async def test_two_nodes_with_data_are_told_so(world: World, autojump_clock: MockClock) -> None:
@@ -149,6 +149,6 @@ async def test_a_person_names_the_nodes(world: World, autojump_clock: MockClock)
     await trio.sleep(1)
     await world.nodes[2].cluster.control.bootstrap((1, 2))
     await world.ready()
-    assert world.nodes[1].cluster.identity.voters == (1, 2)
+    assert world.nodes[1].voters == (1, 2)
     await world.nodes[1].port.commit("x")
     await world.same()

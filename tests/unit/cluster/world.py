@@ -18,7 +18,7 @@ from rmq_cluster.options import ClusterOptions
 from rmq.engine.ports import APPLIED, REFUSED, Replicator
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import CorruptFile
-from tests.support.memory_network import MemoryWorld
+from tests.support.memory_network import MemoryNetwork, MemoryStream, MemoryWorld
 
 SECRET = b"secret of the tests"
 START_OF_TIME = 1_700_000_000.0
@@ -74,6 +74,7 @@ class CountingPort:
         self.replicator: Replicator
         self.on_snapshot: Callable[[int], None] = lambda index: None
         self.is_leader = False
+        self.voters: tuple[int, ...] = ()
         self.applied_index = 0
         self.snapshot_index = 0
         self.snapshot_term = 0
@@ -94,7 +95,7 @@ class CountingPort:
         self.commands = 0
         self.wants_snapshot = False
         self.padding = 0
-        self.incarnation = 0
+        self.knows_more = False
         self._seen: dict[int, int] = {}
         self._sequence = 0
         self._waiting: list[tuple[list[Any], Callable[[], None] | None]] = []
@@ -102,6 +103,8 @@ class CountingPort:
         self._flying = b""
         self._is_flying = False
         self._again = False
+        self._again_at = 0.0
+        self.refusals = 0
         self._read()
 
     # Proposing
@@ -122,6 +125,8 @@ class CountingPort:
         if self._is_flying:
             return
         if self._again:
+            if trio.current_time() < self._again_at:
+                return
             self._again = False
         elif self._waiting:
             self._flight, self._waiting = self._waiting, []
@@ -146,7 +151,8 @@ class CountingPort:
         else:
             # The same bytes once more: what was applied already is passed over.
             self._again = True
-            self.refusals = getattr(self, "refusals", 0) + (outcome == REFUSED)
+            self._again_at = trio.current_time() + 0.05
+            self.refusals += outcome == REFUSED
 
     # Applying
 
@@ -179,7 +185,7 @@ class CountingPort:
             self.time = max(self.time, rest[0])
         elif kind == "level":
             self.committed_level = max(self.committed_level, rest[0])
-        else:
+        elif kind != "new" or not self.knows_more:
             raise UnknownOperation(f"operation {kind!r} isn't known: this node needs a newer program")
 
     # What the cluster calls
@@ -198,6 +204,9 @@ class CountingPort:
 
     def peer_lost(self, node_id: int) -> None:
         self.lost.append(node_id)
+
+    def contact(self, age: float) -> None:
+        pass
 
     def set_quorum(self, has_quorum: bool) -> None:
         self.quorum = has_quorum
@@ -227,6 +236,10 @@ class CountingPort:
         return None
 
     # Snapshots
+
+    def discard(self) -> None:
+        self.has_own_data = False
+        self.values = []
 
     def found(self, then: Callable[[], None]) -> None:
         self.applied_index = self.snapshot_index = 1
@@ -306,6 +319,58 @@ class CountingPort:
         return self.values, nodes, self.time, self.committed_level
 
 
+class Wires:
+    """All connections, with the hosts at their ends; ``cut_off`` is a host that nothing gets to."""
+
+    def __init__(self) -> None:
+        self.streams: list[tuple[tuple[str, str], Wire]] = []
+        self.cut_off = ""
+
+
+class Wire:
+    """One connection, both directions."""
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self._stream = stream
+
+    def freeze(self) -> None:
+        self._stream.freeze()
+
+    def freeze_back(self) -> None:
+        self._stream.incoming.is_frozen = True
+
+    def thaw(self) -> None:
+        self._stream.thaw()
+
+    def thaw_back(self) -> None:
+        self._stream.incoming.is_frozen = False
+        self._stream.incoming.change()
+
+    def cut(self) -> None:
+        self._stream.cut()
+
+
+class WiredNetwork(MemoryNetwork):
+    """The network of one host, whose connections can be told apart."""
+
+    def __init__(self, world: MemoryWorld, address: str, wires: Wires) -> None:
+        super().__init__(world, address)
+        self._wires = wires
+
+    async def dial(self, address: str, port: int, host: str) -> trio.abc.Stream:
+        ends = (self.address, address)
+        if self._wires.cut_off in ends:
+            await trio.sleep_forever()
+        stream = await super().dial(address, port, host)
+        assert isinstance(stream, MemoryStream)
+        self._wires.streams.append((ends, Wire(stream)))
+        return stream
+
+
+def _nothing() -> None:
+    """Stand still."""
+
+
 class Node:
     """One node while it runs: ``cancel`` is a kill, ``cluster.stop`` a stop."""
 
@@ -321,6 +386,11 @@ class Node:
     def is_leader(self) -> bool:
         return self.cluster.replication.is_leader
 
+    @property
+    def voters(self) -> tuple[int, ...]:
+        """As this node's identity has them."""
+        return () if self.cluster.identity is None else self.cluster.identity.voters
+
 
 class World:
     """Nodes by id, each with a folder that outlives it."""
@@ -329,6 +399,7 @@ class World:
         self.folder = folder
         self.nursery = nursery
         self.network = MemoryWorld()
+        self.wires = Wires()
         self.members = {node_id: self.address(node_id) for node_id in range(1, count + 1)}
         self.nodes: dict[int, Node] = {}
         self.random = Random(seed)
@@ -371,7 +442,7 @@ class World:
             wall_clock=lambda: START_OF_TIME + self.skew.get(node_id, 0.0) + trio.current_time(),
             random=Random(self.random.random()),
             make_disk=make_disk,
-            network=self.network.host(f"node{node_id}"),
+            network=WiredNetwork(self.network, f"node{node_id}", self.wires),
             boot=self.boot,
             fatal=(UnknownOperation,),
         )
@@ -401,6 +472,42 @@ class World:
     def wipe(self, node_id: int) -> None:
         """The disk of a node that doesn't run is a new one."""
         shutil.rmtree(self.data(node_id))
+
+    def isolate(self, node_id: int) -> None:
+        """Nothing comes to or from a node any more, and nobody is told."""
+        host = f"node{node_id}"
+        self.wires.cut_off = host
+        for ends, stream in self.wires.streams:
+            if host in ends:
+                stream.freeze()
+                stream.freeze_back()
+
+    def reunite(self) -> None:
+        """The network is whole again; connections of before aren't."""
+        host, self.wires.cut_off = self.wires.cut_off, ""
+        for ends, stream in self.wires.streams:
+            if host in ends:
+                stream.cut()
+
+    def break_links(self, node_id: int) -> None:
+        """All connections of a node break, and can be made again."""
+        for ends, stream in self.wires.streams:
+            if f"node{node_id}" in ends:
+                stream.cut()
+
+    async def pause(self, node: Node, seconds: float) -> None:
+        """A node stands still, and goes on with all that came meanwhile."""
+        host = f"node{node.node_id}"
+        tick, node.cluster.tick = node.cluster.tick, _nothing  # type: ignore[method-assign]  # it stands still
+        frozen = [stream for ends, stream in self.wires.streams if host in ends]
+        for stream in frozen:
+            stream.freeze()
+            stream.freeze_back()
+        await trio.sleep(seconds)
+        for stream in frozen:
+            stream.thaw()
+            stream.thaw_back()
+        node.cluster.tick = tick  # type: ignore[method-assign]
 
     async def leader(self, timeout_s: float = 20.0) -> Node:
         """The one leader that every node follows."""

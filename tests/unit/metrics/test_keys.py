@@ -90,8 +90,8 @@ def test_every_reason_to_drop_a_message_is_named_by_its_counter() -> None:
     assert named == {f"messages.dropped.{reason.removeprefix('dropped_')}": reason for reason in reasons}
 
 
-def test_every_node_knows_all_topics_routes_and_retained_messages_and_only_those() -> None:
-    assert {stat.name for stat in STATS if stat.merge == ONCE} == {"retained", "topics", "routes"}
+def test_every_node_knows_all_topics_routes_retained_and_delayed_messages_and_only_those() -> None:
+    assert {stat.name for stat in STATS if stat.merge == ONCE} == {"retained", "topics", "routes", "delayed_publishs"}
     assert {stat.merge for stat in STATS} == {ONCE, SUM}
 
 

@@ -7,9 +7,11 @@ from random import Random
 import pytest
 import trio
 from rmq_cluster.links.dialling import Backoff
+from rmq_cluster.links.hello import READY
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.support.memory_network import MemoryStream
 from tests.unit.cluster.links.harness import LinkedNode, Village
 
 
@@ -174,3 +176,27 @@ async def test_a_link_that_lasted_is_dialled_again_soon(village: Village, autoju
     one.links.close_peer(2, "once")
     await trio.sleep(0.06)
     assert one.links.connected() == {2}
+
+
+async def test_a_peer_that_is_removed_at_the_last_moment_gets_no_link(
+    village: Village, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When both READYs have been sent, and the dialler has nothing more to wait for."""
+    village.make(1)
+    two = village.make(2)
+    send_all = MemoryStream.send_all
+    readies = []
+
+    async def send(stream: MemoryStream, data: bytes) -> None:
+        await send_all(stream, data)
+        if data[4] == READY:
+            readies.append(stream)
+            if len(readies) == 2:
+                two.links.set_peers({})
+
+    monkeypatch.setattr(MemoryStream, "send_all", send)
+    await village.run(1, 2)
+    assert len(readies) == 2
+    assert two.handler.events == []
+    assert two.links.connected() == village.nodes[1].links.connected() == set()
+    assert all(stream.is_closed for stream in readies)

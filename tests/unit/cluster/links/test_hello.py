@@ -21,6 +21,7 @@ from rmq_cluster.links.hello import (
     check_listener,
     check_proof,
     check_ready,
+    make_key,
     make_ready,
     pack_fields,
     pack_rejection,
@@ -31,7 +32,7 @@ from rmq_cluster.links.hello import (
 
 from rmq.storage.packing import pack
 
-SECRET = b"secret"
+KEY = make_key(b"secret")
 RUN = b"r" * 16
 
 
@@ -137,46 +138,46 @@ def test_a_dialler_looks_who_answers() -> None:
 @pytest.mark.parametrize("side", [DIALLER, LISTENER])
 def test_a_proof_carries_what_the_node_tells(side: int) -> None:
     dialler, listener = hellos()
-    proof = prove(SECRET, side, dialler, listener, pack_fields(["cluster", 7, None]))
-    assert check_proof(SECRET, side, dialler, listener, proof) == ["cluster", 7, None]
+    proof = prove(KEY, side, dialler, listener, pack_fields(["cluster", 7, None]))
+    assert check_proof(KEY, side, dialler, listener, proof) == ["cluster", 7, None]
 
 
 def test_a_proof_is_good_for_nothing_else() -> None:
     """Another secret, the other side (a reflection), another handshake between the same nodes, another channel."""
     dialler, listener = hellos()
-    proof = prove(SECRET, DIALLER, dialler, listener, pack_fields([]))
+    proof = prove(KEY, DIALLER, dialler, listener, pack_fields([]))
     again, _ = hellos()
     _, other_answer = hellos()
     other_channel = hellos(channel=1)
-    for secret, side, one, two in [
-        (b"Secret", DIALLER, dialler, listener),
-        (b"", DIALLER, dialler, listener),
-        (SECRET, LISTENER, dialler, listener),
-        (SECRET, DIALLER, again, listener),
-        (SECRET, DIALLER, dialler, other_answer),
-        (SECRET, DIALLER, *other_channel),
-        (SECRET, DIALLER, listener, dialler),
+    for key, side, one, two in [
+        (make_key(b"Secret"), DIALLER, dialler, listener),
+        (make_key(b""), DIALLER, dialler, listener),
+        (KEY, LISTENER, dialler, listener),
+        (KEY, DIALLER, again, listener),
+        (KEY, DIALLER, dialler, other_answer),
+        (KEY, DIALLER, *other_channel),
+        (KEY, DIALLER, listener, dialler),
     ]:
-        assert refusal(check_proof, secret, side, one, two, proof).kind == "bad_proof"
-    assert check_proof(SECRET, DIALLER, dialler, listener, proof) == []
+        assert refusal(check_proof, key, side, one, two, proof).kind == "bad_proof"
+    assert check_proof(KEY, DIALLER, dialler, listener, proof) == []
 
 
 def test_each_byte_of_a_proof_counts() -> None:
     dialler, listener = hellos()
-    proof = prove(SECRET, DIALLER, dialler, listener, pack_fields(["x"]))
+    proof = prove(KEY, DIALLER, dialler, listener, pack_fields(["x"]))
     for at in range(len(proof)):
         changed = bytearray(proof)
         changed[at] ^= 1
-        assert refusal(check_proof, SECRET, DIALLER, dialler, listener, bytes(changed)).kind == "bad_proof"
+        assert refusal(check_proof, KEY, DIALLER, dialler, listener, bytes(changed)).kind == "bad_proof"
     for cut in (b"", proof[:31], proof[:32], proof[:-1], proof + b"\x00"):
-        assert refusal(check_proof, SECRET, DIALLER, dialler, listener, cut).kind == "bad_proof"
+        assert refusal(check_proof, KEY, DIALLER, dialler, listener, cut).kind == "bad_proof"
 
 
 def test_nothing_behind_a_wrong_proof_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     dialler, listener = hellos()
     decoded: list[object] = []
     monkeypatch.setattr("rmq_cluster.links.hello.unpack", decoded.append)
-    assert refusal(check_proof, SECRET, DIALLER, dialler, listener, bytes(32) + pack([None, []])).kind == "bad_proof"
+    assert refusal(check_proof, KEY, DIALLER, dialler, listener, bytes(32) + pack([None, []])).kind == "bad_proof"
     assert decoded == []
 
 
@@ -189,23 +190,23 @@ def test_proofs_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     dialler, listener = hellos()
-    good = prove(SECRET, DIALLER, dialler, listener, pack_fields([]))
-    assert refusal(check_proof, SECRET, DIALLER, dialler, listener, good).kind == "bad_proof"
+    good = prove(KEY, DIALLER, dialler, listener, pack_fields([]))
+    assert refusal(check_proof, KEY, DIALLER, dialler, listener, good).kind == "bad_proof"
     assert compared == [32]
 
 
 def test_a_rejection_is_proved_too() -> None:
     dialler, listener = hellos()
-    proof = prove(SECRET, LISTENER, dialler, listener, pack_rejection("another cluster"))
-    found = refusal(check_proof, SECRET, LISTENER, dialler, listener, proof)
+    proof = prove(KEY, LISTENER, dialler, listener, pack_rejection("another cluster"))
+    found = refusal(check_proof, KEY, LISTENER, dialler, listener, proof)
     assert (found.kind, str(found)) == ("rejected_by_peer", "refused by the peer: another cluster")
 
 
 @pytest.mark.parametrize("told", [[], [None], [None, None], [None, [], 1], [1, []], ["x" * (MAX_REASON + 1), []]])
 def test_a_proof_of_nonsense(told: list[object]) -> None:
     dialler, listener = hellos()
-    proof = prove(SECRET, LISTENER, dialler, listener, pack(told))
-    assert refusal(check_proof, SECRET, LISTENER, dialler, listener, proof).kind == "malformed"
+    proof = prove(KEY, LISTENER, dialler, listener, pack(told))
+    assert refusal(check_proof, KEY, LISTENER, dialler, listener, proof).kind == "malformed"
 
 
 def test_what_a_node_tells_is_bounded() -> None:
@@ -218,3 +219,8 @@ def test_ready() -> None:
     check_ready(make_ready(None))
     assert refusal(check_ready, make_ready("no")).kind == "rejected_by_peer"
     assert refusal(check_ready, pack([None, 1])).kind == "malformed"
+
+
+def test_a_key_does_not_show_its_secret() -> None:
+    key = make_key(b"hush")
+    assert "hush" not in repr(key) + str(vars(key) if hasattr(key, "__dict__") else "")

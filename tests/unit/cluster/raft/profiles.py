@@ -117,13 +117,17 @@ class Elections(Schedule):
         self.world.delay = (0.02, 0.1)
 
     def disturb(self) -> None:
+        self._load()
         for _ in range(8):
-            self.world.run(self.random.choice((0.6, 1.0)))
+            self.world.run(self.random.choice((0.3, 0.6, 1.0)))
             leader = self.world.leader()
             if leader is not None:
                 leader.stalled_until = self.world.now + 1.0
-            if self.random.random() < 0.3:
-                self.kill()
+            if self.random.random() < 0.7:
+                host = self.random.choice(list(self.world.hosts.values()))
+                self.world.kill(host.node_id)
+                self.world.run(0.01)
+                self._revive(host)
 
 
 class Growth(Schedule):

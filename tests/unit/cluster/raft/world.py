@@ -47,6 +47,8 @@ class Ledger:
             raise Broken(f"entry {index} is {known} and {(term, command)}")
 
     def leads(self, node: RaftNode, log: RaftLog, node_id: int) -> None:
+        if self.leaders.get(node.term) == node_id:
+            return
         if self.leaders.setdefault(node.term, node_id) != node_id:
             raise Broken(f"term {node.term} has leaders {self.leaders[node.term]} and {node_id}")
         for index, (term, _) in self.committed.items():

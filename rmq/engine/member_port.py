@@ -1,0 +1,295 @@
+"""The port of a member of a cluster as the cluster sees it: snapshots, the time, levels, data from before."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from rmq.engine.applied import AppliedEvents, begin_timers
+from rmq.engine.cluster_clock import ClusterClock
+from rmq.engine.member_receipts import Left, Reclaimed
+from rmq.engine.rebind import rebind
+from rmq.engine.replicated_port import OPERATION_LEVEL, MemberOptions, ReplicatedPort
+from rmq.engine.stored_port import RETRY_S
+from rmq.flow.context import STORAGE_HELD
+from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick
+from rmq.storage.cluster_state import NodeRecord
+from rmq.storage.codec import encode_operation
+from rmq.storage.disk_thread import Job
+from rmq.storage.records import Configure
+from rmq.storage.recovery import Found, take_over_files
+
+if TYPE_CHECKING:
+    from rmq.engine.broker import Broker
+
+log = structlog.get_logger(__name__)
+
+
+class MemberPort(ReplicatedPort):
+    """``on_snapshot`` is told the place of each snapshot that is safe on disk.
+
+    ``alone`` is the folder with the data of a node alone, if there is such.
+    """
+
+    def __init__(
+        self, broker: "Broker", found: Found, options: MemberOptions, wake: Callable[[], None], *, alone: Path | None
+    ) -> None:
+        super().__init__(broker, found, options, wake)
+        self.on_snapshot: Callable[[int], None] = _nobody
+        self.snapshot_index = found.batch
+        self.snapshot_term = found.term
+        self._joining: tuple[str, bytes, Callable[[int], None]] | None = None
+        self._join_submitted = False
+        self._alone = alone
+        self._founded: Callable[[], None] | None = None
+        broker.state.events = _MemberEvents(broker, self)
+
+    # Being a member
+
+    @property
+    def nodes(self) -> Mapping[int, NodeRecord]:
+        """The nodes that ever joined."""
+        return self.broker.state.cluster.nodes
+
+    def join(self, nonce: str, then: Callable[[int], None]) -> None:
+        """Have this node be up; ``then`` gets its incarnation once that is committed."""
+        self.leaving = False
+        operation = NodeUp(self.node_id, nonce, self.member.grace_s, self.broker.touch_clock())
+        command = self.pack([OPERATION_LEVEL, self.node_id, 0, 0]) + self.pack(encode_operation(operation))
+        self._joining = (nonce, command, then)
+        self._join_submitted = False
+
+    def joined(self, incarnation: int, nonce: str) -> None:
+        """A node with this node's id is up."""
+        joining = self._joining
+        if joining is None or joining[0] != nonce:
+            return
+        self._joining = None
+        was_member = self.incarnation > 0
+        self.incarnation = incarnation
+        self.sequence = 0
+        if self.command:
+            # It was proposed by an incarnation that is over, so that it was applied before that or never will be.
+            self.sequence = 1
+            self.command = self.header() + self.log.again()
+            self.submitted = False
+        if was_member:
+            self._claim_again()
+        self._configure()
+        self.look_at_quorum()
+        joining[2](incarnation)
+
+    def _claim_again(self) -> None:
+        """This node was declared down while it was alive: what it has it tells again, where nobody else came."""
+        broker = self.broker
+        for operation in broker.routes.all():
+            self.propose(operation)
+        for channel in list(broker.registry):
+            session = channel.session
+            if session is not None:
+                will = None if session.persistent else session.will
+                again = ReclaimClient(session.client_id, self.node_id, channel.epoch, will)
+                self.propose(again, Reclaimed(self, session, channel.epoch))
+
+    def _configure(self) -> None:
+        rules = self.broker.state.rules()
+        own = self.member
+        differ = (rules.allow_multiple_matches, rules.max_retained, rules.max_retained_payload) != (
+            own.allow_multiple_matches,
+            own.max_retained,
+            own.max_retained_payload,
+        )
+        if differ:
+            self.propose(Configure(own.allow_multiple_matches, own.max_retained, own.max_retained_payload))
+
+    def leave(self, then: Callable[[], None]) -> None:
+        """Have it be known that this node stops: nothing is proposed behind that."""
+        at = self.broker.touch_clock()
+        self.propose(NodeDown(self.node_id, self.incarnation, self.member.grace_s, at), Left(then))
+        self.leaving = True
+
+    def declare_down(self, node_id: int, incarnation: int) -> None:
+        """Leader: propose that a node is down, if it is still in this incarnation."""
+        self.propose(NodeDown(node_id, incarnation, 0.0, self.broker.touch_clock()))
+
+    def declared_down(self, incarnation: int) -> None:
+        """This node was declared down."""
+        if incarnation == self.incarnation and not self.leaving:
+            log.warning("this node was declared down", incarnation=incarnation)
+            self.broker.ctx.storage = STORAGE_HELD
+
+    def submit_join(self) -> None:
+        """Propose it until it is committed."""
+        if self._joining is not None and not self._join_submitted:
+            self._join_submitted = True
+            self.replicator.submit(self._joining[1], self._join_done)
+
+    def _join_done(self, outcome: int) -> None:
+        self._join_submitted = False
+
+    def tick(self, at: float) -> None:
+        """Leader: propose that it is this late, if it isn't later already."""
+        self.propose(Tick(max(at, self.broker.touch_clock())))
+
+    @property
+    def operation_level(self) -> int:
+        """The newest operations that this program knows."""
+        return OPERATION_LEVEL
+
+    @property
+    def committed_level(self) -> int:
+        """The newest operations that may be proposed."""
+        return self.broker.state.cluster.level
+
+    def raise_level(self, level: int) -> None:
+        """Leader: propose that operations of this level may be proposed from here on."""
+        self.propose(RaiseLevel(level))
+
+    def digest(self) -> tuple[int, bytes] | None:
+        """The last index at which all nodes take a digest of their state, and the digest."""
+        return self.last_digest
+
+    def drain(self, rate: float) -> None:
+        """Move clients away, so many a second, and take no new ones; 0.0: take clients again."""
+        self.broker.draining.set_rate(rate)
+
+    # Snapshots
+
+    @property
+    def log_bytes(self) -> int:
+        """The commands since the last snapshot began."""
+        return self.bytes_since_snapshot
+
+    def mark_of_snapshot(self) -> int:
+        """The term of the last command before it."""
+        return self.term
+
+    def rotation(self) -> Job:
+        """Nothing has to be done: the log is cut when the snapshot is safe."""
+        self.bytes_since_snapshot = 0
+        return _nothing
+
+    def all_synced(self, batch: int, mark: int) -> None:
+        """The log before it isn't needed any more."""
+        if self.error:
+            self.recovered()
+        self.snapshot_index = batch
+        self.snapshot_term = mark
+        founded, self._founded = self._founded, None
+        if founded is not None:
+            self._set_aside()
+            founded()
+        self.on_snapshot(batch)
+
+    def take_snapshot(self) -> None:
+        """Begin a snapshot soon."""
+        self.snapshots.begin_soon()
+
+    @property
+    def has_own_data(self) -> bool:
+        """Whether there is state of a node alone, which no cluster has yet."""
+        return self._alone is not None
+
+    def discard(self) -> None:
+        """Forget the state of a node alone; its files are set aside."""
+        self.broker.state.clear()
+        self._set_aside()
+
+    def _set_aside(self) -> None:
+        alone, self._alone = self._alone, None
+        if alone is not None:
+            aside = alone.with_name(f"{alone.name}.{int(self.broker.touch_clock())}")
+            alone.rename(aside)
+            log.info("the data of the node alone is set aside", folder=str(aside))
+
+    def found(self, then: Callable[[], None]) -> None:
+        """Make the state of a node alone the snapshot at index 1, then call ``then``."""
+        at = self.broker.touch_clock()
+        self.broker.state.cluster.adopt(self.node_id, self.member.grace_s, at)
+        self.log.pass_over(1)
+        self.term = 1
+        self._founded = then
+        self.snapshots.begin_soon()
+
+    def snapshot_files(self) -> list[tuple[Path, int]]:
+        """The files of the snapshot on disk, and how many bytes of each belong to it."""
+        return self.snapshots.files()
+
+    def load_snapshot(self, folder: Path, index: int, term: int) -> None:
+        """Replace the state by the snapshot in a folder. Raises ``CorruptFile``, ``OSError``."""
+        broker = self.broker
+        self.snapshots.abandon()
+        rebinding = rebind(broker)
+        broker.state.clear()
+        broker.ctx.to_disk.clear()
+        events = broker.state.events
+        found = take_over_files(folder, self.folder, broker.state, memory_budget=broker.options.memory_budget)
+        broker.state.events = events
+        self.segments = found.segments
+        self.unwritten = []
+        self.snapshots.restart(found)
+        self.log.pass_over(index)
+        self.term = self.snapshot_term = term
+        self.snapshot_index = index
+        self.bytes_since_snapshot = 0
+        self.begin()
+        rebinding.finish()
+
+    def begin(self) -> None:
+        """Let time go on for what was read."""
+        broker = self.broker
+        if broker.state.cluster.time:
+            self.time_moved(broker.state.cluster.time)
+        begin_timers(broker)
+
+    def time_moved(self, at: float) -> None:
+        """The cluster's time is committed."""
+        broker = self.broker
+        clock = broker.clock
+        if not isinstance(clock, ClusterClock):
+            return
+        if self.incarnation:
+            clock.set(at)
+        else:
+            clock.begin(at)
+            broker.timers.restart(broker.touch_clock())
+
+    # The end
+
+    def close(self) -> None:
+        """Write what is left for snapshots and payloads. Blocks; raises nothing."""
+        self.snapshots.abandon()
+        self.writer.close(RETRY_S)
+        self.reader.close(RETRY_S)
+
+
+class _MemberEvents(AppliedEvents):
+    """What concerns the member as such goes to the port."""
+
+    def __init__(self, broker: "Broker", port: MemberPort) -> None:
+        super().__init__(broker)
+        self._port = port
+
+    def node_up(self, node: int, incarnation: int, nonce: str) -> None:
+        """It may be this one."""
+        if node == self._port.node_id:
+            self._port.joined(incarnation, nonce)
+
+    def node_down(self, node: int, incarnation: int) -> None:
+        """Nobody waits for it any more."""
+        super().node_down(node, incarnation)
+        if node == self._port.node_id:
+            self._port.declared_down(incarnation)
+
+    def time_moved(self, at: float) -> None:
+        """Set the clock."""
+        self._port.time_moved(at)
+
+
+def _nobody(_: Any) -> None:
+    """Nobody wants to know."""
+
+
+def _nothing() -> None:
+    """There is nothing to do."""

@@ -1,0 +1,74 @@
+"""What a member of a cluster does once its own operations about clients and itself are applied."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rmq.engine import disconnect
+from rmq.mqtt import codes
+from rmq.session.receipts import Receipt
+from rmq.session.session import Session
+from rmq.storage.cluster_records import ClaimClient
+
+if TYPE_CHECKING:
+    from rmq.engine.replicated_port import ReplicatedPort
+
+
+class Claimed(Receipt):
+    """A claim is applied, or nobody knows: then it is given back if it is applied later."""
+
+    def __init__(
+        self,
+        port: "ReplicatedPort",
+        claim: ClaimClient,
+        claimed: Callable[[int], None],
+        refused: Callable[[], None],
+    ) -> None:
+        super().__init__(False)
+        self._port = port
+        self._claim = claim
+        self._claimed = claimed
+        self._refused: Callable[[], None] | None = refused
+
+    def applied(self) -> None:
+        if self._refused is None:
+            self._port.release(self._claim.client_id, self._claim.epoch)
+        else:
+            self._claimed(self._claim.epoch)
+
+    def give_up(self) -> None:
+        refused, self._refused = self._refused, None
+        if refused is not None:
+            refused()
+
+
+class Reclaimed(Receipt):
+    """It is applied whether a connection keeps its client id."""
+
+    def __init__(self, port: "ReplicatedPort", session: Session, epoch: int) -> None:
+        super().__init__(False)
+        self._port = port
+        self._session = session
+        self._epoch = epoch
+
+    def applied(self) -> None:
+        session = self._session
+        broker = self._port.broker
+        owner = broker.state.cluster.owners.get(session.client_id)
+        if owner is not None and owner.node == self._port.node_id and owner.epoch == self._epoch:
+            if not session.persistent:
+                session.will = owner.will
+            return
+        channel = session.channel
+        if channel is not None and channel.epoch == self._epoch:
+            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+
+
+class Left(Receipt):
+    """It is known that this node stops."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__(False)
+        self._then = then
+
+    def applied(self) -> None:
+        self._then()

@@ -1,0 +1,22 @@
+"""The whole cluster in one process, in virtual time, with chance from a seed: what fails once fails again.
+
+Real: ``rmq_cluster.Cluster`` with its links and Raft, the broker, ``ReplicatedPort``, connections, files. Virtual: time,
+networks, disk threads, loss of power, clients' sockets. Run seeds by hand with ``python -m tests.simulation``.
+
+- ``agenda``: calls at virtual times, in an order that depends on nothing but the seed.
+- ``determinism``: everything else that a run could depend on, fixed.
+- ``network``: links with delays, partitions, connections that break on one side only.
+- ``disk``: disk threads that aren't threads.
+- ``power``: what fsync was called on, and what is left when the power goes.
+- ``engine``: the reactor's place: a broker whose clients' sockets are virtual.
+- ``node``: one node: started, killed, stopped, started again.
+- ``world``: all nodes, what they applied, the trace.
+- ``client``: a client's connection: it comes back, elsewhere, whatever happens.
+- ``publisher``, ``subscriber``: what clients do, each noting in the ledger what it was promised and what it got.
+- ``ledger``: what was promised, and whether it was kept.
+- ``faults``: what goes wrong, and when.
+- ``healing``: the end of a run: all is well again, then everything is compared.
+- ``profile``: what kind of run a seed is.
+- ``simulate``: one run of one seed.
+- ``__main__``: many seeds, as lines of JSON.
+"""

@@ -1,0 +1,29 @@
+"""Many seeds, each a line of JSON: ``python -m tests.simulation 0-99 [--mutation NAME] [--trace FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tests.simulation.simulate import simulate
+
+
+def main() -> None:
+    """Run them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seeds", help="as in 0-19 or 7")
+    parser.add_argument("--trace", type=Path, help="where the trace of the last seed goes")
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    for seed in range(int(first), int(last or first) + 1):
+        result = simulate(seed)
+        sys.stdout.write(json.dumps(result.line()) + "\n")
+        sys.stdout.flush()
+        if options.trace is not None:
+            options.trace.write_text("\n".join(result.trace) + "\n")
+
+
+if __name__ == "__main__":
+    main()

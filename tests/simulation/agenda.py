@@ -1,0 +1,60 @@
+"""Calls at virtual times, in an order that depends on nothing but the seed."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from contextvars import ContextVar
+from random import Random
+
+import trio
+
+# Whose call or task it is, for the trace: a node's id, 0 for the world outside.
+NODE: ContextVar[int] = ContextVar("NODE", default=0)
+
+
+class Agenda:
+    """``random`` is the seeded chance of everything outside of the nodes."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self._heap: list[tuple[float, int, int, Callable[[], None]]] = []
+        self._count = 0
+        self._changed = trio.Event()
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the beginning."""
+        return trio.current_time()
+
+    def after(self, seconds: float, call: Callable[[], None], node: int = 0) -> None:
+        """Call it so much later, as ``node``."""
+        self.at(self.now + seconds, call, node)
+
+    def at(self, time: float, call: Callable[[], None], node: int = 0) -> None:
+        """Call it at a time; calls of one time in the order in which they were entered."""
+        self._count += 1
+        heapq.heappush(self._heap, (time, self._count, node, call))
+        if self._heap[0][1] == self._count:
+            self._changed.set()
+
+    def later(self, low: float, high: float, call: Callable[[], None], node: int = 0) -> None:
+        """Call it after a time by chance."""
+        self.after(self.random.uniform(low, high), call, node)
+
+    async def run(self) -> None:
+        """Call what is due, for ever. An exception out of a call ends the run."""
+        heap = self._heap
+        while True:
+            while heap and heap[0][0] <= self.now:
+                _, _, node, call = heapq.heappop(heap)
+                token = NODE.set(node)
+                try:
+                    call()
+                finally:
+                    NODE.reset(token)
+            self._changed = trio.Event()
+            deadline = heap[0][0] if heap else math.inf
+            with trio.move_on_at(deadline):
+                await self._changed.wait()

@@ -1,0 +1,112 @@
+"""Disk threads that aren't threads: jobs run inline at moments that chance chooses, one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from rmq.storage.disk_thread import Done as StorageDone
+from rmq_cluster.disk import Done, Job
+from tests.simulation.agenda import Agenda
+
+# How long a job takes, in seconds.
+QUICK_S = (0.0001, 0.003)
+
+
+class DiskSpeed:
+    """How slow the disk of a machine is at present; ``stall_until`` is a time before which nothing is finished."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+        self.stall_until = 0.0
+
+
+class VirtualDisk:
+    """What ``rmq_cluster.disk.Disk`` asks for. Killed, it does nothing any more: what wasn't done is never done."""
+
+    def __init__(self, agenda: Agenda, node: int, speed: DiskSpeed) -> None:
+        self._agenda = agenda
+        self._node = node
+        self._speed = speed
+        self._jobs: deque[tuple[Job, Done]] = deque()
+        self._is_busy = False
+        self._is_dead = False
+
+    def submit(self, job: Job, done: Done) -> None:
+        """Have ``job`` run."""
+        if self._is_dead:
+            return
+        self._jobs.append((job, done))
+        if not self._is_busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._is_busy = True
+        agenda = self._agenda
+        wait = agenda.random.uniform(*QUICK_S) * self._speed.factor
+        agenda.at(max(agenda.now + wait, self._speed.stall_until), self._run, self._node)
+
+    def _run(self) -> None:
+        if self._is_dead:
+            return
+        job, done = self._jobs.popleft()
+        result, failure = _outcome(job)
+        # Between a job and the news of it there is a moment: a node may die in it.
+        self._agenda.later(0.0, 0.0005, lambda: self._tell(done, result, failure), self._node)
+
+    def _tell(self, done: Done, result: object, failure: Exception | None) -> None:
+        if self._is_dead:
+            return
+        self._is_busy = False
+        if self._jobs:
+            self._begin()
+        done(result, failure)
+
+    def kill(self) -> None:
+        """The process is gone."""
+        self._is_dead = True
+        self._jobs.clear()
+
+    def close(self, timeout_s: float) -> bool:
+        """Finish what was submitted; nobody is told what came of it."""
+        while not self._is_dead and self._jobs:
+            _outcome(self._jobs.popleft()[0])
+        self._is_dead = True
+        return True
+
+
+class VirtualThread:
+    """What stands in for ``rmq.storage.disk_thread.DiskThread``: outcomes wait for ``collect``."""
+
+    def __init__(self, disk: VirtualDisk, wake: Callable[[], None]) -> None:
+        self._disk = disk
+        self._wake = wake
+        self._outcomes: deque[tuple[StorageDone, object, OSError | None]] = deque()
+
+    def submit(self, job: Job, done: StorageDone) -> None:
+        """Have ``job`` run."""
+
+        def told(result: object, failure: Exception | None) -> None:
+            if failure is not None and not isinstance(failure, OSError):
+                raise failure
+            self._outcomes.append((done, result, failure))
+            self._wake()
+
+        self._disk.submit(job, told)
+
+    def collect(self) -> None:
+        """Act on the outcomes that are there."""
+        while self._outcomes:
+            done, result, failure = self._outcomes.popleft()
+            done(result, failure)
+
+    def close(self, timeout_s: float) -> bool:
+        """Finish what was submitted."""
+        return self._disk.close(timeout_s)
+
+
+def _outcome(job: Job) -> tuple[object, Exception | None]:
+    try:
+        return job(), None
+    except Exception as error:
+        return None, error

@@ -1,0 +1,116 @@
+"""What clients were promised and what they got; ``check`` compares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rmq.mqtt.topics import matches
+
+
+@dataclass
+class Sent:
+    """A message of a publisher. ``first_sent`` is when it was sent for the first time, in s."""
+
+    publisher: str
+    number: int
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    first_sent: float
+    tries: int = 0
+    acknowledged: bool = False
+    refused_at_once: bool = False
+
+
+@dataclass
+class Subscribed:
+    """A subscription that was granted; ``since``: when its SUBACK came."""
+
+    subscriber: str
+    topic_filter: str
+    qos: int
+    since: float
+
+
+@dataclass
+class Ledger:
+    """``got`` has for each subscriber what reached its application, in order. ``problem`` is told of broken promises."""
+
+    problem: Callable[[str], None]
+    sent: dict[bytes, Sent] = field(default_factory=dict)
+    subscribed: list[Subscribed] = field(default_factory=list)
+    got: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    retained: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+
+    def send(self, message: Sent) -> None:
+        """A message is about to be sent for the first time."""
+        self.sent[message.payload] = message
+        if message.retain:
+            self.retained[message.topic].append(message)
+
+    def subscribe(self, subscriber: str, topic_filter: str, qos: int, now: float) -> None:
+        """A SUBACK has come."""
+        self.subscribed.append(Subscribed(subscriber, topic_filter, qos, now))
+
+    def missing(self) -> list[tuple[str, Sent]]:
+        """What was acknowledged and hasn't come yet, with who hasn't got it."""
+        found: list[tuple[str, Sent]] = []
+        got = {name: set(payloads) for name, payloads in self.got.items()}
+        for subscription in self.subscribed:
+            has = got.get(subscription.subscriber, set())
+            for message in self.sent.values():
+                if (
+                    message.acknowledged
+                    and message.first_sent > subscription.since
+                    and message.payload not in has
+                    and matches(subscription.topic_filter, message.topic)
+                ):
+                    found.append((subscription.subscriber, message))
+        return found
+
+    def check(self) -> None:
+        """At the end: every promise."""
+        for subscriber, message in self.missing()[:5]:
+            self.problem(f"{subscriber} never got {message}")
+        granted = {subscription.subscriber: subscription.qos for subscription in self.subscribed}
+        for subscriber, payloads in self.got.items():
+            self._check_one(subscriber, payloads, granted.get(subscriber, 0))
+
+    def _check_one(self, subscriber: str, payloads: list[bytes], granted: int) -> None:
+        seen: set[bytes] = set()
+        last: dict[tuple[str, str], int] = {}
+        for payload in payloads:
+            message = self.sent.get(payload)
+            if message is None:
+                self.problem(f"{subscriber} got {payload!r}, which nobody sent")
+                continue
+            if message.refused_at_once:
+                self.problem(f"{subscriber} got what was refused: {message}")
+            if payload in seen:
+                if message.qos == 2 and granted == 2:
+                    self.problem(f"{subscriber} got twice: {message}")
+                continue
+            seen.add(payload)
+            lane = (message.publisher, message.topic)
+            if message.number < last.get(lane, 0):
+                self.problem(f"{subscriber} got after {last[lane]}: {message}")
+            last[lane] = max(message.number, last.get(lane, 0))
+
+    def check_retained(self, node_id: int, found: dict[str, bytes]) -> None:
+        """At the end: a topic has the last message that was acknowledged, or one whose outcome nobody knows."""
+        for topic, messages in self.retained.items():
+            allowed: set[bytes] = set()
+            for message in messages:
+                if message.refused_at_once:
+                    continue
+                value = b"" if message.payload.endswith(b"-") else message.payload
+                if message.acknowledged:
+                    allowed = {value}
+                else:
+                    allowed.add(value)
+            value = found.get(topic, b"")
+            if allowed and value not in allowed:
+                self.problem(f"node {node_id} retains {value!r} of {topic}, expected one of {sorted(allowed)}")

@@ -1,0 +1,260 @@
+"""Links between nodes: each way of each connection has delays of its own; ways are blocked, connections break.
+
+It implements ``rmq_cluster.links.Network``. Bytes of one connection stay in order, as TCP keeps them; what is sent over
+different connections arrives in any order.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+import trio
+
+CAPACITY: Final = 262_144
+DELAY_S: Final = (0.0002, 0.002)
+
+
+class Pipe:
+    """One way of a connection. ``is_lost``: nothing more of it arrives, and nobody is told."""
+
+    def __init__(self, network: SimNetwork, source: str, target: str) -> None:
+        self._network = network
+        self.source = source
+        self.target = target
+        self.is_broken = False
+        self.is_lost = False
+        self.is_ended = False
+        self._arriving: deque[tuple[float, bytes]] = deque()
+        self._waiting = 0
+        self._last = 0.0
+        self._changed = trio.Event()
+
+    def change(self) -> None:
+        """Have both ends look again."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _is_held(self) -> bool:
+        return self.is_lost or (self.source, self.target) in self._network.blocked
+
+    async def put(self, data: bytes) -> None:
+        """Send; waits while too much is on its way."""
+        await trio.lowlevel.checkpoint()
+        while self._waiting >= CAPACITY and not self.is_broken:
+            await self._changed.wait()
+        if self.is_broken:
+            raise trio.BrokenResourceError("broken")
+        self._enter(data)
+
+    def _enter(self, data: bytes) -> None:
+        self._last = max(self._last, trio.current_time() + self._network.delay(self.source, self.target))
+        self._arriving.append((self._last, data))
+        self._waiting += len(data)
+        self.change()
+
+    def end(self) -> None:
+        """The sender has closed it; that arrives behind everything else."""
+        if not self.is_ended:
+            self.is_ended = True
+            self._enter(b"")
+
+    async def get(self, max_bytes: int) -> bytes:
+        """What has arrived, b"" at the end."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self.is_broken:
+                raise trio.BrokenResourceError("broken")
+            deadline = math.inf
+            if self._arriving and not self._is_held():
+                deadline = self._arriving[0][0]
+                if deadline <= trio.current_time():
+                    return self._take(max_bytes)
+            with trio.move_on_at(deadline):
+                await self._changed.wait()
+
+    def _take(self, max_bytes: int) -> bytes:
+        at, data = self._arriving[0]
+        if not data:
+            return b""  # stays, for whoever asks again
+        if len(data) <= max_bytes:
+            self._arriving.popleft()
+        else:
+            self._arriving[0] = (at, data[max_bytes:])
+            data = data[:max_bytes]
+        self._waiting -= len(data)
+        self.change()
+        return data
+
+
+class SimStream(trio.abc.Stream):
+    """One end of a connection."""
+
+    def __init__(self, outgoing: Pipe, incoming: Pipe) -> None:
+        self.outgoing = outgoing
+        self.incoming = incoming
+        self._is_closed = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        await self.outgoing.put(bytes(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        return await self.incoming.get(max_bytes or CAPACITY)
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        self.outgoing.end()
+        self.incoming.is_broken = True
+        self.incoming.change()
+        await trio.lowlevel.checkpoint()
+
+
+class Connection:
+    """Both ways between the host that dialled and the one that was dialled."""
+
+    def __init__(self, there: Pipe, back: Pipe) -> None:
+        self.hosts = (there.source, there.target)
+        self.there = there
+        self.back = back
+
+    def cut(self) -> None:
+        """Break it for both ends."""
+        for pipe in (self.there, self.back):
+            pipe.is_broken = True
+            pipe.change()
+
+    def cut_for(self, host: str) -> None:
+        """Break it for one end; the other one learns nothing, and hears nothing any more."""
+        own, other = (self.there, self.back) if host == self.hosts[0] else (self.back, self.there)
+        own.is_lost = True
+        other.is_broken = True
+        other.change()
+
+    def vanish(self, host: str) -> None:
+        """A host has no power any more: nothing of it arrives, not even the end."""
+        (self.there if host == self.hosts[0] else self.back).is_lost = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether both ends have closed it."""
+        return all(pipe.is_broken or pipe.is_ended for pipe in (self.there, self.back))
+
+
+class _Listener(trio.abc.Listener[trio.abc.Stream]):
+    def __init__(self, close: Callable[[], None], port: int) -> None:
+        self.port = port
+        self._close = close
+        self.put, self._get = trio.open_memory_channel[SimStream](math.inf)
+
+    async def accept(self) -> trio.abc.Stream:
+        return await self._get.receive()
+
+    async def aclose(self) -> None:
+        self._close()
+        self._get.close()
+        await trio.lowlevel.checkpoint()
+
+
+class SimNetwork:
+    """All hosts. ``blocked`` has ways, (from, to), on which nothing arrives; ``slow`` those with more delay, in s."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.blocked: set[tuple[str, str]] = set()
+        self.slow: dict[tuple[str, str], float] = {}
+        self.listeners: dict[tuple[str, int], _Listener] = {}
+        self._connections: list[Connection] = []
+        self._changed = trio.Event()
+
+    def host(self, name: str) -> HostNetwork:
+        """The network as one host sees it."""
+        return HostNetwork(self, name)
+
+    def delay(self, source: str, target: str) -> float:
+        """How long the next bytes take, in seconds."""
+        extra = self.slow.get((source, target), 0.0)
+        return self.random.uniform(*DELAY_S) + (extra and self.random.uniform(extra / 2, extra))
+
+    def block(self, ways: set[tuple[str, str]]) -> None:
+        """Nothing arrives on these ways; what is sent arrives when they are free again."""
+        self.blocked |= ways
+
+    def free(self, ways: set[tuple[str, str]]) -> None:
+        """What was held arrives."""
+        self.blocked -= ways
+        self._changed.set()
+        self._changed = trio.Event()
+        for connection in self._connections:
+            connection.there.change()
+            connection.back.change()
+
+    def between(self, one: str, other: str) -> list[Connection]:
+        """The connections of two hosts that still stand."""
+        self._connections = [connection for connection in self._connections if not connection.is_over]
+        return [connection for connection in self._connections if set(connection.hosts) == {one, other}]
+
+    def vanish(self, host: str) -> None:
+        """A host has no power: its connections say nothing more."""
+        for connection in self._connections:
+            if host in connection.hosts:
+                connection.vanish(host)
+
+    async def connect(self, source: str, target: str, port: int) -> SimStream:
+        """Open a connection. Raises ``OSError``."""
+        await trio.sleep(self.delay(source, target) + self.delay(target, source))
+        while (source, target) in self.blocked or (target, source) in self.blocked:
+            await self._changed.wait()
+        listener = self.listeners.get((target, port))
+        if listener is None:
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        there, back = Pipe(self, source, target), Pipe(self, target, source)
+        self._connections.append(Connection(there, back))
+        listener.put.send_nowait(SimStream(back, there))
+        return SimStream(there, back)
+
+
+class HostNetwork:
+    """``Network`` of one host."""
+
+    def __init__(self, network: SimNetwork, name: str) -> None:
+        self._network = network
+        self._name = name
+
+    async def resolve(self, host: str) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return [host]
+
+    async def dial(self, address: str, port: int, host: str) -> trio.abc.Stream:
+        return await self._network.connect(self._name, address, port)
+
+    async def listen(self, host: str, port: int) -> Sequence[trio.abc.Listener[trio.abc.Stream]]:
+        await trio.lowlevel.checkpoint()
+        listeners = self._network.listeners
+        if (host, port) in listeners:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+        def close() -> None:
+            listeners.pop((host, port), None)
+
+        listeners[host, port] = _Listener(close, port)
+        return [listeners[host, port]]
+
+    def port_of(self, listener: trio.abc.Listener[trio.abc.Stream]) -> int:
+        assert isinstance(listener, _Listener)
+        return listener.port
+
+    def remote_host(self, stream: trio.abc.Stream) -> str:
+        assert isinstance(stream, SimStream)
+        return stream.incoming.source

@@ -1,0 +1,65 @@
+"""What kind of run a seed is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+from rmq.session.limits import ACK_QUORUM, ACK_QUORUM_FSYNC
+
+
+@dataclass
+class Profile:
+    """``faults`` are their names with weights. Times in seconds, sizes in bytes."""
+
+    seed: int
+    nodes: int = 3
+    observers: tuple[int, ...] = ()
+    ack_policy: int = ACK_QUORUM
+    snapshot_after: int = 20_000
+    kept_bytes: int = 4_000
+    duration: float = 15.0
+    pause: tuple[float, float] = (0.2, 1.5)
+    skew: dict[int, float] = field(default_factory=dict)
+    faults: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, seed: int) -> Profile:
+        """The kind of run that a seed is."""
+        random = Random(seed * 7919 + 1)
+        profile = cls(seed)
+        kind = seed % 8
+        if kind == 6:
+            profile.nodes = 5
+            profile.duration = 8.0
+        if kind == 7:
+            profile.nodes = 4
+            profile.observers = (4,)
+        if kind in (3, 5):
+            profile.ack_policy = ACK_QUORUM_FSYNC
+        if kind in (2, 5):
+            profile.skew = {random.randint(1, profile.nodes): random.choice((-3600.0, 3600.0))}
+        every: dict[str, float] = {
+            "crash": 3,
+            "power": 2,
+            "wipe": 0.7,
+            "partition": 4,
+            "one_way": 3,
+            "slow": 3,
+            "cut": 2,
+            "half_cut": 2,
+            "stall": 2,
+            "stop": 1.5,
+            "transfer": 1,
+            "drain": 0.7,
+            "lose_client": 2,
+            "jump": 4,
+        }
+        if profile.ack_policy == ACK_QUORUM_FSYNC:
+            every["power_everywhere"] = 1
+        every["crash_everywhere"] = 0.7
+        # Each seed leaves some faults out: what is hidden by one fault is seen without it.
+        profile.faults = {name: weight for name, weight in every.items() if random.random() < 0.75}
+        profile.faults.setdefault("crash", 2)
+        profile.faults.setdefault("partition", 2)
+        return profile

@@ -1,0 +1,223 @@
+"""Nodes that die, come back, are cut off, lose their power or their disk."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.unit.cluster.world import START_OF_TIME, CountingPort, Node, World
+
+
+async def three(world: World) -> Node:
+    """Three nodes that are up; the leader."""
+    for node_id in (1, 2, 3):
+        await world.start(node_id)
+    await world.ready()
+    leader = await world.leader()
+    await world.same()
+    return leader
+
+
+async def test_a_dead_node_is_declared_down_within_three_seconds(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    victim = next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    died_at = trio.current_time()
+    await world.kill(victim)
+    await world.until(lambda: all(not node.port.nodes[victim].up for node in world.nodes.values()))
+    assert 1.4 < trio.current_time() - died_at < 3.0
+
+
+async def test_a_dead_leader_is_declared_down_by_the_next_one(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    died_at = trio.current_time()
+    await world.kill(leader.node_id)
+    await world.until(lambda: all(not node.port.nodes[leader.node_id].up for node in world.nodes.values()))
+    assert trio.current_time() - died_at < 3.0
+    other = next(iter(world.nodes.values()))
+    await other.port.commit("after")
+    await world.same()
+
+
+async def test_it_comes_back_with_its_disk_as_a_new_incarnation(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    victim = next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    await leader.port.commit("before")
+    await world.kill(victim)
+    await leader.port.commit("meanwhile")
+    await trio.sleep(3)
+    await world.start(victim)
+    await world.ready(victim)
+    await world.same()
+    assert world.nodes[victim].port.values == ["before", "meanwhile"]
+    assert world.nodes[victim].port.nodes[victim].incarnation == 2
+
+
+async def test_a_node_that_is_cut_off_learns_that_it_was_declared_down_and_comes_back(
+    world: World, autojump_clock: MockClock
+) -> None:
+    leader = await three(world)
+    cut = next(node for node in world.nodes.values() if node is not leader)
+    world.isolate(cut.node_id)
+    await world.until(lambda: not leader.port.nodes[cut.node_id].up)
+    assert cut.port.nodes[cut.node_id].up
+    await world.until(lambda: not cut.port.quorum)
+    world.reunite()
+    await world.until(lambda: cut.port.nodes[cut.node_id].incarnation == 2 and cut.port.nodes[cut.node_id].up)
+    await world.same()
+    assert cut.cluster.belonging.incarnation == 2
+
+
+async def test_a_leader_that_is_cut_off_commits_nothing(world: World, autojump_clock: MockClock) -> None:
+    old = await three(world)
+    world.isolate(old.node_id)
+    old.port.propose(["add", "lost or late"])
+    others = [node for node in world.nodes.values() if node is not old]
+    await world.until(lambda: any(node.is_leader for node in others))
+    await others[0].port.commit("theirs")
+    assert "lost or late" not in others[0].port.values
+    assert not old.port.values
+    await world.until(lambda: not old.is_leader and not old.port.quorum)
+    world.reunite()
+    # Its outcome was unknown, so it is proposed again, and applied once.
+    await world.until(lambda: sorted(old.port.values) == ["lost or late", "theirs"])
+    await world.same()
+
+
+async def test_all_killed_at_once_have_everything_when_they_are_back(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    for number in range(10):
+        await world.nodes[1].port.commit(number)
+    for node_id in (1, 2, 3):
+        await world.kill(node_id)
+    for node_id in (3, 1, 2):
+        await world.start(node_id)
+    await world.ready()
+    await world.same()
+    assert world.nodes[3].port.values == list(range(10))
+
+
+async def test_after_a_loss_of_power_everywhere_all_must_be_there(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    await world.nodes[1].port.commit("kept")
+    await world.until(lambda: all(node.port.synced >= node.port.applied_index for node in world.nodes.values()))
+    for node_id in (1, 2, 3):
+        await world.kill(node_id)
+    world.boot = "boot-2"
+    await world.start(1)
+    await world.start(2)
+    await trio.sleep(10)
+    alarms = (await world.nodes[1].cluster.control.status()).alarms
+    assert any("no link to node 3" in alarm for alarm in alarms), alarms
+    assert not world.nodes[1].cluster.ready.is_set()
+    await world.start(3)
+    await world.ready()
+    await world.same()
+    assert world.nodes[2].port.values == ["kept"]
+
+
+async def test_a_clean_stop_hands_over_and_says_so_at_once(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    begun = trio.current_time()
+    await world.stop(leader.node_id)
+    assert trio.current_time() - begun < 1.0
+    others = list(world.nodes.values())
+    await world.until(lambda: all(not node.port.nodes[leader.node_id].up for node in others), 0.5)
+    assert any(node.is_leader for node in others)
+    world.boot = "boot-2"
+    await world.start(leader.node_id)
+    await world.ready(leader.node_id)
+    await world.same()
+
+
+async def test_the_last_node_stops_in_good_time_too(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    for node_id in (1, 2, 3):
+        begun = trio.current_time()
+        await world.stop(node_id)
+        assert trio.current_time() - begun < 4.0
+
+
+async def test_a_disk_that_fails_takes_out_its_node_only(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    leader.disks["rmq-raft-sync"].is_full = True
+    leader.port.propose(["add", "x"])
+    await world.until(lambda: leader.port.stepped_out != "")
+    assert "No space left" in leader.port.stepped_out
+    others = [node for node in world.nodes.values() if node is not leader]
+    await world.until(lambda: any(node.is_leader for node in others))
+    await others[0].port.commit("y")
+    await world.until(lambda: not others[0].port.nodes[leader.node_id].up)
+    status = await leader.cluster.control.status()
+    assert "stepped out" in status.alarms[0]
+    assert not status.has_quorum
+
+
+async def test_an_operation_that_is_not_known_takes_out_its_node(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    # What a newer program would propose; one of the nodes is such.
+    for node in world.nodes.values():
+        if node is not leader:
+            node.port.knows_more = True
+    other = next(node for node in world.nodes.values() if node is not leader)
+    other.port.propose(["new"])
+    await world.until(lambda: leader.port.stepped_out != "")
+    assert "isn't known" in leader.port.stepped_out
+    await world.until(lambda: other.is_leader or any(node.is_leader for node in world.nodes.values()))
+    await other.port.commit("goes on")
+    await world.same(*(node_id for node_id in world.nodes if node_id != leader.node_id))
+
+
+async def test_time_is_the_lower_median_and_never_goes_back(world: World, autojump_clock: MockClock) -> None:
+    world.skew = {1: 3600.0, 2: 0.0, 3: -5.0}
+    await three(world)
+    times: list[float] = []
+    for _ in range(20):
+        await trio.sleep(0.3)
+        times.append(world.nodes[1].port.time)
+    assert times == sorted(times)
+    assert abs(times[-1] - START_OF_TIME - trio.current_time()) < 6.0
+    await world.same()
+
+
+async def test_a_level_is_raised_once_all_members_know_it(world: World, autojump_clock: MockClock) -> None:
+    def newer(port: CountingPort, _: object) -> None:
+        port.operation_level = 2
+
+    await world.start(1, change=newer)
+    await world.start(2, change=newer)
+    await world.start(3)
+    await world.ready()
+    await trio.sleep(5)
+    assert world.nodes[1].port.committed_level == 1
+    await world.stop(3)
+    await world.start(3, change=newer)
+    await world.until(lambda: all(node.port.committed_level == 2 for node in world.nodes.values()))
+
+
+async def test_a_pause_of_the_leader_itself_declares_nobody_down(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    peers = leader.cluster.peers
+    silent = max(peers.silent_for(node_id, 0.0) for node_id in (1, 2, 3) if node_id != leader.node_id)
+    assert silent < 0.2
+    await world.pause(leader, 10.0)
+    await world.leader()
+    await trio.sleep(3)
+    await world.same()
+    ids = [node_id for node_id in (1, 2, 3) if node_id != leader.node_id]
+    assert all(leader.port.nodes[node_id].incarnation == 1 for node_id in ids)
+    assert leader.port.nodes[leader.node_id].incarnation == 2
+
+
+@pytest.mark.parametrize("count", [5])
+async def test_five_nodes_survive_two(world: World, autojump_clock: MockClock, count: int) -> None:
+    world.members = {node_id: world.address(node_id) for node_id in range(1, count + 1)}
+    for node_id in world.members:
+        await world.start(node_id)
+    await world.ready()
+    for _ in range(2):
+        leader = await world.leader()
+        await world.kill(leader.node_id)
+    node = next(iter(world.nodes.values()))
+    await node.port.commit("x")
+    await world.same()

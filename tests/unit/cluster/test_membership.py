@@ -1,0 +1,356 @@
+"""What an administrator asks of a cluster and changes about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from rmq_cluster.identity import IdentityError, load_identity
+from rmq_cluster.recover import prepare, rebuild, rescue
+from trio.testing import MockClock
+
+from rmq.management.errors import (
+    AlreadyInACluster,
+    BackupFailed,
+    BadQuery,
+    ChangeUnderWay,
+    ClusterRefused,
+    NodeHasData,
+    NoQuorum,
+    NotAMember,
+    NotInACluster,
+)
+from rmq.storage.record_file import CorruptFile
+from tests.unit.cluster.world import CountingPort, Node, World
+
+
+async def three(world: World) -> Node:
+    for node_id in (1, 2, 3):
+        await world.start(node_id)
+    await world.ready()
+    leader = await world.leader()
+    await world.same()
+    return leader
+
+
+def addresses(world: World, *node_ids: int) -> tuple[str, ...]:
+    return tuple(f"{node_id}@{world.address(node_id)}" for node_id in node_ids)
+
+
+async def alone(world: World, node_id: int) -> Node:
+    """An empty node that is to join: what it lists never comes."""
+    return await world.start(node_id, members={node_id: world.address(node_id), 60: world.address(60)})
+
+
+@pytest.mark.parametrize("known", [1, 2, 3])
+async def test_a_new_node_joins_and_votes(world: World, autojump_clock: MockClock, known: int) -> None:
+    leader = await three(world)
+    await leader.port.commit("before")
+    node = await alone(world, 4)
+    await node.cluster.control.join(addresses(world, known))
+    await world.same()
+    await world.until(lambda: all(node.voters == (1, 2, 3, 4) for node in world.nodes.values()))
+    assert node.port.values == ["before"]
+    await node.port.commit("after")
+    await world.same()
+
+
+async def test_a_node_with_a_low_id_joins_too(world: World, autojump_clock: MockClock) -> None:
+    world.members = {node_id: world.address(node_id) for node_id in (2, 3, 4)}
+    for node_id in (2, 3, 4):
+        await world.start(node_id)
+    await world.ready()
+    node = await alone(world, 1)
+    await node.cluster.control.join(addresses(world, 3))
+    await world.until(lambda: all(node.voters == (1, 2, 3, 4) for node in world.nodes.values()))
+    await world.same()
+
+
+async def test_join_is_refused_to_who_has_data_or_a_cluster(world: World, autojump_clock: MockClock) -> None:
+    def seed(port: CountingPort, _: object) -> None:
+        port.has_own_data = True
+        port.values = ["own"]
+
+    leader = await three(world)
+    with pytest.raises(AlreadyInACluster):
+        await leader.cluster.control.join(addresses(world, 1))
+    node = await world.start(4, members={4: world.address(4), 60: world.address(60)}, change=seed)
+    with pytest.raises(NodeHasData):
+        await node.cluster.control.join(addresses(world, 1))
+    with pytest.raises(BadQuery):
+        await node.cluster.control.join(("1:nonsense",))
+    assert node.port.values == ["own"]
+    await node.cluster.control.join(addresses(world, 1), discard_data=True)
+    await world.same()
+    assert node.port.values == []
+
+
+async def test_a_member_without_a_vote_takes_part_in_everything_else(world: World, autojump_clock: MockClock) -> None:
+    def no_vote(_: object, options: object) -> None:
+        options.votes = False  # type: ignore[attr-defined]  # ClusterOptions
+
+    await three(world)
+    node = await world.start(4, members={4: world.address(4), 60: world.address(60)}, change=no_vote)
+    await node.cluster.control.join(addresses(world, 1))
+    await node.port.commit("from the observer")
+    await trio.sleep(5)
+    assert node.voters == (1, 2, 3)
+    await world.same()
+    status = await node.cluster.control.status()
+    assert [(member.node_id, member.voter) for member in status.members] == [
+        (1, True),
+        (2, True),
+        (3, True),
+        (4, False),
+    ]
+    assert status.has_quorum
+
+
+async def test_at_most_five_vote(world: World, autojump_clock: MockClock) -> None:
+    world.members = {node_id: world.address(node_id) for node_id in range(1, 8)}
+    for node_id in world.members:
+        await world.start(node_id)
+    await world.ready()
+    await trio.sleep(3)
+    assert all(node.voters == (1, 2, 3, 4, 5) for node in world.nodes.values())
+    await world.nodes[7].port.commit("x")
+    await world.same()
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_a_node_leaves_for_good(world: World, autojump_clock: MockClock, leads: bool) -> None:
+    leader = await three(world)
+    node = next(node for node in world.nodes.values() if (node is leader) is leads)
+    await node.cluster.control.leave()
+    others = [other for other in world.nodes.values() if other is not node]
+    await world.until(lambda: all(node.node_id not in other.voters for other in others))
+    await world.until(lambda: not others[0].port.nodes[node.node_id].up)
+    await others[0].port.commit("goes on")
+    assert node.port.stepped_out
+    await world.kill(node.node_id)
+    with pytest.raises(IdentityError, match="removed from cluster"):
+        await world.start(node.node_id)
+
+
+async def test_a_dead_node_is_removed_and_its_id_comes_back_empty(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    dead = next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    await world.kill(dead)
+    await leader.cluster.control.remove(dead)
+    await world.until(lambda: all(dead not in node.voters for node in world.nodes.values()))
+    # With the disk it had it isn't let in.
+    await world.start(dead)
+    await trio.sleep(5)
+    assert not world.nodes[dead].cluster.ready.is_set()
+    await world.kill(dead)
+    world.wipe(dead)
+    node = await alone(world, dead)
+    await node.cluster.control.join(addresses(world, leader.node_id))
+    await world.until(lambda: all(node.voters == (1, 2, 3) for node in world.nodes.values()))
+    await world.same()
+    assert node.port.nodes[dead].incarnation == 2
+
+
+async def test_the_leader_is_removed_by_another(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    other = next(node for node in world.nodes.values() if node is not leader)
+    await other.cluster.control.remove(leader.node_id)
+    await world.until(lambda: leader.port.stepped_out != "")
+    await world.until(lambda: leader.node_id not in other.voters)
+
+
+async def test_what_can_not_be_changed(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    control = leader.cluster.control
+    with pytest.raises(NotAMember):
+        await control.remove(9)
+    with pytest.raises(NotAMember):
+        await control.transfer_leadership(9)
+    with pytest.raises(BadQuery):
+        await control.drain(0)
+    with pytest.raises(ClusterRefused, match="majority is here"):
+        await control.rescue()
+    with pytest.raises(AlreadyInACluster):
+        await control.bootstrap((1, 2))
+    waiting = await alone(world, 4)
+    for call in (waiting.cluster.control.leave, waiting.cluster.control.status, waiting.cluster.control.undrain):
+        with pytest.raises(NotInACluster):
+            await call()
+
+
+async def test_one_change_at_a_time(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    leader.cluster.duties.changing = "node 9 is admitted"
+    other = next(node for node in world.nodes.values() if node is not leader)
+    third = next(node for node in world.nodes.values() if node not in (leader, other))
+    with pytest.raises(ChangeUnderWay, match="node 9 is admitted"):
+        await other.cluster.control.remove(third.node_id)
+
+
+async def test_without_a_majority_nothing_is_changed(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    await world.kill(2)
+    await world.kill(3)
+    node = world.nodes[1]
+    await world.until(lambda: not node.port.quorum)
+    with pytest.raises(NoQuorum):
+        await node.cluster.control.remove(2)
+    status = await node.cluster.control.status()
+    assert status.alarms == ("There is no majority: no link to nodes 2, 3.",)
+
+
+async def test_leadership_is_handed_to_whom_one_names(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    for target in (1, 2, 3, 1):
+        assert await leader.cluster.control.transfer_leadership(target) == target
+        assert (await world.leader()).node_id == target
+
+
+async def test_a_node_that_is_drained_hands_over_and_moves_clients(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    await leader.cluster.control.drain(50.0)
+    assert leader.port.drain_rate == 50.0
+    assert not leader.is_leader
+    assert (await leader.cluster.control.status()).draining
+    await leader.cluster.control.undrain()
+    assert leader.port.drain_rate == 0.0
+
+
+async def test_the_status_says_how_everybody_is(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    dead = next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    await world.kill(dead)
+    await world.until(lambda: not leader.port.nodes[dead].up)
+    status = await leader.cluster.control.status()
+    assert status.leader == leader.node_id
+    assert status.has_quorum
+    assert {member.node_id: (member.state, member.link_up) for member in status.members} == {
+        node_id: ("down" if node_id == dead else "up", node_id != dead) for node_id in (1, 2, 3)
+    }
+    assert {member.address for member in status.members} == set(world.members.values())
+
+
+async def test_a_backup_founds_another_cluster(world: World, autojump_clock: MockClock, tmp_path: Path) -> None:
+    leader = await three(world)
+    await leader.port.commit("in the backup")
+    target = tmp_path / "backup"
+    view = await leader.cluster.control.backup(target)
+    assert view.path == str(target)
+    assert view.size > 0
+    await leader.port.commit("later")
+    with pytest.raises(BackupFailed, match="already"):
+        await leader.cluster.control.backup(target)
+    for node_id in (1, 2, 3):
+        await world.kill(node_id)
+        world.wipe(node_id)
+    # A node that waits for the others of its new cluster.
+    first = await world.start(1)
+    await first.cluster.control.restore(target)
+    first.port.has_own_data = True
+    await world.start(2)
+    await world.start(3)
+    await world.ready()
+    await world.same()
+    assert world.nodes[3].port.values == ["in the backup"]
+
+
+async def test_a_damaged_backup_is_refused(world: World, autojump_clock: MockClock, tmp_path: Path) -> None:
+    leader = await three(world)
+    await leader.cluster.control.backup(tmp_path / "backup")
+    path = next((tmp_path / "backup").glob("snapshot-*"))
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(bytes(data))
+    node = await alone(world, 9)
+    with pytest.raises(BackupFailed, match="damaged"):
+        await node.cluster.control.restore(tmp_path / "backup")
+    with pytest.raises(ClusterRefused):
+        await leader.cluster.control.restore(tmp_path / "backup")
+    with pytest.raises(BackupFailed, match="No such file"):
+        await node.cluster.control.restore(tmp_path / "nothing")
+
+
+async def test_rescue_goes_on_alone_and_refuses_the_others(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    await leader.port.commit("kept")
+    await world.same()
+    await world.kill(2)
+    await world.kill(3)
+    node = world.nodes[1]
+    await world.until(lambda: not node.port.quorum)
+    node.port.propose(["add", "waits"])
+    warnings = await node.cluster.control.rescue_warnings()
+    assert any("nodes 2, 3" in warning for warning in warnings)
+    await node.cluster.control.rescue()
+    await world.until(lambda: node.port.values == ["kept", "waits"])
+    await node.port.commit("alone")
+    # What comes back with the data of before is told why it may not.
+    await world.start(2)
+    await trio.sleep(5)
+    assert not world.nodes[2].cluster.ready.is_set()
+    reason = node.cluster.reception.check(2, world.nodes[2].cluster.reception.hello())
+    assert reason is not None
+    assert "left behind when the cluster was rescued" in reason
+    await world.kill(2)
+    # Rescued once more: nobody else, after a restart too.
+    await world.kill(1)
+    node = await world.start(1)
+    await world.ready(1)
+    assert node.port.values == ["kept", "waits", "alone"]
+    # It comes back empty, by a person's wish.
+    world.wipe(2)
+    second = await alone(world, 2)
+    await second.cluster.control.join(addresses(world, 1))
+    await world.same(1, 2)
+
+
+async def test_rescue_of_a_node_that_does_not_run(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    await leader.port.commit("kept")
+    await world.same()
+    for node_id in (1, 2, 3):
+        await world.kill(node_id)
+    identity = rescue(world.data(1), 1, world.boot)
+    assert identity.generation == 2
+    node = await world.start(1)
+    await world.ready(1)
+    assert node.port.values == ["kept"]
+    assert node.voters == (1,)
+
+
+async def test_a_damaged_node_is_rebuilt_from_the_others(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    await leader.port.commit("kept")
+    await world.same()
+    other = next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    await world.kill(other)
+    folder = world.data(other)
+    for path in (folder / "raft").iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(CorruptFile):
+        await world.start(other)
+    rebuild(folder, folder / "storage")
+    await world.start(other)
+    await world.ready(other)
+    await world.same()
+
+
+async def test_a_running_node_is_rebuilt_at_its_next_start(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    await leader.port.commit("kept")
+    await world.same()
+    await leader.cluster.control.rebuild()
+    assert leader.port.stepped_out
+    node_id = leader.node_id
+    await world.kill(node_id)
+    folder = world.data(node_id)
+    prepare(folder, folder / "storage")
+    identity = load_identity(folder)
+    assert identity is not None
+    assert not identity.rebuild
+    assert not (folder / "storage").exists()
+    await world.start(node_id)
+    await world.ready(node_id)
+    await world.same()
+    assert world.nodes[node_id].port.values == ["kept"]

@@ -1,0 +1,157 @@
+"""Snapshots on their way from one node to another."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from rmq_cluster.options import ClusterOptions
+from rmq_cluster.raft.log import RaftLog
+from rmq_cluster.transfer import BadTransfer, Begin, End, Part, read_message
+from trio.testing import MockClock
+
+from tests.unit.cluster.world import CountingPort, Node, World
+
+MIB = 1024 * 1024
+
+
+def small_window(_: CountingPort, options: ClusterOptions) -> None:
+    options.transfer_window = 256 * 1024
+    options.log_kept = 0
+
+
+async def with_snapshot(world: World, padding: int) -> tuple[Node, int]:
+    """Three nodes with a log that begins after a snapshot of about so many bytes; the leader and another node's id."""
+
+    for node_id in (1, 2, 3):
+        await world.start(node_id, change=small_window)
+    await world.ready()
+    leader = await world.leader()
+    for number in range(5):
+        await leader.port.commit(number)
+    await world.same()
+    for node in world.nodes.values():
+        node.port.padding = padding
+        node.port.take_snapshot()
+    await world.until(lambda: all(node.port.snapshot_index > 0 for node in world.nodes.values()))
+    # As the others will be when they come back: behind what the log still has.
+    assert all(node.cluster.replication.log.base_index > 1 for node in world.nodes.values())
+    return leader, next(node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+
+
+async def test_a_node_with_an_empty_disk_gets_a_snapshot(world: World, autojump_clock: MockClock) -> None:
+    leader, other = await with_snapshot(world, 3 * MIB)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    await world.ready(other)
+    await world.same()
+    assert node.cluster.incoming.received == 1
+    assert (node.port.folder / "padding").stat().st_size == 3 * MIB
+    assert not list((leader.cluster.folder / "outgoing").iterdir())
+    assert leader.cluster.outgoing.sent == 1
+    await leader.port.commit("after")
+    await world.same()
+
+
+async def test_no_more_is_under_way_than_the_window_lets(world: World, autojump_clock: MockClock) -> None:
+    leader, other = await with_snapshot(world, 4 * MIB)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    node.disks["rmq-transfer"].delay_s = 0.01
+    most = 0
+    while not node.cluster.ready.is_set():
+        most = max(most, leader.cluster.outgoing.bytes - node.cluster.incoming.bytes)
+        await trio.sleep(0.001)
+    assert 0 < most <= 256 * 1024 + 64 * 1024
+
+
+async def test_a_transfer_that_breaks_begins_anew(world: World, autojump_clock: MockClock) -> None:
+    leader, other = await with_snapshot(world, 8 * MIB)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    await world.until(lambda: node.cluster.incoming.running and leader.cluster.outgoing.bytes > MIB)
+    world.break_links(other)
+    await world.ready(other)
+    await world.same()
+    assert leader.cluster.outgoing.failed == 1
+    assert node.cluster.incoming.received == 1
+
+
+async def test_a_full_disk_refuses_it_and_the_cluster_goes_on(world: World, autojump_clock: MockClock) -> None:
+    leader, other = await with_snapshot(world, MIB)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    node.disks["rmq-transfer"].is_full = True
+    await world.until(lambda: leader.cluster.outgoing.failed > 0)
+    await leader.port.commit("goes on")
+    node.disks["rmq-transfer"].is_full = False
+    await world.ready(other)
+    await world.same()
+
+
+async def test_the_process_ends_after_the_snapshot_is_in_place_and_before_the_log(
+    world: World, autojump_clock: MockClock
+) -> None:
+    _, other = await with_snapshot(world, 0)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    await world.until(lambda: node.cluster.replication.raft is not None)
+
+    def dies(*_: object) -> None:
+        raise OSError(5, "the process ends here")
+
+    node.cluster.replication.installed = dies  # type: ignore[method-assign, assignment]  # where it ends
+    await world.until(lambda: node.port.snapshot_index > 0)
+    await world.kill(other)
+    node = await world.start(other, change=small_window)
+    await world.ready(other)
+    await world.same()
+    assert node.cluster.incoming.received == 0
+    assert node.cluster.identity is not None
+    assert node.cluster.identity.installing is None
+
+
+async def test_a_log_that_lost_its_tail_goes_on_after_the_snapshot(world: World, autojump_clock: MockClock) -> None:
+    _, other = await with_snapshot(world, 0)
+    await world.kill(other)
+    # The snapshot was synced, the log wasn't, and the power went.
+    log_folder = world.data(other) / "raft"
+    raft_log = RaftLog(log_folder, world.boot)
+    raft_log.reset(1, 1, raft_log.members)
+    raft_log.close(clean=False)
+    await world.start(other, change=small_window)
+    await world.ready(other)
+    await world.same()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Begin(1, 5, 1, (1,), (), (("../x", 1),)).packed(),
+        Begin(1, 5, 1, (1,), (), (("a/b", 1),)).packed(),
+        Begin(1, 5, 1, (1,), (), ((".hidden", 1),)).packed(),
+        Begin(1, 5, 1, (1,), (), (("x", 1), ("x", 1))).packed(),
+        Begin(1, 5, 1, (1,), (), ()).packed(),
+        Part(1, 0, 0, b"x" * 100_000).packed(),
+        End(1, (-1,)).packed(),
+        b"",
+        b"\x93\x09\x01\x01",
+        b"\xc1",
+    ],
+)
+def test_what_no_sound_peer_sends_is_refused(body: bytes) -> None:
+    with pytest.raises(BadTransfer):
+        read_message(body)
+
+
+def test_messages_come_back_as_they_were() -> None:
+    for message in (
+        Begin(7, 5, 2, (1, 2), (3,), (("a", 1), ("b", 0))),
+        Part(7, 1, 10, b"data"),
+        End(7, (1, 2)),
+    ):
+        assert read_message(message.packed()) == message
