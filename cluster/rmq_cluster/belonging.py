@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CONSIDER_S: Final = 0.5
+# Nobody says that this node is up when that came with a snapshot: it is asked for once more.
+ASK_AGAIN_S: Final = 5.0
 # How long the link to a node that was removed stays.
 LINGER_S: Final = 1.0
 
@@ -23,7 +25,8 @@ class Belonging:
     """``identity`` is None until the node belongs to a cluster. Raises ``IdentityError``.
 
     ``incarnation`` is 0 until its being up is committed. ``wants_in``: a person wants it in a cluster that may not know
-    it. ``is_leaving``: it is about to be removed, and isn't up again before.
+    it. ``known`` are the addresses that a node which was emptied has kept. ``is_leaving``: it is about to be removed,
+    and isn't up again before.
     """
 
     def __init__(self, cluster: "Cluster", random: Random) -> None:
@@ -34,11 +37,17 @@ class Belonging:
         self.wants_in = False
         self.is_leaving = False
         self._is_entering = False
-        self._has_asked = False
+        self._asked = ""
+        self._asked_at = 0.0
         self._next_consider = 0.0
         self._dialled: dict[int, str] = {}
         self._up = trio.Event()
         self._nonce = self._new_nonce()
+        self.known: dict[int, str] = {}
+        if self.identity is not None and not self.identity.cluster_id:
+            self.known = self.identity.addresses()
+            self.wants_in = True
+            self.identity = None
         if self.identity is not None:
             self._check(self.identity)
 
@@ -77,7 +86,7 @@ class Belonging:
             state = EMPTY
             if self.wants_in:
                 state = JOINING
-            elif cluster.port.has_own_data:
+            elif cluster.port.has_own_data or cluster.port.snapshot_index:
                 state = SEED
             listed = cluster.founding.listed
             return Hello(state, "", 0, self._nonce, address, votes, level, listed, {}, listeners=options.listeners)
@@ -107,11 +116,12 @@ class Belonging:
 
     def begin(self, identity: Identity, *, seed: bool) -> None:
         """Keep this identity and take part; a seed first makes what it has the beginning of the log."""
-        if not seed:
-            self._keep(identity)
+        cluster = self._cluster
+        if not seed or cluster.port.snapshot_index:
+            self._keep(identity)  # it is in a snapshot: a backup, or the process ended between this line and the next
             return
         self._is_entering = True
-        self._cluster.port.found(lambda: self._keep(identity))
+        cluster.port.found(lambda: self._keep(identity))
 
     def _keep(self, identity: Identity) -> None:
         cluster = self._cluster
@@ -171,7 +181,7 @@ class Belonging:
     def _be_up(self) -> None:
         cluster = self._cluster
         raft = cluster.replication.raft
-        if raft is None or self._has_asked or self.is_leaving or raft.leader is None or raft.is_cold:
+        if raft is None or self._is_asking() or self.is_leaving or raft.leader is None or raft.is_cold:
             return
         members = (*raft.voters, *raft.observers)
         if cluster.node_id not in members:
@@ -183,16 +193,23 @@ class Belonging:
             if state.up and state.incarnation == self.incarnation:
                 return
             log.warning("this node was declared down and comes back", was=self.incarnation)
-        self._has_asked = True
-        cluster.port.join(self._new_nonce(), self._joined)
+        self._asked_at = self._cluster.clock()
+        self._asked = self._new_nonce()
+        asked = self._asked
+        cluster.port.join(asked, lambda incarnation: self._joined(asked, incarnation))
+
+    def _is_asking(self) -> bool:
+        return self._asked != "" and self._cluster.clock() < self._asked_at + ASK_AGAIN_S
 
     async def up_again(self) -> None:
         """Wait until it is committed, once more, that this node is up."""
         self.incarnation = 0
         await self._up.wait()
 
-    def _joined(self, incarnation: int) -> None:
-        self._has_asked = False
+    def _joined(self, nonce: str, incarnation: int) -> None:
+        if nonce != self._asked:
+            return  # it was asked again since
+        self._asked = ""
         self.incarnation = incarnation
         self._up.set()
         self._up = trio.Event()
@@ -216,6 +233,8 @@ class Belonging:
         if self.identity is None or not self.identity.merge(book):
             return
         if self.identity.has(self._cluster.node_id):
+            # Where this node is it knows best, whatever the configuration of another says.
+            self.identity.put(self._cluster.node_id, self._cluster.options.address(self._cluster.node_id))
             self.identity_changed()
         else:
             self.was_removed("the others say so")

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 import trio
 
+from rmq.storage.record_file import CorruptFile
 from rmq_cluster import kinds
 from rmq_cluster.asking import Asking
 from rmq_cluster.belonging import Belonging
@@ -106,9 +107,12 @@ class Cluster:
         self.peers = Peers(clock, wall_clock)
         self.digests = Digests()
         self.founding = Founding(node_id, options, self.peers, self.belonging, clock, random)
+        raft_log = RaftLog(folder / LOG_FOLDER, boot)
+        if port.snapshot_index < raft_log.base_index:
+            raise CorruptFile(folder, 0, f"the log begins after {raft_log.base_index}, and no snapshot goes as far")
         self.replication = Replication(
             node_id,
-            RaftLog(folder / LOG_FOLDER, boot),
+            raft_log,
             port,
             self,
             self._sync_disk,
@@ -147,12 +151,15 @@ class Cluster:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 identity = self.belonging.identity
-                self.links.set_peers(self.options.members if identity is None else identity.addresses())
+                known = self.options.members | self.belonging.known
+                self.links.set_peers(known if identity is None else identity.addresses())
                 listening_port = await nursery.start(self._run_links)
                 if self.exchange is not None:
                     await nursery.start(self.exchange.run)
                 if identity is not None:
                     self.belonging.take_part()
+                elif self.belonging.wants_in:
+                    nursery.start_soon(self.come_in, known)
                 nursery.start_soon(self._drive)
                 task_status.started(listening_port)
                 await self._stopped.wait()
@@ -162,6 +169,13 @@ class Cluster:
             self.replication.close(clean=self._stopped.is_set())
             self._sync_disk.close(DISK_TIMEOUT_S)
             self.disk.close(DISK_TIMEOUT_S)
+
+    async def come_in(self, addresses: dict[int, str]) -> None:
+        """Make this node known to members that may not know it, and wait until it is one that others count on."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.knocking.run, addresses)
+            await self.ready.wait()
+            nursery.cancel_scope.cancel()
 
     async def _run_links(self, *, task_status: trio.TaskStatus[int]) -> None:
         await self.links.run(task_status=task_status)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from rmq_cluster.hello import EMPTY, MEMBER, SEED, Hello, book_fields
+from rmq_cluster.hello import EMPTY, JOINING, MEMBER, SEED, Hello, book_fields
 from rmq_cluster.identity import Entry, Identity
 from rmq_cluster.options import MAX_VOTERS, ClusterOptions
 from rmq_cluster.peers import Peers
@@ -71,6 +71,8 @@ class Founding:
             return
         if own.state != SEED and self._adopt():
             return
+        if own.state == JOINING:
+            return  # it comes into a cluster, and founds none
         present = {peer.node_id: peer.hello for peer in self._peers.linked() if peer.hello is not None}
         wanted = self._named or tuple(sorted(self.listed))
         waits_for = self._missing(wanted, present)

@@ -39,7 +39,9 @@ class Position:
 
 @dataclass(slots=True)
 class Identity:
-    """``nonce`` is made with the data: a node that comes back with an empty disk has another one.
+    """``cluster_id`` is "" for a node that was emptied and is to come back: it knows where the others are, no more.
+
+    ``nonce`` is made with the data: a node that comes back with an empty disk has another one.
 
     ``generation`` is 1 when a cluster is founded and goes up with each rescue: who has a lower one was left behind.
     ``voters`` are those of the log, as far as this node knew.

@@ -71,7 +71,7 @@ class Membership:
         addresses.pop(cluster.node_id, None)
         if not addresses:
             raise BadQuery("members", "names nobody but this node")
-        if cluster.port.has_own_data:
+        if cluster.port.has_own_data or cluster.port.snapshot_index:
             if not discard_data:
                 raise NodeHasData(str(cluster.folder))
             cluster.port.discard()
@@ -80,10 +80,7 @@ class Membership:
         for peer in sorted(cluster.links.connected()):
             cluster.links.close_peer(peer, "it is told anew who this node is")
         with trio.move_on_after(JOIN_TIMEOUT_S):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(cluster.knocking.run, addresses)
-                await cluster.ready.wait()
-                nursery.cancel_scope.cancel()
+            await cluster.come_in(addresses)
             return
         belonging.wants_in = False
         raise ClusterRefused("none of the members has let this node in; their logs say why")
@@ -225,7 +222,7 @@ class Membership:
     async def restore(self, path: Path) -> None:
         """Make what a backup holds the state of the cluster that is founded with it: this node is its seed."""
         cluster = self._cluster
-        if cluster.identity is not None or cluster.port.has_own_data:
+        if cluster.identity is not None or cluster.port.has_own_data or cluster.port.snapshot_index:
             raise ClusterRefused(
                 "a backup is restored on a node that is empty and in no cluster yet, which then founds one"
             )

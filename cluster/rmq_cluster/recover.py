@@ -28,6 +28,11 @@ def prepare(folder: Path, storage: Path) -> None:
         return
     log.warning("the data of this node are discarded: it takes them from the other members", folder=str(folder))
     _discard(folder, storage)
+    # Where the others are is all that is kept: the node comes in anew, also after a rescue that left it behind.
+    identity.cluster_id = ""
+    identity.generation = 0
+    identity.voters = ()
+    identity.removed = False
     identity.rebuild = False
     identity.installing = None
     save_identity(folder, identity)

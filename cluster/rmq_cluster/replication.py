@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 # How often a turn goes round because applying has brought something new to propose.
 ROUNDS: Final = 3
 LEADER: Final = "leader"
+NEVER_S: Final = 1e9
 
 
 class Watcher(Protocol):
@@ -327,6 +328,10 @@ class Replication(Replicator):
             self.log.close(clean=clean and not self.failed)
         except OSError as error:
             log.error("the end of the log can't be written", error=error.strerror)
+
+    def contact_age(self) -> float:
+        """For how many seconds this node may have missed what the others decided; large before it takes part."""
+        return NEVER_S if self.raft is None or self.failed else self.raft.contact_age()
 
     @property
     def role(self) -> str:

@@ -70,6 +70,9 @@ Exit code: 0 done, 1 connections failed or messages did not arrive, 2 usage.
 @click.option("--at", default="", help="host:port,… to spread connections over, instead of -h and -p.")
 @click.option("--publishers-at", default="", help="host:port,… to spread publishers over, instead of --at.")
 @click.option("--ack-latency", is_flag=True, help="With --rate: also tell how long publishers wait to be acknowledged.")
+@click.option(
+    "--spin/--no-spin", default=True, help="With --rate: stay awake to be on time, or sleep and be up to 1 ms late."
+)
 @click.option("--json", "as_json", is_flag=True, help="The result as one line of JSON on stdout.")
 @click.option("--progress/--no-progress", default=None, help="A line a second on stderr (default: on a terminal).")
 def main(
@@ -77,14 +80,14 @@ def main(
     duration: float, messages: int, warmup: float, drain: float, topic: str, client_id: str, username: str | None,
     password: str | None, keep_alive: int, subscribe: bool, hold: float, in_flight: int, timeout: float,
     persistent: bool, retain: bool, until_acked: bool, at: str, publishers_at: str, ack_latency: bool,
-    as_json: bool, progress: bool | None,
+    spin: bool, as_json: bool, progress: bool | None,
 ) -> None:  # fmt: skip
     """Entry point of the console script."""
     try:
         plan = Plan(
             mode, host, port, _PROTOCOL_NAMES[protocol], qos, clients, size, window, rate, duration, messages, warmup,
             drain, topic, client_id, username, password, keep_alive, subscribe, hold, in_flight, timeout,
-            persistent, retain, until_acked, addresses(at), addresses(publishers_at), ack_latency,
+            persistent, retain, until_acked, addresses(at), addresses(publishers_at), ack_latency, spin,
         )  # fmt: skip
         plan.check()
     except PlanError as error:

@@ -52,7 +52,7 @@ class Load:
     __slots__ = (
         "ack_times", "by_fd", "budget", "closing", "counts", "dirty", "due_ns", "epoll", "fan_turn", "goal",
         "inflight_limit", "interval_ns", "late_ns", "latency", "mode", "publishers", "qos", "rotor", "sender",
-        "subscribers", "turn", "version", "window",
+        "spins", "subscribers", "turn", "version", "window",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Load:
         self.goal = 0  # messages to receive; 0: no limit
         self.interval_ns = 0.0  # between two messages of an open loop; 0: closed loop
         self.due_ns = 0.0
+        self.spins = True  # of an open loop: whether it stays awake to be on time
         self.late_ns = 0  # how far the open loop was behind its schedule at worst
         self.turn = 0
         self.fan_turn = 0
@@ -391,4 +392,6 @@ class Load:
             self.sender.publish(peer, 1, int(self.due_ns))
             self.due_ns += self.interval_ns
         wait = (self.due_ns - now) * 1e-9
-        return wait if wait > 0.0015 else 0.0  # epoll sleeps whole milliseconds: below that the loop spins
+        if wait > 0.0015:  # epoll sleeps whole milliseconds: below that the loop spins, or is late
+            return wait
+        return 0.0 if self.spins else 0.001

@@ -51,6 +51,7 @@ class Plan:
     at: tuple[Address, ...] = ()
     publishers_at: tuple[Address, ...] = ()
     ack_latency: bool = False
+    spin: bool = True
 
     def check(self) -> None:
         """Raise PlanError when options don't go together."""

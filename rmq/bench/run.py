@@ -134,6 +134,7 @@ def _load(plan: Plan, candidates: list[Candidate], result: Result, progress: Pro
         load.inflight_limit = min(load.inflight_limit, plan.window)
     if plan.rate:
         load.interval_ns = _SECOND_NS / plan.rate
+        load.spins = plan.spin
     if plan.ack_latency:
         load.ack_times = AckTimes()
     if plan.messages:

@@ -259,7 +259,7 @@ def unsubscribe_client(
             continue
         gone = _Removed(broker, session, info, subscription)
         if session.persistent:
-            change.propose(RemoveSubscription(session.client_id, key), gone.tell)
+            change.propose(RemoveSubscription(session.client_id, key, session.epoch), gone.tell)
         else:
             for route in unsubscribe_transient(broker, session, key):
                 change.propose(route)

@@ -201,9 +201,12 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
         session_end.cancel_timers(broker, info.client_id)
         _open_session(broker, channel, packet, info, resume=True)
     else:
+        # The old session's end publishes a will that waits for its delay [MQTT-3.1.3-9].
         will = session_end.waiting_will(broker, kept)
         if will is not None:
-            wills.publish_waiting_will(broker, kept, will)  # the old session's end [MQTT-3.1.3-9]
+            wills.publish_waiting_will(broker, kept, will)
+        elif kept.remote and not kept.disconnected_at and kept.will is not None and kept.will.delay_interval:
+            wills.publish_will(broker, kept, kept.will)  # the node with the old connection leaves it to its delay
         if persistent:
             session_end.end_session(broker, kept)
             _open_session(broker, channel, packet, info, resume=False)
@@ -264,7 +267,8 @@ class _Opened(Receipt):
         broker = self._broker
         channel = self._channel
         session = broker.state.sessions.get(self._info.client_id)
-        if session is None or session.epoch != channel.epoch:  # claimed through another node meanwhile
+        # Claimed through another node meanwhile?
+        if session is None or broker.state.cluster.epoch_of(self._info.client_id) != channel.epoch:
             disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
         elif channel.state == CONNECTING:
             present = session.created_epoch != channel.epoch
@@ -282,7 +286,9 @@ def _window(channel: Channel, packet: Connect) -> int:
 
 
 def _open_transient(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
-    if channel.state == CONNECTING:
+    if broker.state.cluster.epoch_of(info.client_id) > channel.epoch:
+        disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+    elif channel.state == CONNECTING:
         limits = channel.limits
         session = Session(info.client_id, False)
         session.epoch = channel.epoch

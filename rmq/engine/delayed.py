@@ -49,6 +49,11 @@ class DelayedMessages:
     def __len__(self) -> int:
         return len(self._due)
 
+    def clear(self) -> None:
+        """The whole state is replaced."""
+        self._due.clear()
+        self._bytes = 0
+
     def keep(
         self, message: Message, delay_s: int, publisher: Session | None, packet_id: int, receipt: Receipt | None
     ) -> int:
@@ -64,7 +69,8 @@ class DelayedMessages:
         self._last += 1
         key = f"{self._prefix}-{self._last:012x}"
         name = "" if publisher is None else publisher.client_id
-        operation = DelayMessage(key, message, broker.ctx.now + delay_s, name, packet_id)
+        epoch = -1 if publisher is None else publisher.epoch
+        operation = DelayMessage(key, message, broker.ctx.now + delay_s, name, packet_id, epoch)
         self._proposed.add(key)
         applied = broker.cluster.propose(operation, _Kept(self._proposed, key, receipt))
         if applied:

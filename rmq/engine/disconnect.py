@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rmq.engine.session_end import end_session, hand_over_shares
 from rmq.engine.session_timers import enter_will_timer
-from rmq.engine.wills import publish_will
+from rmq.engine.wills import propose_will, publish_will
 from rmq.hooks import chains
 from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_connack, encode_disconnect
@@ -177,6 +177,11 @@ def leave_session(
 
     ``epoch`` is the one of the connection's claim: when somebody else claimed since, the session is theirs.
     """
+    if broker.cluster.is_leaving:
+        return  # all that was open here is closed by one operation, which is committed
+    if broker.cluster.replicates and reason_code != codes.SESSION_TAKEN_OVER:
+        _leave_in_cluster(broker, session, epoch, expiry, will, reason_code)
+        return
     if expiry == 0:
         end_session(broker, session, reason_code, epoch=epoch)
         if will is not None:
@@ -186,14 +191,34 @@ def leave_session(
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
-    inflight = 0
-    if session.outbound is not None:
-        inflight = sum(1 for d in session.outbound.deliveries.values() if d.state in IN_FLIGHT)
-    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, inflight, due_at, now))
+    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, _inflight(session), due_at, now))
     if due_at:
         enter_will_timer(broker, session.client_id, epoch, due_at)
     elif will is not None:
         publish_will(broker, session, will)
+
+
+def _leave_in_cluster(
+    broker: "Broker", session: Session, epoch: int, expiry: int, will: Will | None, reason_code: int
+) -> None:
+    """The same where the will is part of what is agreed on: it is published once, by whichever node, or not at all."""
+    client_id = session.client_id
+    if expiry == 0:
+        if will is None:
+            end_session(broker, session, reason_code, epoch=epoch)
+        else:
+            propose_will(broker, client_id, epoch, will, lambda: end_session(broker, session, reason_code, epoch=epoch))
+        return
+    now = broker.ctx.now
+    due_at = 0.0 if will is None else now + min(will.delay_interval, expiry)
+    broker.cluster.propose(CloseSession(client_id, epoch, expiry, _inflight(session), due_at, now))
+    if will is not None and will.delay_interval == 0:
+        propose_will(broker, client_id, epoch, will)
+
+
+def _inflight(session: Session) -> int:
+    outbound = session.outbound
+    return 0 if outbound is None else sum(1 for d in outbound.deliveries.values() if d.state in IN_FLIGHT)
 
 
 def _tell_inflight(broker: "Broker", session: Session) -> None:

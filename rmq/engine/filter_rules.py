@@ -63,4 +63,5 @@ def add_subscription(
         request.retain_as_published,
         request.retain_handling,
         subscription_id,
+        session.epoch,
     )

@@ -76,7 +76,7 @@ class EngineGate(FlowPorts):
         self, session: Session, message: Message, qos: int, retain: bool, ids: list[int] | None, receipt: Receipt
     ) -> bool:
         """Propose a message for one session."""
-        operation = EnqueueMessage(session.client_id, message, qos, retain, ids, "")
+        operation = EnqueueMessage(session.client_id, message, qos, retain, ids, "", session.epoch)
         return self.broker.cluster.propose(operation, receipt)
 
     def wait_for_storage(self, channel: Channel, packet: Publish, message: Message | None) -> None:

@@ -30,6 +30,7 @@ class LocalRoutes:
                 subscription.topic_filter,
                 subscription.share_group,
                 subscription.qos,
+                subscription.session.epoch,
             )
             self._members[client_id, subscription.key] = member
             return [member]

@@ -17,6 +17,7 @@ from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimCli
 from rmq.storage.cluster_state import NodeRecord
 from rmq.storage.codec import encode_operation
 from rmq.storage.disk_thread import Job
+from rmq.storage.events import StateEvents
 from rmq.storage.records import Configure
 from rmq.storage.recovery import Found, take_over_files
 
@@ -54,7 +55,7 @@ class MemberPort(ReplicatedPort):
 
     def join(self, nonce: str, then: Callable[[int], None]) -> None:
         """Have this node be up; ``then`` gets its incarnation once that is committed."""
-        self.leaving = False
+        self.is_leaving = False
         operation = NodeUp(self.node_id, nonce, self.member.grace_s, self.broker.touch_clock())
         command = self.pack([OPERATION_LEVEL, self.node_id, 0, 0]) + self.pack(encode_operation(operation))
         self._joining = (nonce, command, then)
@@ -107,7 +108,7 @@ class MemberPort(ReplicatedPort):
         """Have it be known that this node stops: nothing is proposed behind that."""
         at = self.broker.touch_clock()
         self.propose(NodeDown(self.node_id, self.incarnation, self.member.grace_s, at), Left(then))
-        self.leaving = True
+        self.is_leaving = True
 
     def declare_down(self, node_id: int, incarnation: int) -> None:
         """Leader: propose that a node is down, if it is still in this incarnation."""
@@ -115,7 +116,7 @@ class MemberPort(ReplicatedPort):
 
     def declared_down(self, incarnation: int) -> None:
         """This node was declared down."""
-        if incarnation == self.incarnation and not self.leaving:
+        if incarnation == self.incarnation and not self.is_leaving:
             log.warning("this node was declared down", incarnation=incarnation)
             self.broker.ctx.storage = STORAGE_HELD
 
@@ -178,8 +179,8 @@ class MemberPort(ReplicatedPort):
         self.snapshot_term = mark
         founded, self._founded = self._founded, None
         if founded is not None:
-            self._set_aside()
             founded()
+            self._set_aside()
         self.on_snapshot(batch)
 
     def take_snapshot(self) -> None:
@@ -220,10 +221,14 @@ class MemberPort(ReplicatedPort):
         """Replace the state by the snapshot in a folder. Raises ``CorruptFile``, ``OSError``."""
         broker = self.broker
         self.snapshots.abandon()
+        self.writer.drain()
+        self.writer.collect()
         rebinding = rebind(broker)
+        events, broker.state.events = broker.state.events, StateEvents()
         broker.state.clear()
         broker.ctx.to_disk.clear()
-        events = broker.state.events
+        broker.ctx.retaining.clear()
+        broker.delayed.clear()
         found = take_over_files(folder, self.folder, broker.state, memory_budget=broker.options.memory_budget)
         broker.state.events = events
         self.segments = found.segments
@@ -235,6 +240,20 @@ class MemberPort(ReplicatedPort):
         self.bytes_since_snapshot = 0
         self.begin()
         rebinding.finish()
+        self._look_at_own_record(index)
+
+    def _look_at_own_record(self, index: int) -> None:
+        """What this node had under way may be part of the state that it has taken over."""
+        record = self.nodes.get(self.node_id)
+        if record is None:
+            return
+        if self.command and record.incarnation == self.incarnation and record.sequence >= self.sequence:
+            self.command = b""
+            self.log.skip(index)
+        if self._joining is not None and record.nonce == self._joining[0] and record.up:
+            self.joined(record.incarnation, record.nonce)
+        elif self.incarnation and (not record.up or record.incarnation != self.incarnation):
+            self.declared_down(self.incarnation)
 
     def begin(self) -> None:
         """Let time go on for what was read."""
@@ -249,10 +268,10 @@ class MemberPort(ReplicatedPort):
         clock = broker.clock
         if not isinstance(clock, ClusterClock):
             return
-        if self.incarnation:
+        if self.incarnation or clock() <= at:
             clock.set(at)
         else:
-            clock.begin(at)
+            clock.begin(at)  # this node took it to be later than the cluster does
             broker.timers.restart(broker.touch_clock())
 
     # The end

@@ -30,10 +30,18 @@ class Claimed(Receipt):
         self._refused: Callable[[], None] | None = refused
 
     def applied(self) -> None:
+        claim = self._claim
+        if not claim.epoch:  # it was applied before the state was taken over that this node has now
+            owner = self._port.broker.state.cluster.owners.get(claim.client_id)
+            if owner is None or owner.node != self._port.node_id:
+                self.give_up()
+                return
+            claim.epoch = owner.epoch
         if self._refused is None:
-            self._port.release(self._claim.client_id, self._claim.epoch)
+            self._port.release(claim.client_id, claim.epoch)
         else:
-            self._claimed(self._claim.epoch)
+            self._refused = None
+            self._claimed(claim.epoch)
 
     def give_up(self) -> None:
         refused, self._refused = self._refused, None
@@ -54,9 +62,11 @@ class Reclaimed(Receipt):
         session = self._session
         broker = self._port.broker
         owner = broker.state.cluster.owners.get(session.client_id)
-        if owner is not None and owner.node == self._port.node_id and owner.epoch == self._epoch:
-            if not session.persistent:
-                session.will = owner.will
+        is_owner = owner is not None and owner.node == self._port.node_id and owner.epoch == self._epoch
+        if owner is not None and is_owner and not session.persistent:
+            session.will = owner.will
+            return
+        if is_owner and broker.state.sessions.get(session.client_id) is session:
             return
         channel = session.channel
         if channel is not None and channel.epoch == self._epoch:

@@ -19,11 +19,13 @@ UNKNOWN: Final = 3
 class ClusterPort(ABC):
     """The node's side of the cluster.
 
-    ``replicates``: what is proposed has to be agreed on with other nodes. ``decides``: this node is the one that
+    ``replicates``: what is proposed has to be agreed on with other nodes. ``is_leaving``: this node has told them that
+    it stops. ``decides``: this node is the one that
     publishes wills and delayed messages when they are due, and ends what expires.
     """
 
     replicates = False
+    is_leaving = False
 
     @property
     def decides(self) -> bool:

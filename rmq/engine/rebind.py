@@ -27,7 +27,7 @@ class Rebinding:
         self._bound: list[tuple[Channel, Session]] = []
         for channel in broker.registry:
             session = channel.session
-            if session is not None and session.persistent:
+            if session is not None:
                 self._bound.append((channel, session))
 
     def finish(self) -> None:
@@ -37,9 +37,16 @@ class Rebinding:
             session = broker.state.sessions.get(before.client_id)
             if channel.session is not before:
                 continue
-            if session is None or session.epoch != channel.epoch:
+            owner = broker.state.cluster.owners.get(before.client_id)
+            is_taken = owner is not None and owner.epoch > channel.epoch
+            if not before.persistent:
+                if is_taken:
+                    disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took it over")
+                continue
+            if is_taken or session is None or session.epoch != channel.epoch:
                 disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
                 continue
+            channel.loading = False
             session.channel = channel
             channel.session = session
             before.channel = None

@@ -1,14 +1,14 @@
 """The port of a member of a cluster: operations are replicated in commands, then applied, then answered."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from rmq.engine import disconnect
 from rmq.engine.forwards import Forwards
 from rmq.engine.member_receipts import Claimed
-from rmq.engine.ports import Replicator
+from rmq.engine.ports import APPLIED, Replicator
 from rmq.engine.routes_lease import RoutesLease
 from rmq.engine.stored_port import RETRY_S, Again, StorageOptions, StoredPort
 from rmq.engine.timers import Timer
@@ -36,6 +36,8 @@ OPERATION_LEVEL: Final = 1
 # What one command may hold; a single larger operation goes alone.
 MAX_OPERATIONS: Final = 1000
 MAX_BYTES: Final = 256 * 1024
+# When a command that was refused, for there is no leader, is proposed again.
+SUBMIT_AGAIN_S: Final = 0.05
 # How often it is looked whether somebody has waited too long (s).
 LOOK_AFTER_S: Final = 0.2
 
@@ -83,13 +85,13 @@ class ReplicatedPort(StoredPort):
         self.command = b""
         self.sequence = 0
         self.submitted = False
-        self.leaving = False
         self._applied: dict[int, int] = {}
         self._synced: dict[int, int] = {}
         self.has_quorum = False
         self.lease = RoutesLease(self)
         self._lost_at = 0.0
-        self._gave_up = False
+        self._again_at = 0.0
+        self._progress_at = 0.0
         self._stepped_out = False
         self._moved = False
         self.last_digest: tuple[int, bytes] | None = None
@@ -104,7 +106,9 @@ class ReplicatedPort(StoredPort):
         return self.is_leader and self.broker.ctx.storage == STORAGE_READY
 
     def propose(self, operation: Operation, receipt: Receipt | None = None) -> bool:
-        """Have it in the next command."""
+        """Have it in the next command; behind the last one, that this node stops, there is none."""
+        if self.is_leaving:
+            return False
         self.log.append(operation, receipt)
         if self.log.pending_bytes > self.options.pending_limit:
             self.check_room()
@@ -133,10 +137,10 @@ class ReplicatedPort(StoredPort):
         self.reader.collect()
         self.forwarding.flush()
         self.submit_join()
-        if self.incarnation and not self.submitted and not self._leaving_done():
+        if self.incarnation and not self.submitted:
             if not self.command and self.log.has_proposed():
                 self._begin()
-            if self.command:
+            if self.command and self.broker.ctx.now >= self._again_at:
                 self.submitted = True
                 self.replicator.submit(self.command, self._done)
         if self._moved:
@@ -147,9 +151,6 @@ class ReplicatedPort(StoredPort):
 
     def submit_join(self) -> None:
         """Have this node be up, if that is asked for and not under way."""
-
-    def _leaving_done(self) -> bool:
-        return self.leaving and not self.log.has_proposed() and not self.command
 
     def _begin(self) -> None:
         self.sequence += 1
@@ -162,6 +163,8 @@ class ReplicatedPort(StoredPort):
     def _done(self, outcome: int) -> None:
         # Whatever became of it: until it is applied the same command is proposed again, and applied once.
         self.submitted = False
+        if outcome != APPLIED:
+            self._again_at = self.broker.touch_clock() + SUBMIT_AGAIN_S
 
     # Applying
 
@@ -176,7 +179,10 @@ class ReplicatedPort(StoredPort):
         state.cluster.index = index
         if command == self.command and self._is_own_next():
             self.command = b""
+            self._progress_at = broker.ctx.now
             self.log.complete(index)
+            if broker.ctx.storage == STORAGE_FAILED:
+                self.look_at_quorum()
         else:
             self._apply_other(command)
             self.log.pass_over(index)
@@ -291,7 +297,6 @@ class ReplicatedPort(StoredPort):
         if self._stepped_out or not self.incarnation:
             return
         if self.has_quorum:
-            self._gave_up = False
             self.lease.end_alone()
             if ctx.storage == STORAGE_FAILED:
                 ctx.storage = STORAGE_HELD
@@ -305,20 +310,22 @@ class ReplicatedPort(StoredPort):
         """Every now and then: whoever has waited for too long is told that nobody knows."""
         self.forwarding.look_after(now)
         ctx = self.broker.ctx
-        if self.has_quorum or not self.incarnation or self._stepped_out:
+        if not self.incarnation or self._stepped_out:
             return
-        if now - self._lost_at < self.member.quorum_timeout_s:
+        waits = bool(self.command) or self.log.has_proposed()
+        if not waits:
+            self._progress_at = now
+        since = self._progress_at if self.has_quorum else min(self._lost_at, self._progress_at)
+        if now - since < self.member.quorum_timeout_s:
             return
         if ctx.storage != STORAGE_FAILED:
-            log.error("no majority is in contact: what needs one is refused")
+            log.error("nothing is agreed on: what needs a majority is refused", has_quorum=self.has_quorum)
             ctx.storage = STORAGE_FAILED
-            if self.member.serves_alone:
+            if self.member.serves_alone and not self.has_quorum:
                 self.lease.go_on_alone()
-        if not self._gave_up:
-            self._gave_up = True
-            self.log.give_up()
-            self._report_bugs()
-            self.broker.flush()
+        self.log.give_up()
+        self._report_bugs()
+        self.broker.flush()
 
     def step_out(self, reason: str) -> None:
         """This node can't go on as a member: nothing is acknowledged any more, its clients go elsewhere."""

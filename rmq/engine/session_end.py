@@ -11,6 +11,8 @@ from rmq.mqtt.packets import Will
 from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, Delivery
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
+from rmq.session.subscription import Subscription
+from rmq.storage.cluster_records import MoveDelivery
 from rmq.storage.records import EndSession, EnqueueMessage, RemoveDelivery
 from rmq.storage.subscriptions import unsubscribe_all
 
@@ -102,6 +104,16 @@ def _hand_over(broker: "Broker", session: Session, *, live_only: bool) -> None:
     outbound = session.outbound
     if outbound is None:
         return
+    if broker.cluster.replicates:
+        for delivery in list(outbound.deliveries.values()):
+            if delivery.share and may_move(delivery):
+                member = _another_member(broker, session, delivery, live_only)
+                if member is not None:
+                    heir = member.session.client_id
+                    broker.cluster.propose(
+                        MoveDelivery(session.client_id, session.epoch, delivery.packet_id, delivery.share, heir)
+                    )
+        return
     for delivery in list(outbound.deliveries.values()):
         if delivery.share and may_move(delivery) and _give_to_another(broker, session, delivery, live_only):
             delivery.state = DONE  # not to be given away again before this is applied
@@ -114,12 +126,16 @@ def may_move(delivery: Delivery) -> bool:
     return delivery.state == QUEUED or (delivery.qos == 1 and delivery.state != DONE)
 
 
+def _another_member(broker: "Broker", session: Session, delivery: Delivery, live_only: bool) -> Subscription | None:
+    for group in broker.ctx.router.match(delivery.message.topic).groups:
+        if f"$share/{group.name}/{group.topic_filter}" == delivery.share:
+            return group.choose(delivery.message, live_only, session)
+    return None
+
+
 def _give_to_another(broker: "Broker", session: Session, delivery: Delivery, live_only: bool) -> bool:
     message = delivery.message
-    member = None
-    for group in broker.ctx.router.match(message.topic).groups:
-        if f"$share/{group.name}/{group.topic_filter}" == delivery.share:
-            member = group.choose(message, live_only, session)
+    member = _another_member(broker, session, delivery, live_only)
     if member is None:
         return False
     if message.on_disk:

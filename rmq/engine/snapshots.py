@@ -148,6 +148,8 @@ class Snapshots:
             return size
 
         def done(size: object, error: OSError | None) -> None:
+            if self._writer is not writer:
+                return  # given up meanwhile
             if error is not None:
                 self._abort(error)
                 return

@@ -113,7 +113,7 @@ def _complete_subscribe(
                 operations.append(operation)
             else:
                 operations += subscribe_transient(broker, subscription_of(session, operation))
-    if broker.cluster.replicates and not operations:
+    if broker.cluster.replicates and not operations and any(isinstance(o, _Granted) for o in outcomes):
         operations.append(Barrier())  # what was acknowledged before this SUBSCRIBE is retained by then
     broker.after(
         channel, operations, lambda: _answer(broker, channel, packet, info, outcomes), everywhere=bool(operations)
@@ -275,7 +275,7 @@ def _complete_unsubscribe(
     operations: list[Operation] = []
     for key in removed:
         if session.persistent:
-            operations.append(RemoveSubscription(session.client_id, key))
+            operations.append(RemoveSubscription(session.client_id, key, session.epoch))
         else:
             for operation in unsubscribe_transient(broker, session, key):
                 broker.cluster.propose(operation)

@@ -32,8 +32,10 @@ def publish_waiting_will(broker: "Broker", session: Session, will: Will) -> None
     publish_will(broker, session, will)
 
 
-def propose_will(broker: "Broker", client_id: str, epoch: int, will: Will) -> None:
-    """Have every node deliver a will, once."""
+def propose_will(
+    broker: "Broker", client_id: str, epoch: int, will: Will, then: Callable[[], None] | None = None
+) -> None:
+    """Have every node deliver a will, once; ``then`` proposes what is to come behind it."""
     message = _message(client_id, will, broker.ctx.now)
 
     def propose(filtered: Message | None) -> None:
@@ -42,6 +44,8 @@ def propose_will(broker: "Broker", client_id: str, epoch: int, will: Will) -> No
             count_published(broker.ctx, filtered)
             chosen = choose_members(broker.ctx, filtered)
         broker.cluster.propose(PublishWill(client_id, epoch, filtered, chosen))
+        if then is not None:
+            then()
 
     _filter(broker, message, propose)
 

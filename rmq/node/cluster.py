@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 # The engine knows the cluster by dotted path and from here alone, as it knows the plugins that ship with it.
 CLUSTER: Final = "rmq_cluster.cluster:Cluster"
 OPTIONS: Final = "rmq_cluster.options"
+RECOVER: Final = "rmq_cluster.recover"
 PEERS: Final = "rmq_cluster.questions:make_peers"
 
 # How much of ``node.shutdown_timeout`` the other nodes may take to take over what this one hands them, and at most (s).
@@ -27,6 +28,24 @@ def cluster_class() -> Any:
     """The class of the cluster. Raises ``ConfigError`` when it can't be loaded."""
     module, _, name = CLUSTER.partition(":")
     return getattr(_module(module), name)
+
+
+def prepare_data(folder: Path, storage: Path) -> None:
+    """Discard what is to be taken from the other nodes, before it is read. Raises ``ConfigError``, ``OSError``."""
+    recover = _module(RECOVER)
+    try:
+        recover.prepare(folder, storage)
+    except recover.IdentityError as error:
+        raise ConfigError([Problem("", "node.data_dir", str(error))]) from None
+
+
+def is_member(folder: Path) -> bool:
+    """Whether the data in a folder belong to a cluster. Raises ``ConfigError``."""
+    recover = _module(RECOVER)
+    try:
+        return recover.load_identity(folder) is not None
+    except recover.IdentityError as error:
+        raise ConfigError([Problem("", "node.data_dir", str(error))]) from None
 
 
 def make_peers(cluster: Any, local: LocalNode) -> PeerQueries:

@@ -16,13 +16,14 @@ from rmq.engine.replicated_port import MemberOptions
 from rmq.management import ManagementService
 from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor
-from rmq.node.cluster import cluster_class, cluster_options, make_peers
+from rmq.node.cluster import cluster_class, cluster_options, is_member, make_peers, prepare_data
 from rmq.node.control import ControlSocket
 from rmq.node.storage import FOLDER as ALONE
 from rmq.node.storage import storage_options
 from rmq.storage.codec import UnknownOperation
 from rmq.storage.events import StateEvents
 from rmq.storage.record_file import CorruptFile
+from rmq.storage.records import Configure
 from rmq.storage.recovery import DataInUse, DataLock, Found, recover, recover_member
 
 log = structlog.get_logger(__name__)
@@ -132,11 +133,20 @@ def _recover(settings: Settings, broker: Broker, folder: Path) -> tuple[Found, P
     ctx.counters = Counters()  # what happened before this start was counted then
     state.events = StateEvents()
     state.node_id = broker.node_id
+    # The rules are agreed on: what this node is configured with counts when it proposes it.
+    state.configure(Configure(False, 0, 0))
     try:
+        prepare_data(folder.parent, folder)
+        folder.mkdir(exist_ok=True, mode=0o700)
         found = recover_member(folder, state, memory_budget=settings.storage.memory_budget)
         alone = settings.data_path / ALONE
-        if found.snapshot or (folder.parent / "raft").exists() or not alone.exists():
+        if is_member(folder.parent) or not alone.exists():
             return found, None
+        if found.snapshot:  # it began to found a cluster with the data, and didn't finish
+            state.clear()
+            for path in folder.iterdir():
+                path.unlink()
+            found = recover_member(folder, state, memory_budget=settings.storage.memory_budget)
         # All of it in memory: it is written anew, as the snapshot that the cluster begins with.
         recovery = recover(alone, state, memory_budget=0, repair=settings.repair)
         recovery.journal.close()

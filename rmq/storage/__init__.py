@@ -5,6 +5,7 @@ cluster_records  operations that only a cluster has
 state         applies them deterministically
 cluster_state what only a cluster keeps: nodes, owners of client ids, routes, the time
 retaining     what becomes of a message that is to be retained
+member_delivery  messages for members of share groups
 subscriptions how subscriptions enter and leave sessions and the router
 events        who is told of changes
 digest        whether two nodes have the same state

@@ -10,6 +10,7 @@ from rmq.storage.cluster_records import (
     ClaimClient,
     ClusterOperation,
     ForgetNode,
+    MoveDelivery,
     NodeDown,
     NodeUp,
     PublishDelayed,
@@ -39,6 +40,7 @@ PUBLISH_WILL: Final = 31
 PUBLISH_DELAYED: Final = 32
 BARRIER: Final = 33
 RAISE_LEVEL: Final = 34
+MOVE_DELIVERY: Final = 35
 
 
 def encode_cluster_operation(o: ClusterOperation) -> list[object]:
@@ -54,7 +56,7 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
     if isinstance(o, Barrier):
         return [BARRIER]
     if isinstance(o, AddMember):
-        return [ADD_MEMBER, o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos]
+        return [ADD_MEMBER, o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos, o.epoch]
     if isinstance(o, RemoveMember):
         return [REMOVE_MEMBER, o.node, o.client_id, o.key]
     if isinstance(o, ReclaimClient):
@@ -71,6 +73,8 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
         return [PUBLISH_WILL, o.client_id, o.epoch, encode_message(o.message), o.chosen]
     if isinstance(o, PublishDelayed):
         return [PUBLISH_DELAYED, o.key, encode_message(o.message), o.chosen]
+    if isinstance(o, MoveDelivery):
+        return [MOVE_DELIVERY, o.client_id, o.epoch, o.packet_id, o.key, o.heir]
     return [RAISE_LEVEL, o.level]
 
 
@@ -88,7 +92,9 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
     if code == BARRIER:
         return Barrier()
     if code == ADD_MEMBER:
-        return AddMember(as_int(f[1]), as_str(f[2]), as_str(f[3]), as_str(f[4]), as_str(f[5]), as_int(f[6]))
+        return AddMember(
+            as_int(f[1]), as_str(f[2]), as_str(f[3]), as_str(f[4]), as_str(f[5]), as_int(f[6]), as_int(f[7])
+        )
     if code == REMOVE_MEMBER:
         return RemoveMember(as_int(f[1]), as_str(f[2]), as_str(f[3]))
     if code == RECLAIM_CLIENT:
@@ -107,6 +113,8 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
         return PublishDelayed(as_str(f[1]), _message(f[2]), _names(f[3]))
     if code == RAISE_LEVEL:
         return RaiseLevel(as_int(f[1]))
+    if code == MOVE_DELIVERY:
+        return MoveDelivery(as_str(f[1]), as_int(f[2]), as_int(f[3]), as_str(f[4]), as_str(f[5]))
     return None
 
 

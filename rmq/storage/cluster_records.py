@@ -66,11 +66,17 @@ class RemoveRoute:
 
 
 class AddMember:
-    """A transient session on ``node`` joins a share group; the other nodes choose it too."""
+    """A transient session on ``node`` joins a share group; the other nodes choose it too.
 
-    __slots__ = ("client_id", "key", "node", "qos", "share_group", "topic_filter")
+    Nothing happens once another connection than that of ``epoch`` has claimed the client id.
+    """
 
-    def __init__(self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int) -> None:
+    __slots__ = ("client_id", "epoch", "key", "node", "qos", "share_group", "topic_filter")
+
+    def __init__(
+        self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int, epoch: int
+    ) -> None:
+        self.epoch = epoch
         self.node = node
         self.client_id = client_id
         self.key = key
@@ -88,6 +94,22 @@ class RemoveMember:
         self.node = node
         self.client_id = client_id
         self.key = key
+
+
+class MoveDelivery:
+    """What waits for one member of a share group goes to another one, unless it is gone, or its client is back.
+
+    ``epoch`` is that of the session it waits for, ``key`` the group's, ``heir`` the client id of the other member.
+    """
+
+    __slots__ = ("client_id", "epoch", "heir", "key", "packet_id")
+
+    def __init__(self, client_id: str, epoch: int, packet_id: int, key: str, heir: str) -> None:
+        self.client_id = client_id
+        self.epoch = epoch
+        self.packet_id = packet_id
+        self.key = key
+        self.heir = heir
 
 
 class NodeUp:
@@ -195,4 +217,5 @@ ClusterOperation = (
     | PublishDelayed
     | Barrier
     | RaiseLevel
+    | MoveDelivery
 )

@@ -15,6 +15,7 @@ from rmq.storage.cluster_records import (
     ClaimClient,
     ClusterOperation,
     ForgetNode,
+    MoveDelivery,
     NodeDown,
     NodeUp,
     PublishDelayed,
@@ -148,7 +149,8 @@ class ClusterState:
         elif isinstance(o, RemoveRoute):
             self._remove(self.routes, o.node, o.topic_filter)
         elif isinstance(o, AddMember):
-            self.add_member(o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos)
+            if o.epoch >= self.epoch_of(o.client_id):
+                self.add_member(o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos)
         elif isinstance(o, RemoveMember):
             self._remove(self.members, o.node, member_key(o.client_id, o.key))
         elif isinstance(o, Tick):
@@ -166,6 +168,8 @@ class ClusterState:
                 self.state.publish(o.message, o.chosen)
         elif isinstance(o, ForgetNode):
             self._forget_node(o)
+        elif isinstance(o, MoveDelivery):
+            self.state.move_delivery(o)
         elif isinstance(o, RaiseLevel):
             self.level = max(self.level, o.level)
         else:
@@ -203,12 +207,13 @@ class ClusterState:
             session.node = o.node
             session.remote = o.node != state.node_id
             session.disconnected_at = 0.0
-            session.will = o.will
             session.will_due_at = 0.0
             if session.outbound is not None:
                 session.outbound.set_window(session.max_window)
-        self.wills.pop(o.client_id, None)
-        self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, None if session is not None else o.will)
+        # A will that was published meanwhile isn't published again.
+        waiting = self.wills.pop(o.client_id, None)
+        will = waiting.will if waiting is not None and waiting.epoch == o.epoch else None
+        self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, will)
 
     def release(self, client_id: str, epoch: int) -> None:
         """A claim is over, unless there was a later one."""
@@ -278,11 +283,14 @@ class ClusterState:
 
     def _node_up(self, o: NodeUp) -> None:
         before = self.nodes.get(o.node)
-        if before is not None:
-            if before.nonce == o.nonce and before.up:
-                return  # proposed twice
-            if before.up:
-                self._node_down(o.node, before.incarnation, o.grace, o.at)
+        if before is not None and before.nonce == o.nonce and before.up:
+            self.state.events.node_up(o.node, before.incarnation, o.nonce)  # proposed twice
+            return
+        # An empty node doesn't know the cluster's time yet.
+        at = self.time or o.at
+        if before is not None and before.up:
+            self._node_down(o.node, before.incarnation, o.grace, at)
+        self._sweep(o.node, o.grace, at)
         self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
         self.state.events.node_up(o.node, self.index, o.nonce)
 
@@ -291,6 +299,11 @@ class ClusterState:
         if record is None or record.incarnation != incarnation or not record.up:
             return
         record.up = False
+        self._sweep(node, grace, at)
+        self.state.events.node_down(node, incarnation)
+
+    def _sweep(self, node: int, grace: float, at: float) -> None:
+        """Close everything that a node had open."""
         self.drop_routes(node)
         state = self.state
         for session in state.sessions.values():
@@ -302,7 +315,6 @@ class ClusterState:
             if owner.will is not None and owner.client_id not in state.sessions:
                 self.wills[owner.client_id] = WaitingWill(owner.client_id, owner.epoch, owner.will, at + grace)
                 state.events.will_waits(owner.client_id)
-        state.events.node_down(node, incarnation)
 
     def _close(self, session: Session, grace: float, at: float) -> None:
         """What a connection's end does, told by nobody: whatever may have been sent counts as sent."""
@@ -338,12 +350,17 @@ class ClusterState:
 
     def _publish_will(self, o: PublishWill) -> None:
         state = self.state
+        if self.epoch_of(o.client_id) > o.epoch:
+            return  # its client is back
         session = state.sessions.get(o.client_id)
+        owner = self.owners.get(o.client_id)
         waiting = self.wills.get(o.client_id)
-        if session is not None and session.epoch == o.epoch and session.will is not None and session.will_due_at:
+        if session is not None and session.epoch == o.epoch and session.will is not None:
             state.changing(o.client_id)
             session.will = None
             session.will_due_at = 0.0
+        elif owner is not None and owner.epoch == o.epoch and owner.will is not None:
+            self.owners[o.client_id] = Owner(o.client_id, owner.node, owner.epoch, None)
         elif waiting is not None and waiting.epoch == o.epoch:
             del self.wills[o.client_id]
         else:

@@ -64,7 +64,16 @@ def encode_operation(o: Operation) -> list[object]:
     if isinstance(o, ReleaseInbound):
         return [RELEASE_INBOUND, o.client_id, o.packet_id, o.epoch]
     if isinstance(o, EnqueueMessage):
-        return [ENQUEUE_MESSAGE, o.client_id, encode_message(o.message), o.qos, o.retain, o.subscription_ids, o.share]
+        return [
+            ENQUEUE_MESSAGE,
+            o.client_id,
+            encode_message(o.message),
+            o.qos,
+            o.retain,
+            o.subscription_ids,
+            o.share,
+            o.epoch,
+        ]
     if isinstance(o, OpenSession):
         return [
             OPEN_SESSION,
@@ -99,13 +108,14 @@ def encode_operation(o: Operation) -> list[object]:
             o.retain_as_published,
             o.retain_handling,
             o.subscription_id,
+            o.epoch,
         ]
     if isinstance(o, RemoveSubscription):
-        return [REMOVE_SUBSCRIPTION, o.client_id, o.key]
+        return [REMOVE_SUBSCRIPTION, o.client_id, o.key, o.epoch]
     if isinstance(o, DeleteRetained):
         return [DELETE_RETAINED, o.topic, o.created_at]
     if isinstance(o, DelayMessage):
-        return [DELAY_MESSAGE, o.key, encode_message(o.message), o.due_at, o.publisher, o.packet_id]
+        return [DELAY_MESSAGE, o.key, encode_message(o.message), o.due_at, o.publisher, o.packet_id, o.epoch]
     if isinstance(o, RemoveDelayed):
         return [REMOVE_DELAYED, o.key]
     if isinstance(o, Configure):
@@ -134,6 +144,7 @@ def decode_operation(fields: list[object]) -> Operation:
             bool(fields[4]),
             as_ids(fields[5]),
             as_str(fields[6]),
+            _epoch(fields, 7),
         )
     if code == OPEN_SESSION:
         return OpenSession(
@@ -174,9 +185,10 @@ def decode_operation(fields: list[object]) -> Operation:
             bool(fields[7]),
             as_int(fields[8]),
             as_int(fields[9]),
+            _epoch(fields, 10),
         )
     if code == REMOVE_SUBSCRIPTION:
-        return RemoveSubscription(as_str(fields[1]), as_str(fields[2]))
+        return RemoveSubscription(as_str(fields[1]), as_str(fields[2]), _epoch(fields, 3))
     if code == DELETE_RETAINED:
         return DeleteRetained(as_str(fields[1]), as_float(fields[2]))
     if code == DELAY_MESSAGE:
@@ -186,6 +198,7 @@ def decode_operation(fields: list[object]) -> Operation:
             as_float(fields[3]),
             as_str(fields[4]),
             as_int(fields[5]),
+            _epoch(fields, 6),
         )
     if code == REMOVE_DELAYED:
         return RemoveDelayed(as_str(fields[1]))

@@ -151,6 +151,20 @@ class CommitLog:
                 self.bugs.append(error)
                 self._give_up(receipt)
 
+    def skip(self, number: int) -> None:
+        """The batch that is under way is part of a state that was taken over: tell who waits, apply nothing."""
+        self.written = number
+        entries, self._in_flight = self._in_flight, []
+        self.pending_bytes -= len(self._in_flight_bytes) + OPERATION_OVERHEAD * len(entries)
+        self._in_flight_bytes = b""
+        for _, receipt in entries:
+            if receipt is not None:
+                try:
+                    receipt.applied()
+                except Exception as error:
+                    self.bugs.append(error)
+                    self._give_up(receipt)
+
     def pass_over(self, number: int) -> None:
         """Something that is not from here was applied at this place of the replicated log."""
         self.written = number

@@ -33,6 +33,9 @@ class StateEvents:
     def deliver(self, message: Message, chosen: list[str] | None) -> None:
         """Every node delivers this message to its own connections, where it doesn't come through a queue."""
 
+    def hand_over(self, message: Message, key: str, client_id: str) -> None:
+        """A message that waited for one member of a share group is for another one, which is connected somewhere."""
+
     def node_up(self, node: int, incarnation: int, nonce: str) -> None:
         """A node has begun an incarnation."""
 

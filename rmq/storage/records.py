@@ -102,10 +102,14 @@ class RemoveWill:
 
 
 class AddSubscription:
-    """A persistent session subscribes; ``key`` is the topic filter as written, see ``Subscription``."""
+    """A persistent session subscribes; ``key`` is the topic filter as written, see ``Subscription``.
+
+    ``epoch`` as in ``RemoveDelivery``.
+    """
 
     __slots__ = (
         "client_id",
+        "epoch",
         "key",
         "no_local",
         "qos",
@@ -127,7 +131,9 @@ class AddSubscription:
         retain_as_published: bool,
         retain_handling: int,
         subscription_id: int,
+        epoch: int = -1,
     ) -> None:
+        self.epoch = epoch
         self.client_id = client_id
         self.key = key
         self.topic_filter = topic_filter
@@ -140,11 +146,12 @@ class AddSubscription:
 
 
 class RemoveSubscription:
-    """A persistent session unsubscribes."""
+    """A persistent session unsubscribes; ``epoch`` as in ``RemoveDelivery``."""
 
-    __slots__ = ("client_id", "key")
+    __slots__ = ("client_id", "epoch", "key")
 
-    def __init__(self, client_id: str, key: str) -> None:
+    def __init__(self, client_id: str, key: str, epoch: int = -1) -> None:
+        self.epoch = epoch
         self.client_id = client_id
         self.key = key
 
@@ -171,9 +178,9 @@ class StoreMessage:
 
 
 class EnqueueMessage:
-    """Queue a message for one persistent session, whatever it is subscribed to."""
+    """Queue a message for one persistent session, whatever it is subscribed to; ``epoch`` as in ``RemoveDelivery``."""
 
-    __slots__ = ("client_id", "message", "qos", "retain", "share", "subscription_ids")
+    __slots__ = ("client_id", "epoch", "message", "qos", "retain", "share", "subscription_ids")
 
     def __init__(
         self,
@@ -183,7 +190,9 @@ class EnqueueMessage:
         retain: bool,
         subscription_ids: list[int] | None,
         share: str,
+        epoch: int = -1,
     ) -> None:
+        self.epoch = epoch
         self.client_id = client_id
         self.message = message
         self.qos = qos
@@ -237,12 +246,15 @@ class ReleaseInbound:
 class DelayMessage:
     """Keep a message until ``due_at`` (seconds since 1970), under a key that nobody used before.
 
-    ``publisher`` and ``packet_id`` as in ``StoreMessage``.
+    ``publisher``, ``packet_id`` and ``epoch`` as in ``StoreMessage``.
     """
 
-    __slots__ = ("due_at", "key", "message", "packet_id", "publisher")
+    __slots__ = ("due_at", "epoch", "key", "message", "packet_id", "publisher")
 
-    def __init__(self, key: str, message: Message, due_at: float, publisher: str, packet_id: int) -> None:
+    def __init__(
+        self, key: str, message: Message, due_at: float, publisher: str, packet_id: int, epoch: int = -1
+    ) -> None:
+        self.epoch = epoch
         self.key = key
         self.message = message
         self.due_at = due_at

@@ -113,6 +113,7 @@ def recover_member(folder: Path, state: State, *, memory_budget: int) -> Found:
 
     Raises ``CorruptFile``, ``OSError``.
     """
+    _finish_taking_over(folder)
     reader = _newest_snapshot(folder, state, memory_budget, [], repair=False)
     sizes = {} if reader is None else reader.sizes
     _sweep(folder, 1, set(sizes), 0 if reader is None else reader.number)
@@ -130,16 +131,28 @@ def recover_member(folder: Path, state: State, *, memory_budget: int) -> Found:
 def take_over_files(source: Path, folder: Path, state: State, *, memory_budget: int) -> Found:
     """Put a snapshot that came from another node in the place of this node's own, and read it into an empty state.
 
+    Whenever the process ends meanwhile: the next start finds the old data or the new data, whole.
     Raises ``CorruptFile``, ``OSError``.
     """
-    for number in snapshot_numbers(folder):
-        snapshot_path(folder, number).unlink()
-    for number in segment_numbers(folder):
-        segment_path(folder, number).unlink()
-    for path in sorted(source.glob("messages-*.seg")) + sorted(source.glob("snapshot-*.snap")):
-        path.rename(folder / path.name)
-    sync_directory(folder)
+    source.rename(_next(folder))
+    sync_directory(folder.parent)
     return recover_member(folder, state, memory_budget=memory_budget)
+
+
+def _next(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.next")
+
+
+def _finish_taking_over(folder: Path) -> None:
+    """If there is a folder that is to take the place of this one, have it do so."""
+    if not _next(folder).exists():
+        return
+    for path in folder.iterdir() if folder.exists() else ():
+        path.unlink()
+    if folder.exists():
+        folder.rmdir()
+    _next(folder).rename(folder)
+    sync_directory(folder.parent)
 
 
 def _newest_snapshot(

@@ -7,14 +7,14 @@ A session whose connection is on this node is served at once from what was appli
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import enqueue, removed
 from rmq.flow.payloads import hold, release
-from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.session import Session
-from rmq.session.subscription import Subscription
-from rmq.storage.cluster_state import ClusterState, member_key
+from rmq.storage.cluster_records import MoveDelivery
+from rmq.storage.cluster_state import ClusterState
 from rmq.storage.events import StateEvents, StateWatcher
+from rmq.storage.member_delivery import move_delivery, store_for_member
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
@@ -84,11 +84,11 @@ class State:
         elif isinstance(operation, RemoveDelivery):
             self._remove_delivery(operation)
         elif isinstance(operation, ReleaseDelivery):
-            session = self._changing_in(operation.client_id, operation.epoch)
+            session = self.changing_in(operation.client_id, operation.epoch)
             if session is not None and session.outbound is not None:
                 session.outbound.release(operation.packet_id)
         elif isinstance(operation, ReleaseInbound):
-            session = self._changing_in(operation.client_id, operation.epoch)
+            session = self.changing_in(operation.client_id, operation.epoch)
             if session is not None:
                 session.remove_inbound_qos2(operation.packet_id)
         elif isinstance(operation, EnqueueMessage):
@@ -110,11 +110,13 @@ class State:
         elif isinstance(operation, AddSubscription):
             self._add_subscription(operation)
         elif isinstance(operation, RemoveSubscription):
-            session = self.changing(operation.client_id)
+            session = self.changing_in(operation.client_id, operation.epoch)
             if session is not None:
                 unsubscribe(self.router, session, operation.key)
         elif isinstance(operation, DelayMessage):
-            if not self._is_duplicate(operation.publisher, operation.packet_id):
+            if not self._is_stale(operation.publisher, operation.epoch) and not self._is_duplicate(
+                operation.publisher, operation.packet_id
+            ):
                 self.delayed[operation.key] = operation
                 self.events.delayed(operation)
         elif isinstance(operation, RemoveDelayed):
@@ -180,11 +182,15 @@ class State:
             self.watcher.before_session(session)
         return session
 
-    def _changing_in(self, client_id: str, epoch: int) -> Session | None:
+    def changing_in(self, client_id: str, epoch: int) -> Session | None:
         """The same, while ``epoch`` is that of its last claim (-1: whichever it is)."""
         if epoch >= 0 and epoch < self.cluster.epoch_of(client_id):
             return None
         return self.changing(client_id)
+
+    def _is_stale(self, publisher: str, epoch: int) -> bool:
+        """Whether another connection of a publisher has claimed its session since."""
+        return publisher != "" and epoch >= 0 and epoch < self.cluster.epoch_of(publisher)
 
     def _is_duplicate(self, publisher: str, packet_id: int) -> bool:
         """Keep a QoS 2 packet identifier; True if it is kept already: the message was stored before [MQTT-4.3.3-10]."""
@@ -197,7 +203,7 @@ class State:
         return False
 
     def _remove_delivery(self, operation: RemoveDelivery) -> None:
-        session = self._changing_in(operation.client_id, operation.epoch)
+        session = self.changing_in(operation.client_id, operation.epoch)
         outbound = None if session is None else session.outbound
         if outbound is None:
             return
@@ -205,11 +211,15 @@ class State:
         if session is not None and delivery is not None:
             removed(self.ctx, session, outbound, delivery)
 
+    def move_delivery(self, operation: MoveDelivery) -> None:
+        """Give what waits for a member of a share group to another one."""
+        move_delivery(self, operation)
+
     def _enqueue(self, operation: EnqueueMessage) -> None:
         if operation.share:
-            self._store_for_member(operation.message, operation.share, operation.client_id)
+            store_for_member(self, operation.message, operation.share, operation.client_id)
             return
-        session = self.changing(operation.client_id)
+        session = self.changing_in(operation.client_id, operation.epoch)
         if session is not None:
             enqueue(
                 self.ctx,
@@ -224,10 +234,8 @@ class State:
     def _store(self, operation: StoreMessage) -> None:
         message = operation.message
         publisher = operation.publisher
-        if publisher and operation.epoch >= 0 and operation.epoch < self.cluster.epoch_of(publisher):
-            is_duplicate = True  # it sends the message again, where it is connected now
-        else:
-            is_duplicate = self._is_duplicate(publisher, operation.packet_id)
+        # Who is connected elsewhere by now sends the message again there.
+        is_duplicate = self._is_stale(publisher, operation.epoch) or self._is_duplicate(publisher, operation.packet_id)
         if message is None:
             return
         if message.retain:
@@ -270,52 +278,15 @@ class State:
                 enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
         if chosen is not None:
             for i in range(0, len(chosen), 2):
-                self._store_for_member(message, chosen[i], chosen[i + 1])
-
-    def _store_for_member(self, message: Message, key: str, client_id: str) -> None:
-        if self._is_transient_member(key, client_id):
-            return  # delivered beside the queues
-        session = self.changing(client_id)
-        subscription = None if session is None else session.find_subscription(key)
-        if session is None or subscription is None:
-            subscription = self._another_member(message, key)  # it has left since it was chosen
-            if subscription is None:
-                self.ctx.counters.dropped_no_share_member += 1
-                note_dropped(self.ctx, None, message, "no_share_member")
-                return
-            session = subscription.session
-            self.changing(session.client_id)
-        qos = subscription.qos if subscription.qos < message.qos else message.qos
-        ids = [subscription.subscription_id] if subscription.subscription_id else None
-        retain = message.retain and subscription.retain_as_published
-        if qos:
-            enqueue(self.ctx, session, message, qos, retain, ids, key)
-
-    def _is_transient_member(self, key: str, client_id: str) -> bool:
-        if client_id in self.sessions or self.node_id == 0:
-            return False
-        name = member_key(client_id, key)
-        for members in self.cluster.members.values():  # noqa: SIM110 -- a generator, and slow when compiled
-            if name in members:
-                return True
-        return False
-
-    def _another_member(self, message: Message, key: str) -> Subscription | None:
-        """The same one on every replica: the order of members isn't."""
-        best: Subscription | None = None
-        for group in self.router.match(message.topic).groups:
-            if f"$share/{group.name}/{group.topic_filter}" == key:
-                for member in group.members:
-                    is_able = member.session.persistent and member.qos > 0
-                    if is_able and (best is None or member.session.client_id < best.session.client_id):
-                        best = member
-        return best
+                store_for_member(self, message, chosen[i], chosen[i + 1])
 
     def _open_session(self, operation: OpenSession) -> None:
         self.last_epoch = max(self.last_epoch, operation.epoch)
         session = self.sessions.get(operation.client_id)
         if session is not None and session.epoch >= operation.epoch:
             return
+        if operation.epoch < self.cluster.epoch_of(operation.client_id):
+            return  # claimed again before it was open
         self.changing(operation.client_id)
         if session is not None and not operation.resume:
             self._forget(session)
@@ -379,7 +350,7 @@ class State:
                 release(self.ctx, outbound, delivery.message)
 
     def _add_subscription(self, operation: AddSubscription) -> None:
-        session = self.changing(operation.client_id)
+        session = self.changing_in(operation.client_id, operation.epoch)
         if session is None:
             return
         subscribe(self.router, subscription_of(session, operation))

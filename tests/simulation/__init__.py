@@ -1,7 +1,7 @@
 """The whole cluster in one process, in virtual time, with chance from a seed: what fails once fails again.
 
-Real: ``rmq_cluster.Cluster`` with its links and Raft, the broker, ``ReplicatedPort``, connections, files. Virtual: time,
-networks, disk threads, loss of power, clients' sockets. Run seeds by hand with ``python -m tests.simulation``.
+Real: ``rmq_cluster.Cluster`` with its links and Raft, the broker, ``ReplicatedPort``, connections, files. Virtual:
+time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand with ``python -m tests.simulation``.
 
 - ``agenda``: calls at virtual times, in an order that depends on nothing but the seed.
 - ``determinism``: everything else that a run could depend on, fixed.

@@ -154,7 +154,7 @@ class Client:
         line = self.line
 
         def due() -> None:
-            if self.line is line and line is not None:
+            if line is not None and self.line is line:
                 call()
 
         self.world.agenda.later(low, high, due)

@@ -1,4 +1,4 @@
-"""Everything that a run could depend on beside its seed, fixed: trio's order, random bytes, clocks that aren't handed in.
+"""What a run could depend on beside its seed, fixed: trio's order, random bytes, clocks that aren't handed in.
 
 The hash seed can't be fixed from inside: see ``runs``.
 """
@@ -6,7 +6,7 @@ The hash seed can't be fixed from inside: see ``runs``.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Any
@@ -47,9 +47,10 @@ class Ordered(set[Timer]):
         super().add(element)
         self._order[element] = None
 
-    def discard(self, element: Timer) -> None:
+    def discard(self, element: object) -> None:
         super().discard(element)
-        self._order.pop(element, None)
+        if isinstance(element, Timer):
+            self._order.pop(element, None)
 
     def __iter__(self) -> Iterator[Timer]:
         return iter(list(self._order))
@@ -86,11 +87,11 @@ def determinism(
     seed: int, make_thread: Callable[[str, Callable[[], None]], Any], logged: Callable[[str, dict[str, Any]], None]
 ) -> Iterator[None]:
     """For one run: what happens in it follows from ``seed``; ``logged`` gets what is logged."""
-    scheduler = trio._core._run  # type: ignore[attr-defined]  # trio has no public way to seed its order of tasks
+    scheduler: Any = trio._core._run  # trio has no public way to seed its order of tasks
     own = _Secrets(seed)
 
-    def capture(_: object, method: str, event: dict[str, Any]) -> Any:
-        logged(method, event)
+    def capture(_: object, method: str, event: MutableMapping[str, Any]) -> Any:
+        logged(method, dict(event))
         raise structlog.DropEvent
 
     saved_config = structlog.get_config()

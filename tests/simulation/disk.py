@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from rmq.storage.disk_thread import Done as StorageDone
 from rmq_cluster.disk import Done, Job
+
+from rmq.storage.disk_thread import Done as StorageDone
 from tests.simulation.agenda import Agenda
 
 # How long a job takes, in seconds.

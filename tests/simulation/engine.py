@@ -1,4 +1,4 @@
-"""The reactor's place: a broker whose clients' sockets are virtual, and whose turns come when something is to be done."""
+"""In the reactor's place: a broker whose clients' sockets are virtual, with turns when something is to be done."""
 
 from __future__ import annotations
 

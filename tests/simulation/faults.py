@@ -194,7 +194,11 @@ class Faults:
         extra, seconds = self._random.choice((0.02, 0.2, 0.8)), self._random.uniform(1.0, 5.0)
         self._did("slow", f"{source} {target} {extra} {seconds:.2f}")
         network.slow[source, target] = extra
-        self._world.agenda.after(seconds, lambda: network.slow.pop((source, target), None) and None)
+
+        def heal() -> None:
+            network.slow.pop((source, target), None)
+
+        self._world.agenda.after(seconds, heal)
 
     def _two(self) -> tuple[str, str]:
         one, other = self._random.sample(sorted(self._world.members), 2)

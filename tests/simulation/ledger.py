@@ -37,7 +37,7 @@ class Subscribed:
 
 @dataclass
 class Ledger:
-    """``got`` has for each subscriber what reached its application, in order. ``problem`` is told of broken promises."""
+    """``got`` has for each subscriber what reached its application, in order; ``problem`` is told what was broken."""
 
     problem: Callable[[str], None]
     sent: dict[bytes, Sent] = field(default_factory=dict)
@@ -61,14 +61,14 @@ class Ledger:
         got = {name: set(payloads) for name, payloads in self.got.items()}
         for subscription in self.subscribed:
             has = got.get(subscription.subscriber, set())
-            for message in self.sent.values():
-                if (
-                    message.acknowledged
-                    and message.first_sent > subscription.since
-                    and message.payload not in has
-                    and matches(subscription.topic_filter, message.topic)
-                ):
-                    found.append((subscription.subscriber, message))
+            found += [
+                (subscription.subscriber, message)
+                for message in self.sent.values()
+                if message.acknowledged
+                and message.first_sent > subscription.since
+                and message.payload not in has
+                and matches(subscription.topic_filter, message.topic)
+            ]
         return found
 
     def check(self) -> None:

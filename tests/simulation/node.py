@@ -8,20 +8,21 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 import trio
+from rmq_cluster.cluster import Cluster
+from rmq_cluster.options import ClusterOptions
+from rmq_cluster.raft.options import RaftOptions
+from rmq_cluster.recover import prepare
 
 from rmq.engine.broker import Broker
-from rmq.engine.replicated_port import MemberOptions, ReplicatedPort
+from rmq.engine.member_port import MemberPort
+from rmq.engine.replicated_port import MemberOptions
 from rmq.metrics.counters import Counters
 from rmq.session.limits import Limits
 from rmq.storage.codec import UnknownOperation
 from rmq.storage.events import StateEvents
 from rmq.storage.recovery import Found, recover_member
-from rmq_cluster.cluster import Cluster
-from rmq_cluster.options import ClusterOptions
-from rmq_cluster.raft.options import RaftOptions
-from rmq_cluster.recover import prepare
 from tests.simulation.agenda import NODE
-from tests.simulation.disk import DiskSpeed, VirtualDisk, VirtualThread
+from tests.simulation.disk import VirtualDisk, VirtualThread
 from tests.simulation.engine import SimEngine
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def address(node_id: int) -> str:
     return f"{host(node_id)}:{PORT}"
 
 
-class SimPort(ReplicatedPort):
+class SimPort(MemberPort):
     """Tells ``on_applied`` what was applied."""
 
     on_applied: Callable[[int, int, bytes], None]

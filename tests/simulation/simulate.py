@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
+from rmq_cluster.raft.log import RaftLog
 from trio.testing import MockClock
 
-from rmq_cluster.raft.log import RaftLog
 from tests.simulation.client import Client
 from tests.simulation.determinism import determinism
 from tests.simulation.faults import Faults
@@ -29,6 +29,8 @@ IN_MEMORY: Final = Path("/dev/shm")
 FOUNDED_S: Final = 20.0
 # Virtual seconds after which a run is given up.
 LONGEST_S: Final = 400.0
+# What may be done in one moment.
+MAX_STEPS: Final = 20_000
 
 
 @dataclass
@@ -72,7 +74,7 @@ def simulate(seed: int) -> Result:
         with (
             tempfile.TemporaryDirectory(prefix="rmq-simulation-", dir=base) as folder,
             determinism(seed, make_thread, logged),
-            counting(RaftLog, "truncate", counts, "truncations"),
+            Counting(RaftLog, "truncate", counts, "truncations"),
             power.watching(),
         ):
             return trio.run(
@@ -84,7 +86,28 @@ def simulate(seed: int) -> Result:
         gc.collect()
 
 
-class counting:  # noqa: N801 (a context manager, named as one)
+class Spinning(trio.abc.Instrument):
+    """Ends a run in which much is done while no time goes by: on a real machine a node would use all of its CPU."""
+
+    def __init__(self, worlds: list[World]) -> None:
+        self._worlds = worlds
+        self._at = 0.0
+        self._steps = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """A task goes on."""
+        now = trio.current_time()
+        if now != self._at:
+            self._at = now
+            self._steps = 0
+        self._steps += 1
+        if self._steps == MAX_STEPS:
+            for world in self._worlds:
+                world.problem(f"it spins, at last in {task.name}")
+                world.nursery.cancel_scope.cancel()
+
+
+class Counting:
     """Counts the calls of a method."""
 
     def __init__(self, owner: type, method: str, counts: Counter[str], name: str) -> None:

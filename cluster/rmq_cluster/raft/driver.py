@@ -64,6 +64,8 @@ class Driver(Pysyncobj, Core):
         self._outbox: list[tuple[int, Message]] = []
         self.is_stopped = False
         self._is_busy = False
+        self._named: set[int] = set()
+        self._parting: dict[int, float] = {}
         super().__init__(node_id, log.members.voters, log, clock, chance, options)
         self.applied = applied
         self.commit = log.commit = max(applied, log.commit)
@@ -109,6 +111,7 @@ class Driver(Pysyncobj, Core):
         voters, observers = log.members
         self.self_node = Peer(self.node_id) if self.is_voter() else None
         others, listeners = set(voters) - {self.node_id}, set(observers) - {self.node_id}
+        listeners |= self._parting_after(others | listeners)
         if others == self.others and listeners == self.listeners:
             return
         for peer in (self.others | self.listeners) - (others | listeners):
@@ -123,6 +126,19 @@ class Driver(Pysyncobj, Core):
                 self.next_index[peer] = log.last_index + 1
                 self.match_index[peer] = 0
                 self.answered_at[peer] = self.clock()
+
+    def _parting_after(self, named: set[int]) -> set[int]:
+        # Who is removed listens for a moment longer, so that it learns of it.
+        now = self.clock()
+        if self.state == LEADER:
+            for peer in self._named - named:
+                self._parting[peer] = now + 2 * self.options.election_max
+        else:
+            self._parting.clear()
+        self._named = named
+        for peer in [peer for peer, until in self._parting.items() if now > until or peer in named]:
+            del self._parting[peer]
+        return set(self._parting)
 
     # -- turns -----------------------------------------------------------------------------------------------------
 

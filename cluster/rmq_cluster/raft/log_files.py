@@ -65,6 +65,7 @@ class LogFiles:
         self._fd = -1
         self._mark = b""
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._lock = threading.Lock()  # over what sync() shares with the owner
         self._unsynced_fds: list[int] = []
         self._is_new_name = False
@@ -77,8 +78,8 @@ class LogFiles:
 
     @property
     def last_size(self) -> int:
-        """Length of the file that is written to."""
-        return self._files[-1].size if self._files else 0
+        """Length of the file that is written to, with what waits for a flush."""
+        return self._files[-1].size + self._waiting_bytes if self._files else 0
 
     @property
     def last_base(self) -> int:
@@ -180,7 +181,9 @@ class LogFiles:
 
     def append(self, index: int, term: int, command: bytes) -> None:
         """Have an entry written by the next ``flush``."""
-        self._waiting.append(record(ENTRY.pack(index, term) + command, self._mark))
+        data = record(ENTRY.pack(index, term) + command, self._mark)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
 
     def flush(self) -> None:
         """Write what was appended. Raises ``OSError``: then nothing of it counts."""
@@ -188,6 +191,7 @@ class LogFiles:
             return
         data = b"".join(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         file = self._files[-1]
         try:
             _write(self._fd, data, file.size)

@@ -91,7 +91,7 @@ class Proposals:
         """In each tick: into the log, to the leader, or refused."""
         core = self._core
         self._give_up_late()
-        if core.state == LEADER and self.is_held:
+        if self.is_held and (core.state == LEADER or core.leader is None):
             return
         self._promote()
         while self._queue:

@@ -50,7 +50,7 @@ PERSISTENT: Final = _scenario(
 """A message leaves its window when its subscriber has it and the broker has acknowledged it."""
 
 PACED: Final = _scenario(
-    "paced", "the same at a given rate", "pair -c 100 -q 1 -s 256 --persistent --ack-latency", SPREAD
+    "paced", "the same at a given rate", "pair -c 100 -q 1 -s 256 --persistent --ack-latency --no-spin", SPREAD
 )
 
 FORWARDED_RATIO: Final = 0.60

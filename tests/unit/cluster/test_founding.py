@@ -152,3 +152,20 @@ async def test_a_person_names_the_nodes(world: World, autojump_clock: MockClock)
     assert world.nodes[1].voters == (1, 2)
     await world.nodes[1].port.commit("x")
     await world.same()
+
+
+async def test_a_seed_that_ends_before_its_identity_is_kept_is_still_the_seed(
+    world: World, autojump_clock: MockClock
+) -> None:
+    def seed(port: CountingPort, _: object) -> None:
+        port.has_own_data = True
+        port.values = ["old", "data"]
+
+    node = await world.start(1, change=seed)
+    node.port.found(lambda: None)
+    await world.kill(1)
+    for node_id in (1, 2, 3):
+        await world.start(node_id)
+    await world.ready()
+    await world.same()
+    assert world.nodes[3].port.values == ["old", "data"]

@@ -67,6 +67,23 @@ async def test_a_node_with_a_low_id_joins_too(world: World, autojump_clock: Mock
     await world.same()
 
 
+async def test_a_node_that_has_moved_is_found_by_those_whose_configuration_is_old(
+    world: World, autojump_clock: MockClock
+) -> None:
+    await three(world)
+    await world.kill(2)
+    world.ports[2] = 6000
+    node = await world.start(2, members=world.members | {2: world.address(2)})
+    await world.ready(2)
+    await world.until(lambda: node.cluster.links.connected() == {1, 3})
+    # Even one that starts anew with the old one.
+    await world.kill(3)
+    await world.start(3)
+    await world.ready(3)
+    await world.until(lambda: node.cluster.links.connected() == {1, 3})
+    await world.same()
+
+
 async def test_join_is_refused_to_who_has_data_or_a_cluster(world: World, autojump_clock: MockClock) -> None:
     def seed(port: CountingPort, _: object) -> None:
         port.has_own_data = True
@@ -247,7 +264,6 @@ async def test_a_backup_founds_another_cluster(world: World, autojump_clock: Moc
     # A node that waits for the others of its new cluster.
     first = await world.start(1)
     await first.cluster.control.restore(target)
-    first.port.has_own_data = True
     await world.start(2)
     await world.start(3)
     await world.ready()
@@ -303,6 +319,58 @@ async def test_rescue_goes_on_alone_and_refuses_the_others(world: World, autojum
     second = await alone(world, 2)
     await second.cluster.control.join(addresses(world, 1))
     await world.same(1, 2)
+
+
+@pytest.mark.parametrize("rescued", [1, 3])
+async def test_who_was_left_behind_by_a_rescue_comes_back_by_a_rebuild(
+    world: World, autojump_clock: MockClock, rescued: int
+) -> None:
+    leader = await three(world)
+    await leader.port.commit("kept")
+    await world.same()
+    others = [node_id for node_id in (1, 2, 3) if node_id != rescued]
+    for node_id in others:
+        await world.kill(node_id)
+    node = world.nodes[rescued]
+    await world.until(lambda: not node.port.quorum)
+    await node.cluster.control.rescue()
+    for node_id in others:
+        rebuild(world.data(node_id), world.data(node_id) / "storage")
+        await world.start(node_id)
+    await world.ready()
+    await world.until(lambda: all(node.voters == (1, 2, 3) for node in world.nodes.values()))
+    await world.same()
+    assert world.nodes[others[0]].port.values == ["kept"]
+
+
+async def test_from_one_node_to_three_and_back_under_load(world: World, autojump_clock: MockClock) -> None:
+    first = await world.start(1, members={1: world.address(1)})
+    await world.ready()
+    acknowledged: list[int] = []
+
+    async def write() -> None:
+        for number in range(1_000_000):
+            await first.port.commit(number)
+            acknowledged.append(number)
+            await trio.sleep(0.005)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        for node_id in (2, 3):
+            node = await alone(world, node_id)
+            await node.cluster.control.join(addresses(world, 1))
+        await world.until(lambda: first.voters == (1, 2, 3))
+        await first.cluster.control.transfer_leadership(3)
+        await trio.sleep(1)
+        for node_id in (3, 2):
+            await world.nodes[node_id].cluster.control.leave()
+            await world.kill(node_id)
+            await trio.sleep(1)
+        await world.until(lambda: first.voters == (1,) and first.is_leader)
+        before = len(acknowledged)
+        await world.until(lambda: len(acknowledged) > before + 20)
+        nursery.cancel_scope.cancel()
+    assert first.port.values[: len(acknowledged)] == acknowledged
 
 
 async def test_rescue_of_a_node_that_does_not_run(world: World, autojump_clock: MockClock) -> None:

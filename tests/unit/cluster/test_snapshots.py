@@ -9,6 +9,7 @@ from rmq_cluster.raft.log import RaftLog
 from rmq_cluster.transfer import BadTransfer, Begin, End, Part, read_message
 from trio.testing import MockClock
 
+from rmq.storage.record_file import CorruptFile
 from tests.unit.cluster.world import CountingPort, Node, World
 
 MIB = 1024 * 1024
@@ -126,6 +127,18 @@ async def test_a_log_that_lost_its_tail_goes_on_after_the_snapshot(world: World,
     await world.start(other, change=small_window)
     await world.ready(other)
     await world.same()
+
+
+async def test_a_snapshot_that_is_missing_is_told_at_the_start(world: World, autojump_clock: MockClock) -> None:
+    _, other = await with_snapshot(world, 0)
+    await world.kill(other)
+    raft_log = RaftLog(world.data(other) / "raft", world.boot)
+    raft_log.reset(raft_log.last_index, 1, raft_log.members)
+    raft_log.close(clean=True)
+    for path in (world.data(other) / "storage").iterdir():
+        path.unlink()
+    with pytest.raises(CorruptFile, match="no snapshot goes as far"):
+        await world.start(other)
 
 
 @pytest.mark.parametrize(

@@ -400,6 +400,7 @@ class World:
         self.nursery = nursery
         self.network = MemoryWorld()
         self.wires = Wires()
+        self.ports: dict[int, int] = {}
         self.members = {node_id: self.address(node_id) for node_id in range(1, count + 1)}
         self.nodes: dict[int, Node] = {}
         self.random = Random(seed)
@@ -407,7 +408,7 @@ class World:
         self.boot = "boot-1"
 
     def address(self, node_id: int) -> str:
-        return f"node{node_id}:5363"
+        return f"node{node_id}:{self.ports.get(node_id, 5363)}"
 
     def data(self, node_id: int) -> Path:
         return self.folder / f"node{node_id}"

@@ -20,6 +20,7 @@ from rmq.storage.cluster_records import (
     Barrier,
     ClaimClient,
     ForgetNode,
+    MoveDelivery,
     NodeDown,
     NodeUp,
     PublishDelayed,
@@ -89,7 +90,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(RemoveDelivery, texts, packet_ids, any_epoch),
     st.builds(ReleaseDelivery, texts, packet_ids, any_epoch),
     st.builds(ReleaseInbound, texts, packet_ids, any_epoch),
-    st.builds(EnqueueMessage, texts, messages, qos_levels, st.booleans(), ids, texts),
+    st.builds(EnqueueMessage, texts, messages, qos_levels, st.booleans(), ids, texts, any_epoch),
     st.builds(
         OpenSession,
         texts,
@@ -119,10 +120,11 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
         st.booleans(),
         st.integers(0, 2),
         st.integers(0, 268_435_455),
+        any_epoch,
     ),
-    st.builds(RemoveSubscription, texts, texts),
+    st.builds(RemoveSubscription, texts, texts, any_epoch),
     st.builds(DeleteRetained, texts, times),
-    st.builds(DelayMessage, texts, messages, times, texts, packet_ids),
+    st.builds(DelayMessage, texts, messages, times, texts, packet_ids, any_epoch),
     st.builds(RemoveDelayed, texts),
     st.builds(Configure, st.booleans(), numbers, numbers),
     st.builds(ClaimClient, texts, numbers, st.none() | wills),
@@ -130,7 +132,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(ReleaseClient, texts, numbers),
     st.builds(AddRoute, numbers, texts),
     st.builds(RemoveRoute, numbers, texts),
-    st.builds(AddMember, numbers, texts, texts, texts, texts, qos_levels),
+    st.builds(AddMember, numbers, texts, texts, texts, texts, qos_levels, numbers),
     st.builds(RemoveMember, numbers, texts, texts),
     st.builds(NodeUp, numbers, texts, times, times),
     st.builds(NodeDown, numbers, numbers, times, times),
@@ -140,6 +142,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(PublishDelayed, texts, st.none() | messages, st.none() | st.lists(texts, max_size=4)),
     st.builds(Barrier),
     st.builds(RaiseLevel, numbers),
+    st.builds(MoveDelivery, texts, numbers, packet_ids, texts, texts),
 )
 
 # Few names, so that operations meet.

@@ -170,7 +170,9 @@ class Schedule:
 
     def _forgetful(self) -> int:
         """Nodes that don't hold what they promised, or would not if power went now."""
-        return sum(host.is_up and host.log.cold != WARM or not host.is_up and self._lost(host) for host in self._voters())
+        return sum(
+            (host.is_up and host.log.cold != WARM) or (not host.is_up and self._lost(host)) for host in self._voters()
+        )
 
     def _lost(self, host: Host) -> bool:
         return host.boot.endswith("+") or not (host.folder / "raft.meta").exists()
@@ -221,7 +223,11 @@ class Schedule:
         self.world.connect_all()
 
     def _newest_members(self) -> tuple[int, ...]:
-        known = [(h.node.commit_index, h.log.members_at(h.node.commit_index).voters) for h in self.world.hosts.values() if h.is_up]
+        known = [
+            (h.node.commit_index, h.log.members_at(h.node.commit_index).voters)
+            for h in self.world.hosts.values()
+            if h.is_up
+        ]
         return max(known)[1] if known else self.world.founders
 
     def sync(self) -> bool:
@@ -277,7 +283,8 @@ class Schedule:
 
 
 FAULTS = [
-    (Schedule.isolate, 4), (Schedule.cut_one, 3), (Schedule.split, 3), (Schedule.slow_link, 1), (Schedule.heal, 8), (Schedule.break_link, 3),
+    (Schedule.isolate, 4), (Schedule.cut_one, 3), (Schedule.split, 3),
+    (Schedule.slow_link, 1), (Schedule.heal, 8), (Schedule.break_link, 3),
     (Schedule.kill, 5), (Schedule.kill_all, 1), (Schedule.lose_power, 3), (Schedule.lose_power_everywhere, 1),
     (Schedule.wipe, 2), (Schedule.sync, 4), (Schedule.stall, 3), (Schedule.snapshot, 4), (Schedule.transfer, 2),
     (Schedule.grow, 2), (Schedule.promote, 1), (Schedule.shrink, 2),

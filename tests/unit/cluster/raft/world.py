@@ -389,7 +389,9 @@ class World:
 
     def snapshot(self, source: int, target: int) -> None:
         host = self.hosts[source]
-        self.after(0.05 + self.random.random() * 0.2, self._install, target, self.hosts[target].life, self._state_of(host))
+        self.after(
+            0.05 + self.random.random() * 0.2, self._install, target, self.hosts[target].life, self._state_of(host)
+        )
 
     def _install(self, target: int, life: int, snapshot: Snapshot) -> None:
         host = self.hosts[target]

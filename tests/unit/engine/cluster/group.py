@@ -18,13 +18,14 @@ import pytest
 from rmq.engine import stored_port
 from rmq.engine.broker import BrokerOptions
 from rmq.engine.cluster_clock import ClusterClock
-from rmq.engine.ports import APPLIED, Replicator
+from rmq.engine.ports import APPLIED, UNKNOWN, Replicator
 from rmq.engine.member_port import MemberPort
 from rmq.engine.replicated_port import MemberOptions
 from rmq.metrics.counters import Counters
 from rmq.storage.cluster_records import ClusterOperation
 from rmq.storage.digest import digest_of
 from rmq.storage.events import StateEvents
+from rmq.storage.records import Configure
 from rmq.storage.recovery import recover_member
 from tests.support.engine import START, Engine
 from tests.unit.storage.disk_engine import Disk
@@ -36,11 +37,24 @@ Frame = tuple[int, int, bytes]
 Done = Callable[[int], None]
 
 
+class MemberDisk(Disk):
+    """A disk that can be waited for."""
+
+    def drain(self) -> None:
+        self.work()
+
+
 class Member(Engine, Replicator):
     """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing."""
 
     def __init__(
-        self, group: Group, node_id: int, folder: Path, options: BrokerOptions, member_options: MemberOptions
+        self,
+        group: Group,
+        node_id: int,
+        folder: Path,
+        options: BrokerOptions,
+        member_options: MemberOptions,
+        skew: float,
     ) -> None:
         self.group = group
         self.node_id = node_id
@@ -53,16 +67,17 @@ class Member(Engine, Replicator):
         options.node_id = node_id
         super().__init__(options)
         self._turning = False
-        self.skew = 0.0
+        self.skew = skew
         broker = self.broker
         broker.clock = ClusterClock(lambda: group.time + self.skew, lambda: group.time)
         folder.mkdir(parents=True, exist_ok=True)
         broker.state.node_id = broker.ctx.node_id = broker.routes.node_id = node_id
         broker.state.events = StateEvents()
         broker.ctx.counters = Counters()
+        broker.state.configure(Configure(False, 0, 0))
         found = recover_member(folder, broker.state, memory_budget=0)
         broker.ctx.counters = broker.counters
-        self.disks: dict[str, Disk] = {}
+        self.disks: dict[str, MemberDisk] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stored_port, "DiskThread", self._disk)
             self.port = MemberPort(broker, found, member_options, lambda: None, alone=None)
@@ -71,8 +86,8 @@ class Member(Engine, Replicator):
         broker.turn_storage = self.port.turn
         self.port.begin()
 
-    def _disk(self, name: str, wake: Callable[[], None]) -> Disk:
-        return self.disks.setdefault(name, Disk(name, wake))
+    def _disk(self, name: str, wake: Callable[[], None]) -> MemberDisk:
+        return self.disks.setdefault(name, MemberDisk(name, wake))
 
     # What the port needs
 
@@ -132,6 +147,11 @@ class Member(Engine, Replicator):
                 done(APPLIED)
         return applied
 
+    def skipped(self, index: int) -> None:
+        """What came up to there is in a snapshot: nobody can tell what became of a command."""
+        for place in [place for place in self._committed if place <= index]:
+            self._committed.pop(place)(UNKNOWN)
+
     def everything(self) -> Facts:
         """What it has applied, as it has to be the same everywhere."""
         state = self.broker.state
@@ -173,17 +193,23 @@ class Group:
         self._held_links: set[tuple[int, int]] = set()
         self._frames: dict[tuple[int, int], deque[Frame]] = {}
         self._nonces = 0
+        self._rejoining: set[Member] = set()
         self._bugs = 0
 
     # Members
 
     def start(
-        self, node_id: int, options: BrokerOptions | None = None, member: MemberOptions | None = None, *, join: bool = True
+        self,
+        node_id: int,
+        options: BrokerOptions | None = None,
+        member: MemberOptions | None = None,
+        *,
+        join: bool = True,
+        skew: float = 0.0,
     ) -> Member:
-        """Start a node, for the first time or once more with what it has on disk."""
-        started = Member(
-            self, node_id, self.folder / str(node_id), options or BrokerOptions(), member or MemberOptions()
-        )
+        """Start a node, for the first time or once more with what it has on disk; its clock is ``skew`` seconds off."""
+        folder = self.folder / str(node_id)
+        started = Member(self, node_id, folder, options or BrokerOptions(), member or MemberOptions(), skew)
         self.members[node_id] = started
         if join:
             self.join(started)
@@ -235,6 +261,16 @@ class Group:
         leader = self.leader
         leader.port.declare_down(node_id, leader.port.nodes[node_id].incarnation)
         self.settle()
+
+    def _have_up_again(self, member: Member) -> None:
+        """A node that finds that it was declared down joins again, as the cluster has it do."""
+        port = member.port
+        record = port.nodes.get(member.node_id)
+        over = record is not None and not (record.up and record.incarnation == port.incarnation)
+        if port.incarnation and over and not port.is_leaving and not member.is_cut_off and member not in self._rejoining:
+            self._rejoining.add(member)
+            self._nonces += 1
+            port.join(f"nonce {self._nonces}", lambda _: self._rejoining.discard(member))
 
     def _choose_leader(self) -> None:
         able = [m.node_id for m in self.members.values() if not m.is_cut_off]
@@ -300,6 +336,7 @@ class Group:
                 again = False
                 self._choose_leader()
                 for member in list(self.members.values()):
+                    self._have_up_again(member)
                     again = member.turn_alone() or again
                     again = member.commit() or again
                 for member in list(self.members.values()):
@@ -351,6 +388,7 @@ class Group:
         for path, size in sender.port.snapshot_files():
             (folder / path.name).write_bytes(path.read_bytes()[:size])
         receiver.port.load_snapshot(folder, sender.port.snapshot_index, sender.port.snapshot_term)
+        receiver.skipped(sender.port.snapshot_index)
         self.settle()
 
     # Checking

@@ -1,0 +1,200 @@
+"""A client that is on two nodes at once, or was: one connection owns the client id, and what is late changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import wire
+from tests.support.engine import Client
+from tests.support.wire_parser import Connack, Disconnect, Pubcomp, Publish, Pubrec
+from tests.unit.engine.cluster.conftest import Three
+from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.storage.disk_engine import resumed
+
+EXPIRY = [(wire.SESSION_EXPIRY, 100)]
+
+
+def live(members: tuple[Member, ...], client_id: str) -> list[int]:
+    """The nodes on which a client id has a connection."""
+    return [member.node_id for member in members if member.broker.registry.get(client_id) is not None]
+
+
+def begin(member: Member, client_id: str, *, clean: bool = False, kept: bool = True) -> Client:
+    """CONNECT is sent; nothing was read."""
+    client = member.open()
+    client.send(wire.connect(client_id, clean=clean, keep_alive=0, properties=EXPIRY if kept else ()))
+    return client
+
+
+def applied_by_step(group: Group, members: tuple[Member, ...]) -> None:
+    """Each member applies one command at a time, and proposes what follows from it before the next one."""
+    for member in members:
+        member.holds_applying = False
+    group.settle()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("clean", [True, False])
+def test_of_two_connects_at_once_one_connection_stays(group: Group, three: Three, kept: bool, clean: bool) -> None:
+    one, two, _ = three
+    one.connect("c", expiry=100).disconnect()
+    one.holds_applying = two.holds_applying = True
+    begin(one, "c", kept=kept, clean=clean)  # its claim is committed first
+    begin(two, "c", kept=kept, clean=clean)
+    applied_by_step(group, (one, two))
+    assert live(three, "c") == [2]
+
+
+def test_a_session_is_opened_by_the_last_claim_only(group: Group, three: Three) -> None:
+    """The later claim is committed before the earlier connection's session is open, and its own session is slow."""
+    one, two, _ = three
+    one.holds_applying = two.holds_applying = True
+    first = begin(one, "c")
+    second = begin(two, "c")
+    two.holds_applying = False
+    two.holds_commands = True
+    group.settle()  # Claim(1), Claim(2)
+    one.holds_applying = False
+    group.settle()  # Open(1)
+    two.holds_commands = False
+    group.settle()  # Open(2)
+    assert second.take(Connack).code == 0
+    assert live(three, "c") == [2]
+    assert first.closed
+
+
+def qos2(client: Client, packet_id: int, payload: bytes, *, dup: bool = False) -> None:
+    client.send(wire.publish("t", payload, 2, packet_id, dup=dup))
+
+
+def test_a_qos_2_message_of_a_publisher_that_moves_is_delivered_once(group: Group, three: Three) -> None:
+    one, two, last = three
+    subscriber = last.connect("s")
+    subscriber.subscribe(("t", 2))
+    publisher = one.connect("p", expiry=100)
+    one.holds_commands = True
+    qos2(publisher, 1, b"m")
+    assert publisher.read() == []
+    moved = begin(two, "p")
+    one.kill()
+    group.declare_down(1)
+    assert isinstance(moved.read()[0], Connack)
+    qos2(moved, 1, b"m", dup=True)
+    moved.take(Pubrec)
+    moved.send(wire.pubrel(1))
+    moved.take(Pubcomp)
+    assert [m.payload for m in subscriber.receive_all()] == [b"m"]
+
+
+def test_a_late_unsubscribe_doesnt_end_a_newer_subscription(group: Group, three: Three) -> None:
+    one, two, _ = three
+    first = one.connect("c", expiry=100)
+    first.subscribe(("t", 1))
+    one.holds_commands = True
+    first.send(wire.unsubscribe(9, ["t"]))
+    second = resumed(two, "c")
+    assert second.subscribe(("t", 1)) == [1]
+    one.holds_commands = False
+    group.settle()
+    two.connect("p").publish("t", b"m", 1)
+    assert [m.payload for m in second.receive_all()] == [b"m"]
+
+
+def test_a_late_subscribe_doesnt_reach_a_session_that_was_begun_anew(group: Group, three: Three) -> None:
+    one, two, _ = three
+    first = one.connect("c", expiry=100)
+    one.holds_commands = True
+    first.send(wire.subscribe(9, [("t", 1)]))
+    second = two.connect("c", expiry=100, clean=True)
+    one.holds_commands = False
+    group.settle()
+    assert two.session("c").subscription_count() == 0
+    assert second.read() == []
+
+
+def test_a_late_delayed_message_keeps_no_packet_identifier_in_the_newer_session(group: Group, three: Three) -> None:
+    one, two, _ = three
+    subscriber = two.connect("s")
+    subscriber.subscribe(("#", 2))
+    first = one.connect("p", expiry=100)
+    one.holds_commands = True
+    first.channel.limits.delayed_publish = True
+    first.send(wire.publish("$delayed/50/t", b"late", 2, 7))
+    second = resumed(two, "p")
+    one.holds_commands = False
+    group.settle()
+    second.send(wire.publish("t", b"m", 2, 7))
+    second.take(Pubrec)
+    second.send(wire.pubrel(7))
+    second.take(Pubcomp)
+    assert [m.payload for m in subscriber.receive_all()] == [b"m"]
+
+
+def test_a_late_member_of_a_share_group_doesnt_take_the_place_of_the_newer_connection(
+    group: Group, three: Three
+) -> None:
+    one, two, last = three
+    first = one.connect("c")
+    one.holds_commands = True
+    first.send(wire.subscribe(1, [("$share/g/t", 1)]))
+    second = two.connect("c")
+    second.subscribe(("$share/g/t", 1))
+    one.holds_commands = False
+    group.settle()
+    last.connect("p").publish("t", b"m", 1)
+    assert [m.payload for m in second.receive_all()] == [b"m"]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_message_published_while_a_session_moves_is_neither_lost_nor_doubled(
+    group: Group, three: Three, qos: int
+) -> None:
+    one, two, last = three
+    first = one.connect("s", expiry=100)
+    first.subscribe(("t", qos))
+    publisher = last.connect("p")
+    publisher.publish("t", b"0", qos)
+    received = [p for p in first.read() if isinstance(p, Publish)]
+    one.holds_applying = True
+    second = begin(two, "s")
+    publisher.publish("t", b"1", qos)
+    one.holds_applying = False
+    group.settle()
+    publisher.publish("t", b"2", qos)
+    assert [p.payload for p in received] == [b"0"]
+    assert isinstance(first.read()[-1], Disconnect)
+    got = second.receive_all()
+    assert [p.payload for p in got] == [b"0", b"1", b"2"]
+    assert [p.dup for p in got][0]
+
+
+def test_a_client_that_is_back_within_the_delay_has_no_will_published(group: Group, three: Three) -> None:
+    """Its claim is committed when the leader, which hasn't applied it, finds the will due."""
+    one, two, last = three
+    watcher = last.connect("w")
+    watcher.subscribe(("will", 0))
+    will = wire.Will("will", properties=[(wire.WILL_DELAY, 5)])
+    two.connect("c", expiry=100, will=will).lose()
+    group.pass_time(4.0)
+    one.holds_applying = True  # leads
+    last.holds_applying = True
+    begin(last, "c")  # the claim is committed; its session isn't opened yet
+    one.holds_commands = False
+    group.pass_time(2.0)
+    one.holds_applying = last.holds_applying = False
+    group.settle()
+    assert [p for p in watcher.read() if isinstance(p, Publish)] == []
+
+
+def test_a_clean_start_elsewhere_publishes_the_will_that_waited(group: Group, three: Three) -> None:
+    """The session's end is the latest moment for a will with a delay [MQTT-3.1.3-9]."""
+    one, two, last = three
+    watcher = last.connect("w")
+    watcher.subscribe(("will", 0))
+    will = wire.Will("will", properties=[(wire.WILL_DELAY, 50)])
+    one.connect("c", expiry=100, will=will)
+    one.holds_commands = True
+    two.connect("c", expiry=100, clean=True)
+    one.holds_commands = False
+    group.settle()
+    assert watcher.payloads() == [b"gone"]
