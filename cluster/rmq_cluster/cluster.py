@@ -219,13 +219,17 @@ class Cluster:
             call()
         self.belonging.look(now)
         self.duties.look()
-        self.turn()
+        self.replication.advance()
+        self._tell_progress()
         if now >= self._told_at + STATUS_S:
             self._tell_status()
 
     def turn(self) -> None:
-        """Propose what waits, advance, apply: to be called at the end of each turn of the reactor too."""
+        """Replicate what was proposed: to be called at the end of each turn of the reactor."""
         self.replication.turn()
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
         if not self._moved:
             return
         if self.clock() >= self._told_at + STATUS_PAUSE_S:
@@ -347,6 +351,15 @@ class Cluster:
     def identity(self) -> Identity | None:
         """Which cluster this node belongs to."""
         return self.belonging.identity
+
+    def other_listeners(self) -> dict[str, str]:
+        """By the full name of a listener, where its clients find one of that name on a member that takes clients."""
+        found: dict[str, str] = {}
+        for peer in self.peers.linked():
+            if peer.started and peer.hello is not None and not (peer.status is not None and peer.status.draining):
+                for name, address in peer.hello.listeners.items():
+                    found.setdefault(name, address)
+        return found
 
     def own_hello(self) -> Hello:
         """What this node says of itself."""

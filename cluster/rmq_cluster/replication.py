@@ -154,7 +154,6 @@ class Replication(Replicator):
         """Have a command committed."""
         if self.raft is None or self.failed:
             self._refused.append(done)
-            self._wake()
             return
         self._last_submitted += 1
         number = self._last_submitted
@@ -185,7 +184,7 @@ class Replication(Replicator):
         except OSError as error:
             self._fail("log", error)
             return
-        self.turn()
+        self.advance()
 
     def link_up(self, peer: int) -> None:
         """Messages can be sent to a member whose Raft runs."""
@@ -196,11 +195,27 @@ class Replication(Replicator):
         self._guarded(lambda raft: raft.link_down(peer))
 
     def turn(self) -> None:
-        """Propose what waits, advance, apply what is committed."""
+        """Propose what waits; called so often that nothing else is done when nothing does."""
+        if self._in_turn:
+            return
+        self._turn_port()
+        if self._dirty:
+            self.advance()
+
+    def _turn_port(self) -> None:
+        self._in_turn = True
+        try:
+            self.port.turn()
+        finally:
+            self._in_turn = False
+
+    def advance(self) -> None:
+        """Propose what waits, go on with the log, apply what is committed."""
         raft = self.raft
         if self._in_turn:
             return
         if raft is None or self.failed:
+            self._turn_port()
             refused, self._refused = self._refused, []
             for done in refused:
                 done(Outcome.REFUSED)

@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING
 
 from rmq.management.cluster import ClusterStatus, MemberState, MemberView
-from rmq.management.errors import NotInACluster
 
 if TYPE_CHECKING:
     from rmq_cluster.cluster import Cluster
 
 
 def status_of(cluster: "Cluster") -> ClusterStatus:
-    """How everything is. Raises ``NotInACluster`` before there is one."""
+    """How everything is; before there is a cluster, who is to be in it and what it waits for."""
     identity = cluster.identity
     if identity is None:
-        raise NotInACluster
+        listed = sorted({*cluster.founding.listed, *cluster.belonging.known})
+        waiting = tuple(_member(cluster, node_id, is_voter=False) for node_id in listed)
+        return ClusterStatus("", cluster.node_id, None, 0, 0, 0, waiting, False, alarms_of(cluster))
     raft = cluster.replication.raft
     voters = identity.voters if raft is None else raft.voters
     observers = () if raft is None else raft.observers
@@ -46,7 +47,10 @@ def _member(cluster: "Cluster", node_id: int, *, is_voter: bool) -> MemberView:
     raft = cluster.replication.raft
     record = cluster.port.nodes.get(node_id)
     state = state_of(cluster, node_id)
-    entry = cluster.identity.book.get(node_id) if cluster.identity is not None else None
+    if cluster.identity is not None:
+        address = cluster.identity.addresses().get(node_id, "")
+    else:
+        address = (cluster.founding.listed | cluster.belonging.known).get(node_id, "")
     lag = 0
     level = 0
     is_linked = True
@@ -63,7 +67,7 @@ def _member(cluster: "Cluster", node_id: int, *, is_voter: bool) -> MemberView:
     return MemberView(
         node_id,
         str(node_id),
-        "" if entry is None else entry.address,
+        address,
         is_voter,
         state,
         0 if record is None else record.incarnation,
@@ -81,7 +85,8 @@ def alarms_of(cluster: "Cluster") -> tuple[str, ...]:
     if replication.failed:
         alarms.append(f"This node has stepped out of the cluster: {replication.failed}.")
     elif cluster.identity is None:
-        alarms.append(f"There is no cluster yet: {cluster.founding.waits_for or 'it is being founded'}.")
+        why = "this node waits to be let in" if cluster.belonging.wants_in else cluster.founding.waits_for
+        alarms.append(f"There is no cluster yet: {why or 'it is being founded'}.")
     elif raft is not None:
         absent = [node_id for node_id in raft.voters if node_id != cluster.node_id and not _is_linked(cluster, node_id)]
         if raft.is_cold:

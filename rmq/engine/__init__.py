@@ -38,6 +38,7 @@ journal_port       what a node alone that keeps its data does instead: journal, 
 replicated_port    what a member of a cluster does: replicate, apply, answer
 member_port        and how it joins and leaves, and takes snapshots
 routes_lease       how long a member may go by what it knows of other nodes
+member_options     what its port is told
 member_receipts    what follows when its claims are applied
 forwards           messages to and from other nodes
 rebind             connections find their sessions again when the whole state is replaced

@@ -266,7 +266,7 @@ class _Continue(Receipt):
         self._broker.go_on(self._channel, self._then)
 
     def give_up(self) -> None:
-        self._broker.ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+        self._broker.ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, self._broker.ctx.no_answer)
 
 
 def _nothing() -> None:

@@ -163,7 +163,7 @@ def claim(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo)
     will = None if expiry_in_force(channel, packet) else packet.will
 
     def refused() -> None:
-        disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "the cluster doesn't answer")
+        disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, broker.ctx.no_answer)
         broker.claims.leave(info.client_id)
 
     broker.claims.enter(
@@ -278,7 +278,7 @@ class _Opened(Receipt):
         broker.claims.leave(self._info.client_id)
 
     def give_up(self) -> None:
-        disconnect.close(self._broker, self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+        disconnect.close(self._broker, self._channel, codes.SERVER_UNAVAILABLE, self._broker.ctx.no_answer)
 
 
 def _window(channel: Channel, packet: Connect) -> int:

@@ -8,9 +8,10 @@ import structlog
 
 from rmq.engine.applied import AppliedEvents, begin_timers
 from rmq.engine.cluster_clock import ClusterClock
+from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_receipts import Left, Reclaimed
 from rmq.engine.rebind import rebind
-from rmq.engine.replicated_port import OPERATION_LEVEL, MemberOptions, ReplicatedPort
+from rmq.engine.replicated_port import OPERATION_LEVEL, ReplicatedPort
 from rmq.engine.stored_port import RETRY_S
 from rmq.flow.context import STORAGE_HELD
 from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick

@@ -7,10 +7,11 @@ import structlog
 
 from rmq.engine import disconnect
 from rmq.engine.forwards import Forwards
+from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_receipts import Claimed
 from rmq.engine.ports import APPLIED, Replicator
 from rmq.engine.routes_lease import RoutesLease
-from rmq.engine.stored_port import RETRY_S, Again, StorageOptions, StoredPort
+from rmq.engine.stored_port import RETRY_S, Again, StoredPort
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.flow.ports import Pick
@@ -40,23 +41,6 @@ MAX_BYTES: Final = 256 * 1024
 SUBMIT_AGAIN_S: Final = 0.05
 # How often it is looked whether somebody has waited too long (s).
 LOOK_AFTER_S: Final = 0.2
-
-
-class MemberOptions(StorageOptions):
-    """``quorum_timeout_s``: how long work waits for a majority; ``grace_s``: how long a silent node counts as up.
-
-    ``serves_alone``: without a majority the clients of this node go on among themselves, where nothing has to be kept.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.quorum_timeout_s = 5.0
-        self.forward_deadline_s = 2.0
-        self.grace_s = 1.5
-        self.serves_alone = True
-        self.max_retained = 0
-        self.max_retained_payload = 0
-        self.allow_multiple_matches = False
 
 
 class ReplicatedPort(StoredPort):
@@ -96,6 +80,7 @@ class ReplicatedPort(StoredPort):
         self._moved = False
         self.last_digest: tuple[int, bytes] | None = None
         broker.ctx.storage = STORAGE_FAILED
+        broker.ctx.no_answer = "no majority of the cluster answers"
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + LOOK_AFTER_S)
 
     # Proposing
@@ -323,6 +308,7 @@ class ReplicatedPort(StoredPort):
             ctx.storage = STORAGE_FAILED
             if self.member.serves_alone and not self.has_quorum:
                 self.lease.go_on_alone()
+            self.broker.storage_waits.go_on()
         self.log.give_up()
         self._report_bugs()
         self.broker.flush()

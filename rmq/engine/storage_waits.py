@@ -45,7 +45,7 @@ class StorageWaits:
         broker = self._broker
         ctx = broker.ctx
         for channel in list(self._waiting):
-            if ctx.storage == STORAGE_HELD or ctx.now > ctx.routes_until:
+            if ctx.storage == STORAGE_HELD or (ctx.now > ctx.routes_until and ctx.storage != STORAGE_FAILED):
                 return
             wait = self._waiting.pop(channel, None)
             if wait is not None:
@@ -61,7 +61,7 @@ class StorageWaits:
         if channel.state >= CLOSING:
             del self._waiting[channel]
             return 0.0
-        if broker.ctx.storage != STORAGE_FAILED or broker.ctx.now > broker.ctx.routes_until:
+        if broker.ctx.storage != STORAGE_FAILED:
             return broker.ctx.now + self._timeout_s
         del self._waiting[channel]
         disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, "messages can't be stored")

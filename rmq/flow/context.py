@@ -29,7 +29,8 @@ class FlowContext:
     ``forward_to`` and ``picks`` are what it has left for other nodes: those with subscribers, and members of share
     groups there; each is None when it is empty. ``observed``: the ports are told of every message that is routed.
     ``node_id`` is this node, 0 while it is alone. ``routes_until`` is when what is known of other nodes' subscribers
-    is too old to go by: publishers wait from then on.
+    is too old to go by: publishers wait from then on. ``no_answer`` is what clients are told whose operations nobody
+    answers.
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
@@ -41,6 +42,7 @@ class FlowContext:
         "forward_to",
         "memory_budget",
         "must_store",
+        "no_answer",
         "node_id",
         "now",
         "observed",
@@ -75,6 +77,7 @@ class FlowContext:
         self.chosen: list[str] | None = None
         self.retaining: dict[str, Message] = {}
         self.node_id = 0
+        self.no_answer = "storage doesn't answer"
         self.forward_to: list[int] | None = None
         self.picks: list[Pick] | None = None
         self.observed = False

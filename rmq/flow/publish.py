@@ -120,7 +120,10 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     if session is None:
         return
     if ctx.now > ctx.routes_until:
-        ctx.ports.wait_for_storage(channel, packet, message)
+        if ctx.storage == STORAGE_FAILED and packet.qos and channel.version == V5:
+            _refuse(ctx, channel, packet, QUOTA_EXCEEDED)
+        else:
+            ctx.ports.wait_for_storage(channel, packet, message)
         return
     if packet.delay >= 0 and message is not None and delay(ctx, channel, session, packet, message):
         return

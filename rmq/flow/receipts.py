@@ -48,7 +48,7 @@ class Reply(PendingReply):
 
     def give_up(self) -> None:
         """No reason code can say that the outcome is unknown: the client sends it again on its next connection."""
-        self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, "storage doesn't answer")
+        self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, self._ctx.no_answer)
 
 
 def reply(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:

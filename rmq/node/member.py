@@ -11,8 +11,8 @@ import trio
 
 from rmq.config import CLUSTER_TABLE, ConfigError, Problem, Settings
 from rmq.engine.broker import Broker
+from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_port import MemberPort
-from rmq.engine.replicated_port import MemberOptions
 from rmq.management import ManagementService
 from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor

@@ -9,16 +9,18 @@ from contextvars import ContextVar
 from random import Random
 
 import trio
+from trio.testing import MockClock
 
 # Whose call or task it is, for the trace: a node's id, 0 for the world outside.
 NODE: ContextVar[int] = ContextVar("NODE", default=0)
 
 
 class Agenda:
-    """``random`` is the seeded chance of everything outside of the nodes."""
+    """``random`` is the seeded chance of everything outside of the nodes; ``clock`` that of the run."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, clock: MockClock) -> None:
         self.random = random
+        self.clock = clock
         self._heap: list[tuple[float, int, int, Callable[[], None]]] = []
         self._count = 0
         self._changed = trio.Event()
@@ -26,7 +28,7 @@ class Agenda:
     @property
     def now(self) -> float:
         """Virtual seconds since the beginning."""
-        return trio.current_time()
+        return self.clock.current_time()
 
     def after(self, seconds: float, call: Callable[[], None], node: int = 0) -> None:
         """Call it so much later, as ``node``."""

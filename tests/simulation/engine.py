@@ -77,7 +77,7 @@ class SimEngine(Engine):
         self._node_id = node_id
         self._is_awake = False
         broker = self.broker
-        broker.clock = ClusterClock(wall_clock, lambda: agenda.now)
+        broker.clock = ClusterClock(wall_clock, agenda.clock.current_time)
         broker.timers = OrderedWheel(broker.touch_clock(), lambda: broker.report_bug(None, "in a timer"))
         broker.flush = self.flush_now
 

@@ -16,6 +16,8 @@ from typing import Final
 
 import trio
 
+from tests.simulation.agenda import Agenda
+
 CAPACITY: Final = 262_144
 DELAY_S: Final = (0.0002, 0.002)
 
@@ -30,7 +32,10 @@ class Pipe:
         self.is_broken = False
         self.is_lost = False
         self.is_ended = False
-        self._arriving: deque[tuple[float, bytes]] = deque()
+        self._under_way: deque[bytes] = deque()
+        self._due = 0  # of these so many would have arrived, if nothing held them
+        self._ready = bytearray()
+        self._is_at_end = False
         self._waiting = 0
         self._last = 0.0
         self._changed = trio.Event()
@@ -39,9 +44,6 @@ class Pipe:
         """Have both ends look again."""
         self._changed.set()
         self._changed = trio.Event()
-
-    def _is_held(self) -> bool:
-        return self.is_lost or (self.source, self.target) in self._network.blocked
 
     async def put(self, data: bytes) -> None:
         """Send; waits while too much is on its way."""
@@ -53,9 +55,25 @@ class Pipe:
         self._enter(data)
 
     def _enter(self, data: bytes) -> None:
-        self._last = max(self._last, trio.current_time() + self._network.delay(self.source, self.target))
-        self._arriving.append((self._last, data))
+        agenda = self._network.agenda
+        self._last = max(self._last, agenda.now + self._network.delay(self.source, self.target))
+        self._under_way.append(data)
         self._waiting += len(data)
+        agenda.at(self._last, self._arrive)
+
+    def _arrive(self) -> None:
+        self._due += 1
+        self.arrive()
+
+    def arrive(self) -> None:
+        """Have arrive what is due, unless it is held up."""
+        if not self._due or self.is_lost or (self.source, self.target) in self._network.blocked:
+            return
+        while self._due:
+            self._due -= 1
+            data = self._under_way.popleft()
+            self._ready += data
+            self._is_at_end = not data
         self.change()
 
     def end(self) -> None:
@@ -67,29 +85,18 @@ class Pipe:
     async def get(self, max_bytes: int) -> bytes:
         """What has arrived, b"" at the end."""
         await trio.lowlevel.checkpoint()
-        while True:
-            if self.is_broken:
-                raise trio.BrokenResourceError("broken")
-            deadline = math.inf
-            if self._arriving and not self._is_held():
-                deadline = self._arriving[0][0]
-                if deadline <= trio.current_time():
-                    return self._take(max_bytes)
-            with trio.move_on_at(deadline):
-                await self._changed.wait()
-
-    def _take(self, max_bytes: int) -> bytes:
-        at, data = self._arriving[0]
-        if not data:
-            return b""  # stays, for whoever asks again
-        if len(data) <= max_bytes:
-            self._arriving.popleft()
-        else:
-            self._arriving[0] = (at, data[max_bytes:])
-            data = data[:max_bytes]
-        self._waiting -= len(data)
-        self.change()
-        return data
+        while not self.is_broken:
+            if self._ready:
+                data = bytes(self._ready[:max_bytes])
+                del self._ready[:max_bytes]
+                if self._waiting >= CAPACITY:
+                    self.change()
+                self._waiting -= len(data)
+                return data
+            if self._is_at_end:
+                return b""
+            await self._changed.wait()
+        raise trio.BrokenResourceError("broken")
 
 
 class SimStream(trio.abc.Stream):
@@ -170,7 +177,8 @@ class _Listener(trio.abc.Listener[trio.abc.Stream]):
 class SimNetwork:
     """All hosts. ``blocked`` has ways, (from, to), on which nothing arrives; ``slow`` those with more delay, in s."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, agenda: Agenda, random: Random) -> None:
+        self.agenda = agenda
         self.random = random
         self.blocked: set[tuple[str, str]] = set()
         self.slow: dict[tuple[str, str], float] = {}
@@ -197,8 +205,8 @@ class SimNetwork:
         self._changed.set()
         self._changed = trio.Event()
         for connection in self._connections:
-            connection.there.change()
-            connection.back.change()
+            connection.there.arrive()
+            connection.back.arrive()
 
     def between(self, one: str, other: str) -> list[Connection]:
         """The connections of two hosts that still stand."""

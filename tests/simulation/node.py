@@ -15,7 +15,7 @@ from rmq_cluster.recover import prepare
 
 from rmq.engine.broker import Broker
 from rmq.engine.member_port import MemberPort
-from rmq.engine.replicated_port import MemberOptions
+from rmq.engine.member_options import MemberOptions
 from rmq.metrics.counters import Counters
 from rmq.session.limits import Limits
 from rmq.storage.codec import UnknownOperation
@@ -90,7 +90,7 @@ class Node:
             node_id,
             folder,
             self.port,
-            clock=lambda: world.agenda.now,
+            clock=world.agenda.clock.current_time,
             wall_clock=wall_clock,
             random=Random(world.random.random()),
             make_disk=self.make_disk,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
-from rmq_cluster.raft.log import RaftLog
 from trio.testing import MockClock
+from rmq_cluster.raft.log import RaftLog
 
 from tests.simulation.client import Client
 from tests.simulation.determinism import determinism
@@ -77,9 +77,8 @@ def simulate(seed: int) -> Result:
             Counting(RaftLog, "truncate", counts, "truncations"),
             power.watching(),
         ):
-            return trio.run(
-                _run, Profile.of(seed), Path(folder), power, world, counts, clock=MockClock(autojump_threshold=0)
-            )
+            course = Course(Profile.of(seed), Path(folder), power, clock, world)
+            return trio.run(course.run, counts, clock=clock, instruments=[Spinning(clock, world)])
     finally:
         power.close()
         gc.enable()
@@ -89,14 +88,15 @@ def simulate(seed: int) -> Result:
 class Spinning(trio.abc.Instrument):
     """Ends a run in which much is done while no time goes by: on a real machine a node would use all of its CPU."""
 
-    def __init__(self, worlds: list[World]) -> None:
+    def __init__(self, clock: MockClock, worlds: list[World]) -> None:
+        self._clock = clock
         self._worlds = worlds
         self._at = 0.0
         self._steps = 0
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """A task goes on."""
-        now = trio.current_time()
+        now = self._clock.current_time()
         if now != self._at:
             self._at = now
             self._steps = 0
@@ -130,12 +130,14 @@ class Counting:
         setattr(self._owner, self._method, self._original)
 
 
-async def _run(profile: Profile, folder: Path, power: Power, worlds: list[World], counts: Counter[str]) -> Result:
+async def _run(
+    profile: Profile, folder: Path, power: Power, clock: MockClock, worlds: list[World], counts: Counter[str]
+) -> Result:
     world: World | None = None
     try:
         with trio.move_on_after(LONGEST_S) as scope:
             async with trio.open_nursery() as nursery:
-                world = World(profile, folder, nursery, power)
+                world = World(profile, folder, nursery, power, clock)
                 worlds.append(world)
                 nursery.start_soon(world.agenda.run)
                 await _course(world)

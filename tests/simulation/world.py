@@ -12,6 +12,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import trio
+from trio.testing import MockClock
 
 from tests.simulation.agenda import NODE, Agenda
 from tests.simulation.disk import DiskSpeed, VirtualThread
@@ -37,11 +38,11 @@ class Machine:
 class World:
     """``problems`` are what must not be; ``counts`` how often things happened; ``trace`` all of it, in order."""
 
-    def __init__(self, profile: Profile, folder: Path, nursery: trio.Nursery, power: Power) -> None:
+    def __init__(self, profile: Profile, folder: Path, nursery: trio.Nursery, power: Power, clock: MockClock) -> None:
         self.profile = profile
         self.random = Random(profile.seed)
-        self.agenda = Agenda(Random(self.random.random()))
-        self.network = SimNetwork(Random(self.random.random()))
+        self.agenda = Agenda(Random(self.random.random()), clock)
+        self.network = SimNetwork(self.agenda, Random(self.random.random()))
         self.power = power
         self.nursery = nursery
         self.nodes: dict[int, Node] = {}

@@ -69,7 +69,7 @@ def test_the_minority_waits_and_heals_without_a_reconnect(
         assert publisher.publish("t/x", b"%d" % number, 1) == 0
     expected = [b"%d" % number for number in range(10)]
     assert [m.payload for m in moved.receive_publishes(10)] == expected
-    publisher.publish("r/majority", b"x", 1, retain=True)
+    assert publisher.publish("r/majority", b"x", 1, retain=True) in (0, 0x10)
     # Declared down: the will of a client that is connected there is published, as nobody can know better.
     watcher.receive_publish(b"x", NOTICED_S)
     # The minority lets nobody in and keeps nothing, and messages among its own clients go on.
@@ -96,7 +96,7 @@ def test_the_minority_waits_and_heals_without_a_reconnect(
         client.receive_publish(b"after")
         client.expect_nothing()
     pair[0].receive_publish(b"from here")
-    assert equal_everywhere(cluster, "#") == {"r/majority": b"x"}
+    assert equal_everywhere(cluster, "r/#") == {"r/majority": b"x"}
     watcher.expect_nothing()
 
 

@@ -191,7 +191,7 @@ async def test_what_can_not_be_changed(world: World, autojump_clock: MockClock) 
     with pytest.raises(AlreadyInACluster):
         await control.bootstrap((1, 2))
     waiting = await alone(world, 4)
-    for call in (waiting.cluster.control.leave, waiting.cluster.control.status, waiting.cluster.control.undrain):
+    for call in (waiting.cluster.control.leave, waiting.cluster.control.rescue, waiting.cluster.control.undrain):
         with pytest.raises(NotInACluster):
             await call()
 
@@ -246,6 +246,16 @@ async def test_the_status_says_how_everybody_is(world: World, autojump_clock: Mo
         node_id: ("down" if node_id == dead else "up", node_id != dead) for node_id in (1, 2, 3)
     }
     assert {member.address for member in status.members} == set(world.members.values())
+
+
+async def test_the_status_of_a_node_that_waits_says_for_whom(world: World, autojump_clock: MockClock) -> None:
+    await world.start(1)
+    await world.start(2)
+    await trio.sleep(2)
+    status = await world.nodes[1].cluster.control.status()
+    assert status.cluster_id == ""
+    assert status.alarms == ("There is no cluster yet: there is no link to node 3.",)
+    assert [(member.node_id, member.link_up) for member in status.members] == [(1, True), (2, True), (3, False)]
 
 
 async def test_a_backup_founds_another_cluster(world: World, autojump_clock: MockClock, tmp_path: Path) -> None:

@@ -253,6 +253,9 @@ class AnythingGoes(RuleBasedStateMachine):
         for member in group.members.values():
             member.holds_commands = member.holds_applying = False
         self.heal()
+        for node, record in group.leader.port.nodes.items():
+            if record.up and node not in group.members:
+                group.declare_down(node)
         group.pass_time(1.0)
         self._read_all()
         group.check()
@@ -274,6 +277,6 @@ class AnythingGoes(RuleBasedStateMachine):
 
 
 AnythingGoes.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnythingGoes = AnythingGoes.TestCase

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from rmq.engine.broker import BrokerOptions
-from rmq.engine.replicated_port import MemberOptions
+from rmq.engine.member_options import MemberOptions
 from rmq.storage.recovery import recover_member
 from tests.support import wire
 from tests.support.wire_parser import Connack, Puback
