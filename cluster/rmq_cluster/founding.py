@@ -139,6 +139,9 @@ class Founding:
         self._enter(self._new_id(), FIRST_GENERATION, book, (self.node_id,), seed=True)
 
     def _propose(self, wanted: tuple[int, ...]) -> None:
+        if not self._choose(wanted):
+            self._waits_for = "none of the nodes may vote"
+            return
         self._cluster_id = self._cluster_id or self._new_id()
         others = set(wanted) - {self.node_id}
         if others <= self._agreed:
@@ -189,8 +192,13 @@ class Founding:
         self._proposed_at = 0.0
 
     def _choose(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
-        chosen = [node_id for node_id in self._voters or wanted if node_id in wanted]
-        return tuple(sorted(chosen)[:MAX_VOTERS])
+        """Those that are to vote: as configured, else the lowest ids of those that don't say that they won't."""
+        if self._voters:
+            return tuple(sorted(set(self._voters) & set(wanted))[:MAX_VOTERS])
+        present = {peer.node_id: peer.hello for peer in self._peers.linked()}
+        present[self.node_id] = self._founder.own_hello()
+        willing = [node_id for node_id in wanted if (hello := present.get(node_id)) is not None and hello.votes]
+        return tuple(sorted(willing)[:MAX_VOTERS])
 
     def _book(self, wanted: tuple[int, ...]) -> dict[int, Entry]:
         return {node_id: Entry(self.listed[node_id], 1) for node_id in wanted}

@@ -120,6 +120,8 @@ class Reception:
         status = cluster.peers.told(peer.node_id, body)
         if peer.started:
             cluster.port.peer_status(peer.node_id, status.applied, status.synced)
+            if status.is_leader:
+                cluster.replication.leader_commit = status.commit
             if status.digest_index:
                 cluster.digests.compare(peer.node_id, status.digest_index, status.digest)
 

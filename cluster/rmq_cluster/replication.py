@@ -4,6 +4,7 @@ No I/O but that of the log, and no task: whoever owns it calls ``turn`` when som
 """
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -99,6 +100,8 @@ class Replication(Replicator):
         self._syncing = False
         self._quorum = False
         self._progress = (0, 0)
+        # What the leader had committed when it last told.
+        self.leader_commit = 0
         self._last_submitted = 0
         self._submitted: dict[int, Callable[[int], None]] = {}
         self._refused: list[Callable[[int], None]] = []
@@ -136,6 +139,7 @@ class Replication(Replicator):
             votes=votes,
             on_bug=_report,
         )
+        self.port.voters = self.raft.voters
 
     def go_alone(self) -> None:
         """Go on as the only member, from what is in this node's log. Raises ``OSError``."""
@@ -240,7 +244,8 @@ class Replication(Replicator):
         if more or (self._dirty and raft.applied_index != before):
             self._wake()
         self._sync()
-        self.port.contact(raft.contact_age())
+        is_behind = raft.applied_index < max(raft.commit_index, self.leader_commit)
+        self.port.contact(inf if is_behind else raft.contact_age())
         self._look()
 
     def _look(self) -> None:

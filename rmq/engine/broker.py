@@ -172,16 +172,23 @@ class Broker:
             self.report_bug(channel, "in a packet that had waited")
 
     def after(
-        self, channel: Channel, operations: list[Operation], then: Callable[[], None], *, everywhere: bool = False
+        self,
+        channel: Channel,
+        operations: list[Operation],
+        then: Callable[[], None],
+        *,
+        everywhere: bool = False,
+        failed: Callable[[], None] | None = None,
     ) -> None:
         """Propose operations for a channel, and do ``then`` when all are applied; the channel is paused meanwhile.
 
-        ``everywhere``: applied on every node that isn't down.
+        ``everywhere``: applied on every node that isn't down. ``failed`` is done instead when nobody knows in time;
+        without it the channel is closed.
         """
         limited = self.limited.propose(operations)
         for operation in operations[:-1]:
             self.cluster.propose(operation)
-        receipt = _Continue(self, channel, then, limited)
+        receipt = _Continue(self, channel, then, limited, failed)
         receipt.everywhere = everywhere
         if not operations or self.cluster.propose(operations[-1], receipt):
             self.limited.settled(limited)
@@ -253,9 +260,16 @@ class _Continue(Receipt):
     """Ends the pause of a channel; the limited subscriptions are settled whether it is still there or not."""
 
     def __init__(
-        self, broker: Broker, channel: Channel, then: Callable[[], None], limited: list[AddSubscription]
+        self,
+        broker: Broker,
+        channel: Channel,
+        then: Callable[[], None],
+        limited: list[AddSubscription],
+        failed: Callable[[], None] | None,
     ) -> None:
         super().__init__(False)
+        self._failed = failed
+        self._gave_up = False
         self._limited = limited
         self._broker = broker
         self._channel = channel
@@ -263,9 +277,16 @@ class _Continue(Receipt):
 
     def applied(self) -> None:
         self._broker.limited.settled(self._limited)
-        self._broker.go_on(self._channel, self._then)
+        if not self._gave_up:
+            self._broker.go_on(self._channel, self._then)
 
     def give_up(self) -> None:
+        if self._gave_up:
+            return
+        if self._failed is not None:
+            self._gave_up = True
+            self._broker.go_on(self._channel, self._failed)
+            return
         self._broker.ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, self._broker.ctx.no_answer)
 
 

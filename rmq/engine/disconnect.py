@@ -76,6 +76,8 @@ def close(broker: "Broker", channel: Channel, reason_code: int, text: str) -> No
         if channel.version == codes.V5:
             farewell = Disconnect(NOT_IN_DISCONNECT.get(reason_code, reason_code))
             farewell.reason_string = text
+            if reason_code == codes.USE_ANOTHER_SERVER:
+                farewell.server_reference = broker.draining.reference(channel.limits.listener)
             data = encode_disconnect(farewell, channel.version, channel.max_packet_size)
             if not channel.max_packet_size or len(data) <= channel.max_packet_size:
                 broker.counters.packets_disconnect_sent += 1
@@ -94,6 +96,8 @@ def refuse_connect(broker: "Broker", channel: Channel, reason_code: int, text: s
     if channel.version == codes.V5:
         connack = Connack(reason_code)
         connack.reason_string = text
+        if reason_code == codes.USE_ANOTHER_SERVER:
+            connack.server_reference = broker.draining.reference(channel.limits.listener)
     elif channel.state == CONNECTING or reason_code == codes.UNSUPPORTED_PROTOCOL_VERSION:
         return_code = V3_RETURN_CODES.get(reason_code)
         if return_code is not None:

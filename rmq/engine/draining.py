@@ -1,5 +1,6 @@
 """Moving clients to other nodes, so many a second; new ones are sent elsewhere meanwhile."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from rmq.engine import disconnect
@@ -15,17 +16,17 @@ INTERVAL_S: Final = 0.1
 class Draining(Timer):
     """``rate`` is how many clients are closed in a second, 0.0: this node takes clients.
 
-    ``references`` are by listener where its clients are sent to (Server Reference), "" where nobody says.
+    ``other_listeners`` gives, by the name of a listener, where its clients are sent to (Server Reference).
     """
 
-    __slots__ = ("_broker", "_owed", "rate", "references")
+    __slots__ = ("_broker", "_owed", "other_listeners", "rate")
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()
         self._broker = broker
         self._owed = 0.0
         self.rate = 0.0
-        self.references: dict[str, str] = {}
+        self.other_listeners: Callable[[], dict[str, str]] = dict
 
     def set_rate(self, rate: float) -> None:
         """Begin, go on at another rate, or end."""
@@ -36,6 +37,10 @@ class Draining(Timer):
             broker.timers.enter(self, broker.touch_clock())
         else:
             broker.timers.cancel(self)
+
+    def reference(self, listener: str) -> str | None:
+        """Where the clients of a listener find another server, None if nobody says."""
+        return self.other_listeners().get(listener)
 
     def fire(self, now: float) -> float:
         """Close those whose turn it is."""

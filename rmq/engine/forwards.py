@@ -4,13 +4,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from rmq.flow.forwarded import deliver_forwarded, deliver_picked
+from rmq.flow.forwarded import deliver_forwarded, deliver_picked, group_of
 from rmq.flow.ports import Pick
+from rmq.flow.route import deliver_to_member
+from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.session.receipts import Receipt
 from rmq.storage.fields import as_fields, as_int, as_str
 from rmq.storage.message_codec import decode_message, encode_message
 from rmq.storage.packing import packer, unpack_all
+from rmq.storage.records import EnqueueMessage
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -138,13 +141,34 @@ class Forwards:
             broker.counters.forwards_received += 1
             try:
                 if len(fields) > 1:
-                    deliver_picked(ctx, message, as_str(fields[1]), as_str(fields[2]))
+                    key = as_str(fields[1])
+                    if not deliver_picked(ctx, message, key, as_str(fields[2])):
+                        self._choose_another(message, key, may_go_on=len(fields) == 3)
                 else:
                     deliver_forwarded(ctx, message)
             except Exception:
                 broker.report_bug(None, "in delivering a forwarded message")
         if number > 0:
             self._send(node, FORWARD_ACK, self._pack([number]))
+
+    def _choose_another(self, message: Message, key: str, *, may_go_on: bool) -> None:
+        """The member has left since it was chosen: one hop more, not a third."""
+        broker = self._broker
+        ctx = broker.ctx
+        group = group_of(ctx, message, key)
+        member = None if group is None else group.choose(message, False, None)
+        if member is not None and (may_go_on or not member.session.remote or member.session.persistent):
+            ctx.picks = None
+            if not deliver_to_member(ctx, member, message):
+                qos = min(member.qos, message.qos)
+                ids = [member.subscription_id] if member.subscription_id else None
+                retain = message.retain and member.retain_as_published
+                broker.cluster.propose(EnqueueMessage(member.session.client_id, message, qos, retain, ids, key))
+            for pick in ctx.take_picks() or ():
+                self._enter(pick.node, self._pack([encode_message(message), pick.key, pick.client_id, 1]), None)
+            return
+        broker.counters.dropped_no_share_member += 1
+        note_dropped(ctx, None, message, "no_share_member")
 
     def acknowledged(self, node: int, body: bytes) -> None:
         """Another node has delivered what it was sent, up to a frame. Raises ``ValueError``, ``TypeError``."""

@@ -120,6 +120,7 @@ class MemberPort(ReplicatedPort):
         if incarnation == self.incarnation and not self.is_leaving:
             log.warning("this node was declared down", incarnation=incarnation)
             self.broker.ctx.storage = STORAGE_HELD
+            self.lease.end()
 
     def submit_join(self) -> None:
         """Propose it until it is committed."""

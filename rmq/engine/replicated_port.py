@@ -122,7 +122,7 @@ class ReplicatedPort(StoredPort):
         self.reader.collect()
         self.forwarding.flush()
         self.submit_join()
-        if self.incarnation and not self.submitted:
+        if self.incarnation and not self.submitted and self._is_up():
             if not self.command and self.log.has_proposed():
                 self._begin()
             if self.command and self.broker.ctx.now >= self._again_at:
@@ -136,6 +136,10 @@ class ReplicatedPort(StoredPort):
 
     def submit_join(self) -> None:
         """Have this node be up, if that is asked for and not under way."""
+
+    def _is_up(self) -> bool:
+        record = self.broker.state.cluster.nodes.get(self.node_id)
+        return record is not None and record.up and record.incarnation == self.incarnation
 
     def _begin(self) -> None:
         self.sequence += 1
@@ -165,11 +169,14 @@ class ReplicatedPort(StoredPort):
         if command == self.command and self._is_own_next():
             self.command = b""
             self._progress_at = broker.ctx.now
+            state.is_own = True
             self.log.complete(index)
             if broker.ctx.storage == STORAGE_FAILED:
                 self.look_at_quorum()
         else:
+            state.is_own = False
             self._apply_other(command)
+            state.is_own = True
             self.log.pass_over(index)
         if index % DIGEST_EVERY == 0:
             self.last_digest = (index, digest_of(state))

@@ -24,6 +24,7 @@ class RoutesLease:
         self._port = port
         self._known = False
         self._catching_up = False
+        self._asked_at = 0.0
         port.broker.ctx.routes_until = 0.0
 
     def contact(self, age: float) -> None:
@@ -40,6 +41,7 @@ class RoutesLease:
             ctx.routes_until = now + lease - age
         elif port.incarnation and not self._catching_up and port.has_quorum:
             self._catching_up = True
+            self._asked_at = now - age
             port.propose(Barrier(), _CaughtUp(self))
 
     def caught_up(self, *, known: bool) -> None:
@@ -48,7 +50,7 @@ class RoutesLease:
         if known:
             self._known = True
             broker = self._port.broker
-            broker.ctx.routes_until = broker.touch_clock() + self._port.member.grace_s * SHARE
+            broker.ctx.routes_until = self._asked_at + self._port.member.grace_s * SHARE
             broker.storage_waits.go_on()
 
     def go_on_alone(self) -> None:
@@ -57,6 +59,11 @@ class RoutesLease:
         broker = self._port.broker
         broker.ctx.routes_until = NEVER
         broker.storage_waits.go_on()
+
+    def end(self) -> None:
+        """Others don't wait for this node any more."""
+        self._known = False
+        self._port.broker.ctx.routes_until = 0.0
 
     def end_alone(self) -> None:
         """A majority is in contact again: catch up with it first."""

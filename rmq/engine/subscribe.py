@@ -116,8 +116,27 @@ def _complete_subscribe(
     if broker.cluster.replicates and not operations and any(isinstance(o, _Granted) for o in outcomes):
         operations.append(Barrier())  # what was acknowledged before this SUBSCRIBE is retained by then
     broker.after(
-        channel, operations, lambda: _answer(broker, channel, packet, info, outcomes), everywhere=bool(operations)
+        channel,
+        operations,
+        lambda: _answer(broker, channel, packet, info, outcomes),
+        everywhere=bool(operations),
+        failed=(lambda: _refuse(broker, channel, packet, info, outcomes)) if broker.cluster.replicates else None,
     )
+
+
+def _refuse(
+    broker: "Broker", channel: Channel, packet: Subscribe, info: ClientInfo, outcomes: list[_Granted | int]
+) -> None:
+    """Nobody knows whether what was granted will be entered: a subscription too much does less harm than none."""
+    session = channel.session
+    if session is None:
+        return
+    for outcome in outcomes:
+        if isinstance(outcome, _Granted) and not session.persistent and not outcome.existing:
+            for operation in unsubscribe_transient(broker, session, outcome.request.topic_filter):
+                broker.cluster.propose(operation)
+    refused: list[_Granted | int] = [o if isinstance(o, int) else codes.QUOTA_EXCEEDED for o in outcomes]
+    _answer(broker, channel, packet, info, refused)
 
 
 def subscribe_transient(broker: "Broker", subscription: Subscription) -> list[ClusterOperation]:

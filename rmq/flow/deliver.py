@@ -77,9 +77,10 @@ def enqueue(
         hold(ctx, outbound, message)
     else:
         message.pinned = True
-    ctx.counters.messages_queued += 1
+    if not session.remote:
+        ctx.counters.messages_queued += 1
     if channel is None:  # what waits is listed when a connection resumes the session
-        if ctx.chains.offline_message.handlers:
+        if not session.remote and ctx.chains.offline_message.handlers:
             chains.offline_message(ctx.chains, session.client_id, message)
         return True
     outbound.append_waiting(delivery)
@@ -100,8 +101,9 @@ def _make_room(ctx: FlowContext, session: Session, outbound: Outbound, message: 
                 evicted.state = DONE
                 outbound.leaving += 1
             removed(ctx, session, outbound, evicted)
-    ctx.counters.dropped_queue_full += 1
-    note_dropped(ctx, session, message if evicted is None else evicted.message, "queue_full")
+    if not session.remote:  # its own node counts it
+        ctx.counters.dropped_queue_full += 1
+        note_dropped(ctx, session, message if evicted is None else evicted.message, "queue_full")
     return evicted is not None
 
 

@@ -6,7 +6,7 @@ from rmq.flow.origin_counts import count_nonsubscribed, count_published
 from rmq.flow.route import deliver_to_member
 from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
-from rmq.session.subscription import Subscription
+from rmq.routing.share_groups import ShareGroup
 
 
 def deliver_forwarded(ctx: FlowContext, message: Message) -> None:
@@ -32,23 +32,21 @@ def deliver_forwarded(ctx: FlowContext, message: Message) -> None:
             enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
 
 
-def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str) -> None:
-    """To the member of a share group that another node has chosen, or to another one here if that has left."""
-    other: Subscription | None = None
+def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str) -> bool:
+    """To the member of a share group that another node has chosen; False when it has left since."""
+    group = group_of(ctx, message, key)
+    member = None if group is None else group.member(client_id)
+    if member is None or member.session.channel is None:
+        return False
+    return deliver_to_member(ctx, member, message)
+
+
+def group_of(ctx: FlowContext, message: Message, key: str) -> ShareGroup | None:
+    """The share group with this key, if it has members."""
     for group in ctx.router.match(message.topic).groups:
         if f"$share/{group.name}/{group.topic_filter}" == key:
-            member = group.member(client_id)
-            if member is not None and member.session.channel is not None:
-                deliver_to_member(ctx, member, message)
-                return
-            for candidate in group.members:
-                if candidate.session.channel is not None and not candidate.session.persistent:
-                    other = candidate
-    if other is None:
-        ctx.counters.dropped_no_share_member += 1
-        note_dropped(ctx, None, message, "no_share_member")
-    else:
-        deliver_to_member(ctx, other, message)
+            return group
+    return None
 
 
 def choose_members(ctx: FlowContext, message: Message) -> list[str] | None:

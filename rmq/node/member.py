@@ -67,6 +67,7 @@ class Member:
             self._lock.release()
             raise
         broker.turn_storage = self.cluster.turn
+        broker.draining.other_listeners = self.cluster.other_listeners
         management.enter_cluster(make_peers(self.cluster, management.local), self.cluster.control)
         self._control = ControlSocket(settings.node.control_path, management.cluster)
         self._control.open()

@@ -36,6 +36,8 @@ def broker_options(settings: Settings) -> BrokerOptions:
     options.max_retained_payload = settings.retain.max_payload_size
     options.retained_ttl_s = settings.retain.retained_message_ttl
     options.storage_timeout_s = settings.storage.timeout
+    if settings.cluster.enabled:
+        options.storage_timeout_s = settings.cluster.quorum_timeout
     options.ack_policy = ACK_POLICIES[settings.storage.ack_policy]
     options.memory_budget = settings.storage.memory_budget if settings.storage.enable else 0
     options.session_memory_budget = settings.storage.session_memory_budget if settings.storage.enable else 0

@@ -28,7 +28,8 @@ def digest_of(state: State) -> bytes:
         if inbound is not None:
             value += 8191 * len(inbound)
         outbound = session.outbound
-        if outbound is not None:
+        # One that was never used only the node with the connection has.
+        if outbound is not None and (len(outbound.deliveries) or outbound.last_packet_id):
             value += 524287 * len(outbound.deliveries) + 6700417 * outbound.last_packet_id + 17 * outbound.reserved
         total = (total + value * 2654435761) & _MASK
     cluster = state.cluster

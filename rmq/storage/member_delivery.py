@@ -38,8 +38,9 @@ def store_for_member(state: "State", message: Message, key: str, client_id: str)
     if session is None or subscription is None:
         subscription = _another_member(state, message, key)  # it has left since it was chosen
         if subscription is None:
-            state.ctx.counters.dropped_no_share_member += 1
-            note_dropped(state.ctx, None, message, "no_share_member")
+            if state.is_own:
+                state.ctx.counters.dropped_no_share_member += 1
+                note_dropped(state.ctx, None, message, "no_share_member")
             return
         session = subscription.session
         state.changing(session.client_id)

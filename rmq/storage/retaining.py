@@ -17,18 +17,24 @@ def set_retained(state: "State", message: Message) -> None:
         retained.remove(message.topic)
         return
     if state.max_retained_payload and len(message.payload) > state.max_retained_payload:
-        state.ctx.counters.retained_refused += 1
+        _count_refused(state)
         return
     if state.max_retained and not _has_room(state, message.topic):
-        state.ctx.counters.retained_refused += 1
+        _count_refused(state)
         return
-    state.ctx.counters.messages_retained += 1
+    if state.is_own:
+        state.ctx.counters.messages_retained += 1
     replaced = retained.get(message.topic)
     retained.set(message)
     if replaced is not None and replaced.location >= 0:
         state.ctx.to_disk.append(replaced)  # it was only kept in memory as long as it was retained
     if message.expires_at:
         state.events.retained(message)
+
+
+def _count_refused(state: "State") -> None:
+    if state.is_own:
+        state.ctx.counters.retained_refused += 1
 
 
 def _has_room(state: "State", topic: str) -> bool:

@@ -43,6 +43,7 @@ class State:
     ``max_retained`` and ``max_retained_payload`` are limits of the retained store, 0 for none: over the first only
     topics that have a message may be replaced, a payload over the second is delivered but not retained. ``delayed`` has
     messages that are published later, by key, with the time. ``last_epoch`` is the highest epoch ever granted.
+    ``is_own``: what is being applied was proposed here, so that it is counted here and nowhere else.
     ``node_id`` is this node, 0 while it is alone; ``cluster`` is what only a cluster keeps.
     """
 
@@ -51,6 +52,7 @@ class State:
         "ctx",
         "delayed",
         "events",
+        "is_own",
         "last_epoch",
         "max_retained",
         "max_retained_payload",
@@ -74,6 +76,7 @@ class State:
         self.snapshot = 0
         self.watcher: StateWatcher | None = None
         self.node_id = 0
+        self.is_own = True
         self.events = StateEvents()
         self.cluster = ClusterState(self)
 

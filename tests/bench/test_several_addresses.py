@@ -29,10 +29,10 @@ def test_idle_connections_are_spread_too(port: int) -> None:
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 @pytest.mark.parametrize("qos", ["1", "2"])
 def test_the_time_until_a_message_is_acknowledged(port: int, qos: str, protocol: str) -> None:
-    options = ("pair", "-c", "2", "-q", qos, "-r", "400", "-d", "0.5", "--warmup", "0.1", "-V", protocol)
+    options = ("pair", "-c", "2", "-q", qos, "-r", "400", "-n", "200", "-V", protocol)
     code, result = bench(port, *options, "--ack-latency", "--no-spin")
     waits = result["ack_latency_us"]
     assert code == 0 and isinstance(waits, dict)
     assert 0 < waits["p50"] <= waits["p99"] <= waits["max"]
-    assert 150 <= waits["samples"] <= 210
+    assert waits["samples"] == 200
     assert bench(port, *options)[1]["ack_latency_us"] == {}

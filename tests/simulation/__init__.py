@@ -17,6 +17,8 @@ time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand
 - ``faults``: what goes wrong, and when.
 - ``healing``: the end of a run: all is well again, then everything is compared.
 - ``profile``: what kind of run a seed is.
+- ``course``: what happens in a run.
 - ``simulate``: one run of one seed.
+- ``mutations``: rules taken out, one at a time, which some seed must notice.
 - ``__main__``: many seeds, as lines of JSON.
 """

@@ -7,9 +7,13 @@ import math
 from collections.abc import Callable
 from contextvars import ContextVar
 from random import Random
+from typing import Final
 
 import trio
 from trio.testing import MockClock
+
+# Moments in a second: what happens at about the same time happens in one, which saves most of the CPU.
+MOMENTS: Final = 2000
 
 # Whose call or task it is, for the trace: a node's id, 0 for the world outside.
 NODE: ContextVar[int] = ContextVar("NODE", default=0)
@@ -34,8 +38,15 @@ class Agenda:
         """Call it so much later, as ``node``."""
         self.at(self.now + seconds, call, node)
 
+    def soon(self, call: Callable[[], None], node: int) -> None:
+        """Call it in this moment, after what is to be done in it before."""
+        self._enter(self.now, call, node)
+
     def at(self, time: float, call: Callable[[], None], node: int = 0) -> None:
-        """Call it at a time; calls of one time in the order in which they were entered."""
+        """Call it at a time, or a little later; calls of one moment in the order in which they were entered."""
+        self._enter(math.ceil(time * MOMENTS) / MOMENTS, call, node)
+
+    def _enter(self, time: float, call: Callable[[], None], node: int) -> None:
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, node, call))
         if self._heap[0][1] == self._count:

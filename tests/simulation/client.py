@@ -152,9 +152,10 @@ class Client:
     def later(self, low: float, high: float, call: Callable[[], None]) -> None:
         """Call it later, unless the connection is another one by then."""
         line = self.line
+        assert line is not None
 
         def due() -> None:
-            if line is not None and self.line is line:
+            if self.line is line:
                 call()
 
         self.world.agenda.later(low, high, due)

@@ -18,7 +18,6 @@ from tests.simulation.agenda import Agenda
 from tests.simulation.determinism import OrderedWheel
 from tests.support.engine import Engine, FakeSocket
 
-TURN_S: Final = 0.00005
 # How long bytes take between a client and its node.
 DELAY_S: Final = (0.0003, 0.003)
 
@@ -91,7 +90,7 @@ class SimEngine(Engine):
         """Have a turn soon."""
         if not self._is_awake and not self.is_dead:
             self._is_awake = True
-            self._agenda.after(TURN_S, self._woken, self._node_id)
+            self._agenda.soon(self._woken, self._node_id)
 
     def _woken(self) -> None:
         self._is_awake = False

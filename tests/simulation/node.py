@@ -14,8 +14,8 @@ from rmq_cluster.raft.options import RaftOptions
 from rmq_cluster.recover import prepare
 
 from rmq.engine.broker import Broker
-from rmq.engine.member_port import MemberPort
 from rmq.engine.member_options import MemberOptions
+from rmq.engine.member_port import MemberPort
 from rmq.metrics.counters import Counters
 from rmq.session.limits import Limits
 from rmq.storage.codec import UnknownOperation
@@ -85,6 +85,7 @@ class Node:
         cluster_options = ClusterOptions(members, bind=address(node_id), secret=SECRET)
         cluster_options.advertised = address(node_id)
         cluster_options.votes = node_id not in profile.observers
+        cluster_options.voters = tuple(other for other in members if other not in profile.observers)
         self.cluster = Cluster(
             cluster_options,
             node_id,

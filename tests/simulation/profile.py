@@ -18,7 +18,7 @@ class Profile:
     ack_policy: int = ACK_QUORUM
     snapshot_after: int = 20_000
     kept_bytes: int = 4_000
-    duration: float = 15.0
+    duration: float = 10.0
     pause: tuple[float, float] = (0.2, 1.5)
     skew: dict[int, float] = field(default_factory=dict)
     faults: dict[str, float] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Profile:
         kind = seed % 8
         if kind == 6:
             profile.nodes = 5
-            profile.duration = 8.0
+            profile.duration = 6.0
         if kind == 7:
             profile.nodes = 4
             profile.observers = (4,)

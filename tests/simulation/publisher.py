@@ -24,7 +24,7 @@ class Publisher(Client):
         self.qos = qos
         self.topics = topics
         self.retain = retain
-        self.pause = (0.01, 0.08)
+        self.pause = (0.02, 0.15)
         self.extra: list[str] = []
         self.pending: dict[int, Sent] = {}
         self.released: list[int] = []

@@ -38,13 +38,13 @@ class Machine:
 class World:
     """``problems`` are what must not be; ``counts`` how often things happened; ``trace`` all of it, in order."""
 
-    def __init__(self, profile: Profile, folder: Path, nursery: trio.Nursery, power: Power, clock: MockClock) -> None:
+    def __init__(self, profile: Profile, folder: Path, power: Power, clock: MockClock) -> None:
         self.profile = profile
         self.random = Random(profile.seed)
         self.agenda = Agenda(Random(self.random.random()), clock)
         self.network = SimNetwork(self.agenda, Random(self.random.random()))
         self.power = power
-        self.nursery = nursery
+        self.nursery: trio.Nursery
         self.nodes: dict[int, Node] = {}
         self.members = {node_id: address(node_id) for node_id in range(1, profile.nodes + 1)}
         self.building: Node | None = None
@@ -69,6 +69,10 @@ class World:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(f"at {self.agenda.now:.3f} s: {text}")
 
+    def bug(self, text: str, error: BaseException) -> None:
+        """An exception that must not be."""
+        self.problem(f"{text} {_told(error)}")
+
     def logged(self, method: str, event: dict[str, Any]) -> None:
         """A line of the log."""
         text = str(event.pop("event", ""))
@@ -77,7 +81,7 @@ class World:
         if text.startswith(BUGS):
             if isinstance(error, tuple):
                 error = error[1]
-            self.problem(f"node {NODE.get()}: {text} {event} {_where(error)}")
+            self.problem(f"node {NODE.get()}: {text} {event} {_told(error)}")
         if text == "role in the cluster" and event.get("role") == "leader":
             self.counts["leaders"] += 1
 
@@ -203,7 +207,9 @@ class World:
                 self.problem(f"the states of nodes {other} and {node.node_id} differ at {index}")
 
 
-def _where(error: object) -> str:
+def _told(error: object) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return " and ".join(_told(inner) for inner in error.exceptions)
     if not isinstance(error, BaseException):
         return ""
     trace = error.__traceback__

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 from rmq_cluster.identity import load_identity
+from rmq_cluster.options import ClusterOptions
 from trio.testing import MockClock
 
 from tests.unit.cluster.world import CountingPort, World
@@ -169,3 +171,29 @@ async def test_a_seed_that_ends_before_its_identity_is_kept_is_still_the_seed(
     await world.ready()
     await world.same()
     assert world.nodes[3].port.values == ["old", "data"]
+
+
+@pytest.mark.parametrize("silent", [1, 2])
+async def test_a_listed_node_that_may_not_vote_does_not(world: World, autojump_clock: MockClock, silent: int) -> None:
+    def no_vote(_: CountingPort, options: ClusterOptions) -> None:
+        options.votes = False
+
+    world.members = {node_id: world.address(node_id) for node_id in (1, 2, 3, 4)}
+    for node_id in world.members:
+        await world.start(node_id, change=no_vote if node_id == silent else None)
+    await world.ready()
+    voters = tuple(node_id for node_id in (1, 2, 3, 4) if node_id != silent)
+    assert all(node.voters == voters for node in world.nodes.values())
+    await world.nodes[silent].port.commit("x")
+    await world.same()
+
+
+async def test_the_port_knows_the_voters_from_the_start(world: World, autojump_clock: MockClock) -> None:
+    for node_id in (1, 2, 3):
+        await world.start(node_id)
+    await world.ready()
+    assert all(node.port.voters == (1, 2, 3) for node in world.nodes.values())
+    await world.kill(2)
+    node = await world.start(2)
+    await world.ready(2)
+    assert node.port.voters == (1, 2, 3)

@@ -36,7 +36,7 @@ class Subscriber:
         self.client: Client | None = None
         self.released: set[int] = set()
         self.got: Counter[bytes] = Counter()
-        self.waits_for: set[int] = set()
+        self.asked: dict[int, str] = {}
         self.granted: set[str] = set()
 
 
@@ -51,9 +51,9 @@ class AnythingGoes(RuleBasedStateMachine):
         self.publishers: dict[int, Client] = {}
         self.sent = 0
         self.acknowledged: dict[bytes, int] = {}
+        self.qos_of: dict[bytes, int] = {}
         self.pending: dict[tuple[int, int], tuple[bytes, int]] = {}
         self.expected: dict[bytes, set[str]] = {}
-        self.began_anew: set[str] = set()
 
     @initialize()
     def start(self) -> None:
@@ -79,16 +79,18 @@ class AnythingGoes(RuleBasedStateMachine):
 
     def _answer(self, user: Subscriber, packet: Packet) -> bytes:
         if isinstance(packet, Connack):
-            if packet.code == 0 and not packet.session_present:
-                user.released.clear()
-                user.granted.clear()
+            assert packet.session_present or not user.granted, "a session is gone"
+        elif isinstance(packet, Suback):
+            topic_filter = user.asked.pop(packet.packet_id)
+            if packet.codes[0] < 0x80:
+                user.granted.add(topic_filter)
         elif isinstance(packet, Publish):
+            new = packet.qos < 2 or packet.packet_id not in user.released
+            if new and not packet.retain:
+                user.got[packet.payload] += 1
             if packet.qos == 2:
-                if packet.packet_id not in user.released:
-                    user.released.add(packet.packet_id)
-                    user.got[packet.payload] += 1
+                user.released.add(packet.packet_id)
                 return wire.pubrec(packet.packet_id)
-            user.got[packet.payload] += 1
             return wire.puback(packet.packet_id) if packet.qos else b""
         elif isinstance(packet, Pubrel):
             user.released.discard(packet.packet_id)
@@ -110,6 +112,7 @@ class AnythingGoes(RuleBasedStateMachine):
         self._read(user)
         client = member.open()
         user.client = client
+        user.asked.clear()
         properties = [(wire.SESSION_EXPIRY, EXPIRY), (wire.RECEIVE_MAXIMUM, 3)]
         client.send(wire.connect(client_id, clean=False, keep_alive=0, properties=properties))
         self._read_all()
@@ -126,7 +129,9 @@ class AnythingGoes(RuleBasedStateMachine):
         user = self.users.get(client_id)
         if user is None or user.client is None or user.client.closed:
             return
-        user.client.send(wire.subscribe(user.client.next_packet_id(), [(topic_filter, qos)]))
+        packet_id = user.client.next_packet_id()
+        user.asked[packet_id] = topic_filter
+        user.client.send(wire.subscribe(packet_id, [(topic_filter, qos)]))
         self._read_all()
 
     # Publishers
@@ -162,6 +167,8 @@ class AnythingGoes(RuleBasedStateMachine):
         payload = b"%d" % self.sent
         packet_id = publisher.next_packet_id()
         self.pending[node, packet_id] = payload, qos
+        self.qos_of[payload] = qos
+        self.expected[payload] = {name for name, user in self.users.items() if user.granted & {"t", "+"}}
         publisher.send(wire.publish("t", payload, qos, packet_id, retain))
         self._read_all()
 
@@ -271,8 +278,16 @@ class AnythingGoes(RuleBasedStateMachine):
             self.connect(client_id, node)
             assert user.client is not None and not user.client.closed, f"{client_id} can't connect"
         self._read_all()
+        for payload, qos in self.acknowledged.items():
+            for client_id in self.expected[payload]:
+                assert self.users[client_id].got[payload], f"{client_id} never got {payload!r}, which was acknowledged"
+            copies = sum(user.got[payload] for user in self.users.values())
+            plain = sum(bool(user.granted & {"t", "+"}) for user in self.users.values())
+            # Whoever subscribed later may have it too; of a share group one member has it.
+            assert qos < 2 or copies <= plain + 1, f"{payload!r} came {copies} times"
         for client_id, user in self.users.items():
-            twice = [p for p, count in user.got.items() if count > 1 and self.acknowledged.get(p) == 2]
+            shares = "$share/g/t" in user.granted
+            twice = [p for p, count in user.got.items() if count > 1 + shares and self.qos_of[p] == 2]
             assert not twice, f"{client_id} got {twice} more than once"
 
 
