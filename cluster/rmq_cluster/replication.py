@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 # How often a turn goes round because applying has brought something new to propose.
 ROUNDS: Final = 3
 LEADER: Final = "leader"
+# What a frame has beside a command, in bytes.
+FRAME_ROOM: Final = 64 * 1024
 NEVER_S: Final = 1e9
 
 
@@ -93,6 +95,7 @@ class Replication(Replicator):
             heartbeat=times.heartbeat,
             leader_timeout=times.leader_fallback,
             kept_bytes=options.log_kept,
+            max_command=options.link_max_frame - FRAME_ROOM,
         )
         self._fatal = fatal
         self._in_turn = False

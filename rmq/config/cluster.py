@@ -116,6 +116,10 @@ OptionalAddress = Annotated[
 ]
 
 
+# What a frame has beside the packet of a client: the message's other fields, and those of the log.
+FRAME_ROOM = 256 * 1024
+
+
 class ClusterSettings(Section):
     """[plugins.rmq-cluster-raft]: without ``nodes`` the node is alone, and nothing else here is looked at."""
 
@@ -231,6 +235,11 @@ class ClusterSettings(Section):
         if value < 3 * heartbeat:
             raise ValueError(f"must be at least three times heartbeat_interval ({heartbeat:g}s)")
         return value
+
+    @property
+    def max_packet_size(self) -> int:
+        """The largest packet of a client that fits through the links, in bytes."""
+        return self.link_max_frame - FRAME_ROOM
 
     @property
     def enabled(self) -> bool:

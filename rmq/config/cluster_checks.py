@@ -29,6 +29,14 @@ def _problems(settings: Settings, cluster: ClusterSettings) -> Iterator[Problem]
             "(also: RMQ_CLUSTER_SECRET; the same for all nodes)"
         )
         yield _problem(settings, ("plugins", CLUSTER_TABLE, "secret"), text)
+    for name, listener in settings.listeners.items():
+        if listener.packet_size_limit > cluster.max_packet_size:
+            kind, rest = name.split(".", 1)
+            text = (
+                f"a packet of {listener.packet_size_limit} bytes doesn't fit through the links of the cluster: at most "
+                f"{cluster.max_packet_size}, or raise plugins.{CLUSTER_TABLE}.link_max_frame"
+            )
+            yield _problem(settings, ("listener", kind, rest, "max_packet_size"), text)
     if own is None:
         return
     # Where the default is bound depends on the machine; what is certain is the own address, if it is one of it.

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 # Moments in a second: what happens at about the same time happens in one, which saves most of the CPU.
-MOMENTS: Final = 2000
+MOMENTS: Final = 1000
 
 # Whose call or task it is, for the trace: a node's id, 0 for the world outside.
 NODE: ContextVar[int] = ContextVar("NODE", default=0)

@@ -11,7 +11,7 @@ from rmq.storage.disk_thread import Done as StorageDone
 from tests.simulation.agenda import Agenda
 
 # How long a job takes, in seconds.
-QUICK_S = (0.0001, 0.003)
+QUICK_S = (0.0005, 0.008)
 
 
 class DiskSpeed:

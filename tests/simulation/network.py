@@ -19,7 +19,7 @@ import trio
 from tests.simulation.agenda import Agenda
 
 CAPACITY: Final = 262_144
-DELAY_S: Final = (0.0002, 0.002)
+DELAY_S: Final = (0.001, 0.006)
 
 
 class Pipe:
