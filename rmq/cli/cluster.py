@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from rmq.cli.cluster_table import status_lines
-from rmq.cli.control_client import QUICK_S, NodeUnavailable, Refused, ask
+from rmq.cli.control_client import QUICK_S, NodeUnavailable, NotRunning, Refused, ask
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
@@ -27,8 +27,34 @@ _yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 class Target:
     """The node that a command is for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, node_id: int) -> None:
         self._path = path
+        self._node_id = node_id
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs; where it doesn't, what can be done is done to its data."""
+        try:
+            ask(self._path, "status", QUICK_S)
+        except NotRunning:
+            return False
+        except (NodeUnavailable, Refused):
+            return True
+        return True
+
+    def change_data(self, what: str) -> None:
+        """Do it to the data of a node that doesn't run."""
+        from rmq.config import ConfigError
+        from rmq.node import offline
+
+        folder = self._path.parent
+        try:
+            if what == "rebuild":
+                offline.rebuild(folder)
+            else:
+                offline.rescue(folder, self._node_id)
+        except ConfigError as error:
+            _fail("; ".join(problem.message for problem in error.problems))
 
     def ask(self, command: str, **arguments: object) -> Any:
         """Its answer; leaves with one line on standard error when it is none that one could wish for."""
@@ -72,7 +98,8 @@ def _target(node_id: str | None, data_dir: str | None, config_file: Path | None)
     given = {"--id": ("node.id", node_id), "--data-dir": ("node.data_dir", data_dir)}
     overrides = [Override(flag, key, value) for flag, (key, value) in given.items() if value is not None]
     try:
-        return Target(load_node(config_file, environ=os.environ, overrides=overrides).control_path)
+        node = load_node(config_file, environ=os.environ, overrides=overrides)
+        return Target(node.control_path, node.id)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"rmq-node cluster: {problem}", err=True)
@@ -180,11 +207,11 @@ def backup(target: Target, *, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @_yes
 def restore(target: Target, *, file: Path, yes: bool) -> None:
-    """Make what is in FILE, a backup, the state of the cluster."""
+    """Begin a cluster with what is in FILE, a backup: on an empty node that is in no cluster yet."""
     _make_sure(
         yes,
-        "The state of the cluster becomes that of the backup.",
-        "What changed since is lost: sessions, queued messages and retained messages, acknowledged ones too.",
+        "This node founds a cluster with the state of the backup, when the other nodes that it lists are there, empty.",
+        "What changed since the backup isn't in it: sessions, queued and retained messages, acknowledged ones too.",
     )
     target.ask("restore", path=str(file.absolute()))
     click.echo("restored")
@@ -194,12 +221,17 @@ def restore(target: Target, *, file: Path, yes: bool) -> None:
 @_yes
 def rescue(target: Target, *, yes: bool) -> None:
     """Go on from this node's state alone, when the majority of the cluster is lost for good."""
-    warnings = target.ask_quickly("rescue_warnings")
+    runs = target.runs
+    warnings = target.ask_quickly("rescue_warnings") if runs else ["What only the others had is lost."]
     _make_sure(
         yes,
         "This node goes on alone, with what it has. Do it only if the others never come back as they are.",
         *warnings,
     )
+    if not runs:
+        target.change_data("rescue")
+        click.echo("at its next start this node is the cluster; others join it with empty disks")
+        return
     target.ask("rescue")
     click.echo("this node is the cluster now; others join it with empty disks")
 
@@ -213,6 +245,10 @@ def rebuild(target: Target, *, yes: bool) -> None:
         "All data on this node's disk are deleted and taken from the other members.",
         "What no other member has is lost; without a majority of them there is nothing to take.",
     )
+    if not target.runs:
+        target.change_data("rebuild")
+        click.echo("the node takes its data from the other members when it is started")
+        return
     target.ask("rebuild")
     click.echo("rebuilding")
 

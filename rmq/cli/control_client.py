@@ -16,6 +16,10 @@ class NodeUnavailable(Exception):
     """The node can't be reached or gave no answer; the text says what that means for the command."""
 
 
+class NotRunning(NodeUnavailable):
+    """No node runs with these data."""
+
+
 class Refused(Exception):
     """The node's own words about why it doesn't do what it was asked."""
 
@@ -56,7 +60,7 @@ def _connected(path: Path) -> socket.socket:
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         text = f"no node that is in a cluster runs with the data in {path.parent} (say which: --id, --data-dir)"
-        raise NodeUnavailable(text) from None
+        raise NotRunning(text) from None
     except OSError as error:
         sock.close()
         raise NodeUnavailable(f"{path}: {error.strerror or error}") from None

@@ -8,6 +8,7 @@ load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
 cluster  the cluster, found by dotted path, and the plain values it is made with
 control  the socket in the data folder that takes commands about the cluster
+offline  what can be done to the data of a member that does not run
 member   what only a member of a cluster has: its data, its port, the cluster around them
 storage  the data: read at the start, given to the broker, closed at the end
 options  from settings to the plain values that the parts are made with

@@ -30,6 +30,11 @@ def cluster_class() -> Any:
     return getattr(_module(module), name)
 
 
+def recovery_of_data() -> Any:
+    """The module that mends data of a member that doesn't run. Raises ``ConfigError``."""
+    return _module(RECOVER)
+
+
 def prepare_data(folder: Path, storage: Path) -> None:
     """Discard what is to be taken from the other nodes, before it is read. Raises ``ConfigError``, ``OSError``."""
     recover = _module(RECOVER)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
 import pytest
 
-from tests.bench.bench_process import bench, free_port, totals
+from tests.bench.bench_process import bench, totals
 
 pytestmark = pytest.mark.realtime
 
 
-def test_all_connections_go_to_the_addresses(port: int) -> None:
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port on which nobody listens, and nobody else can meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_all_connections_go_to_the_addresses(port: int, nobody: int) -> None:
     options = ("pair", "-c", "2", "-q", "1", "-n", "20", "--at", f"127.0.0.1:{port},localhost:{port}")
-    code, result = bench(free_port(), *options, "--persistent")
+    code, result = bench(nobody, *options, "--persistent")
     assert (code, result["error"], totals(result)["received"]) == (0, None, 20)
 
 
-def test_only_publishers_go_to_theirs_one_after_the_other(port: int) -> None:
-    nobody = free_port()
+def test_only_publishers_go_to_theirs_one_after_the_other(port: int, nobody: int) -> None:
     code, result = bench(port, "pair", "-c", "4", "--publishers-at", f"127.0.0.1:{nobody},127.0.0.1:{port}")
     assert (code, result["connected"], result["failures"]) == (1, 6, {"connect: Connection refused": 2})
 
 
-def test_idle_connections_are_spread_too(port: int) -> None:
-    code, result = bench(free_port(), "conn", "-c", "9", "--at", f"127.0.0.1:{port},127.0.0.1:{free_port()}")
+def test_idle_connections_are_spread_too(port: int, nobody: int) -> None:
+    code, result = bench(nobody, "conn", "-c", "9", "--at", f"127.0.0.1:{port},127.0.0.1:{nobody}")
     assert (code, result["connected"]) == (1, 5)
 
 

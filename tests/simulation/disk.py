@@ -32,6 +32,8 @@ class VirtualDisk:
         self._jobs: deque[tuple[Job, Done]] = deque()
         self._is_busy = False
         self._is_dead = False
+        self._life = 0
+        self._news: tuple[Done, object, Exception | None] | None = None
 
     def submit(self, job: Job, done: Done) -> None:
         """Have ``job`` run."""
@@ -45,27 +47,45 @@ class VirtualDisk:
         self._is_busy = True
         agenda = self._agenda
         wait = agenda.random.uniform(*QUICK_S) * self._speed.factor
-        agenda.at(max(agenda.now + wait, self._speed.stall_until), self._run, self._node)
+        life = self._life
+        agenda.at(max(agenda.now + wait, self._speed.stall_until), lambda: self._run(life), self._node)
 
-    def _run(self) -> None:
-        if self._is_dead:
+    def _run(self, life: int) -> None:
+        if life != self._life:
             return
         job, done = self._jobs.popleft()
         result, failure = _outcome(job)
+        self._news = (done, result, failure)
         # Between a job and the news of it there is a moment: a node may die in it.
-        self._agenda.later(0.0, 0.0005, lambda: self._tell(done, result, failure), self._node)
+        self._agenda.later(0.0, 0.001, lambda: self._tell(life), self._node)
 
-    def _tell(self, done: Done, result: object, failure: Exception | None) -> None:
-        if self._is_dead:
+    def _tell(self, life: int) -> None:
+        news = self._news
+        if life != self._life or news is None:
             return
+        self._news = None
         self._is_busy = False
         if self._jobs:
             self._begin()
+        done, result, failure = news
         done(result, failure)
+
+    def drain(self) -> None:
+        """Do all that was submitted, here and now."""
+        self._life += 1  # what is on the agenda isn't any more
+        self._is_busy = False
+        news, self._news = self._news, None
+        if news is not None:
+            done, result, failure = news
+            done(result, failure)
+        while self._jobs:
+            job, done = self._jobs.popleft()
+            done(*_outcome(job))
 
     def kill(self) -> None:
         """The process is gone."""
         self._is_dead = True
+        self._life += 1
         self._jobs.clear()
 
     def close(self, timeout_s: float) -> bool:
@@ -73,6 +93,7 @@ class VirtualDisk:
         while not self._is_dead and self._jobs:
             _outcome(self._jobs.popleft()[0])
         self._is_dead = True
+        self._life += 1
         return True
 
 
@@ -100,6 +121,10 @@ class VirtualThread:
         while self._outcomes:
             done, result, failure = self._outcomes.popleft()
             done(result, failure)
+
+    def drain(self) -> None:
+        """Have all that was submitted done."""
+        self._disk.drain()
 
     def close(self, timeout_s: float) -> bool:
         """Finish what was submitted."""

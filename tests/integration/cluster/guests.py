@@ -11,7 +11,7 @@ from tests.support import wire
 from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import Member
 from tests.support.wire import Properties, Will
-from tests.support.wire_parser import Connack, Disconnect, Packet, Publish
+from tests.support.wire_parser import Connack, Disconnect, Packet, Publish, Pubrel
 
 
 class Guests:
@@ -110,6 +110,13 @@ def payloads_until_quiet(client: Client) -> list[bytes]:
         found += [packet.payload for packet in packets if isinstance(packet, Publish)]
         client.send(*acknowledgements(packets))
     return found
+
+
+def nothing_new(client: Client) -> None:
+    """No message comes; a PUBREL may come again, for PUBCOMP is kept lazily, and is answered."""
+    while packets := client.drain():
+        assert all(isinstance(packet, Pubrel) for packet in packets), packets
+        client.send(*[wire.pubcomp(packet.packet_id) for packet in packets if isinstance(packet, Pubrel)])
 
 
 def acknowledgements(packets: Sequence[Packet]) -> list[bytes]:

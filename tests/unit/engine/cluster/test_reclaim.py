@@ -121,3 +121,26 @@ def test_operations_behind_its_leaving_change_nothing(group: Group, three: Three
     cluster = one.broker.state.cluster
     assert not cluster.nodes[3].up
     assert cluster.owners == {} and not cluster.routes.get(3)
+
+
+@pytest.mark.parametrize("expiry", [None, 100])
+def test_a_will_that_is_due_as_its_client_is_claimed_again_isnt_published(
+    group: Group, three: Three, expiry: int | None
+) -> None:
+    """The leader has proposed it; before that is committed, the client's node is back."""
+    one, _, last = three
+    watcher = one.connect("w")
+    watcher.subscribe(("will", 0))
+    client = last.connect("c", expiry=expiry, will=wire.Will("will", properties=[(wire.WILL_DELAY, 1)]))
+    group.cut_off(last)
+    group.declare_down(last)
+    one.holds_commands = True
+    group.pass_time(3.0)
+    group.heal(last)
+    one.holds_commands = False
+    group.settle()
+    assert not client.closed
+    assert watcher.read() == []
+    client.lose()
+    group.pass_time(3.0)
+    assert watcher.payloads() == [b"gone"]

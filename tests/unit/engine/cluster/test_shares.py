@@ -102,3 +102,23 @@ def test_a_will_goes_to_one_member(group: Group, three: Three) -> None:
     group.pass_time(3)
     got = [p for member in members for p in member.receive_all() if isinstance(p, Publish)]
     assert [p.payload for p in got] == [b"gone"]
+
+
+def test_what_is_handed_over_to_somebody_who_leaves_goes_on(group: Group, three: Three) -> None:
+    """The heir is transient, and has left when the hand-over is committed."""
+    one, two, last = three
+    first = one.connect("m1", expiry=100, properties=[(wire.RECEIVE_MAXIMUM, 1)])
+    first.subscribe((GROUP, 1))
+    publisher = last.connect("p")
+    for i in range(3):
+        publisher.publish("t", b"%d" % i, 1)
+    heir = two.connect("m2")
+    heir.subscribe((GROUP, 1))
+    one.holds_commands = two.holds_commands = True
+    first.lose()
+    heir.disconnect()
+    one.holds_commands = False
+    group.settle()
+    two.holds_commands = False
+    group.settle()
+    assert [m.payload for m in resumed(last, "m1").receive_all()] == [b"0", b"1", b"2"]

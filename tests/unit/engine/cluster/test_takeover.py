@@ -198,3 +198,33 @@ def test_a_clean_start_elsewhere_publishes_the_will_that_waited(group: Group, th
     one.holds_commands = False
     group.settle()
     assert watcher.payloads() == [b"gone"]
+
+
+@pytest.mark.parametrize("same_node", [True, False])
+@pytest.mark.parametrize("online", [True, False])
+def test_a_clean_start_publishes_the_will_of_the_session_that_it_ends(
+    group: Group, three: Three, same_node: bool, online: bool
+) -> None:
+    """Wherever that session was, connected or not [MQTT-3.1.3-9]; and once."""
+    one, two, last = three
+    watcher = last.connect("w")
+    watcher.subscribe(("will", 0))
+    will = wire.Will("will", properties=[(wire.WILL_DELAY, 50)])
+    first = one.connect("c", expiry=100, will=will)
+    if not online:
+        first.lose()
+    (one if same_node else two).connect("c", expiry=100, clean=True)
+    assert watcher.payloads() == [b"gone"]
+    group.pass_time(60)
+    assert watcher.read() == []
+
+
+@pytest.mark.parametrize("reason", [None, 0x04])
+def test_a_disconnect_that_ends_the_session_decides_about_the_will(three: Three, reason: int | None) -> None:
+    one, _, last = three
+    watcher = last.connect("w")
+    watcher.subscribe(("will", 0))
+    client = one.connect("c", expiry=100, will=wire.Will("will"))
+    client.disconnect(reason, [(wire.SESSION_EXPIRY, 0)])
+    assert not one.has_session("c")
+    assert watcher.payloads() == ([b"gone"] if reason else [])
