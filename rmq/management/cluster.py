@@ -103,7 +103,7 @@ class ClusterControl(Protocol):
         """Write the state of the cluster into a new file or folder on this node; ``BackupFailed``."""
 
     async def restore(self, path: Path) -> None:
-        """Make what a backup holds the state of the cluster, in place of all it has now; ``BackupFailed``."""
+        """Found a cluster with what a backup holds, on an empty node that is in none; ``BackupFailed``."""
 
     async def rescue_warnings(self) -> tuple[str, ...]:
         """What ``rescue`` would mean now and what it may lose, in sentences for a person; changes nothing."""

@@ -127,7 +127,7 @@ async def test_a_backup_is_written_where_the_person_is(tmp_path: Path, monkeypat
 
 DANGEROUS = [
     (("remove", "3"), ("remove", 3), "Sessions on it that aren't kept are lost"),
-    (("restore", "/b"), ("restore", Path("/b")), "What changed since is lost"),
+    (("restore", "/b"), ("restore", Path("/b")), "What changed since the backup"),
     (("rescue",), ("rescue",), "Node 2 was 20 entries ahead when it was last heard of."),
     (("rebuild",), ("rebuild",), "What no other member has is lost"),
     (("join", "1@h:1", "--discard-data"), ("join", ("1@h:1",), True), "All data of this node are deleted"),

@@ -59,6 +59,10 @@ class AnythingGoes(RuleBasedStateMachine):
     def start(self) -> None:
         for node_id in NODES:
             self.group.start(node_id)
+        for client_id, node_id in (("a", 1), ("b", 2), ("c", 3)):
+            self.connect(client_id, node_id)
+            self.subscribe(client_id, "t", 2)
+            self.subscribe(client_id, "$share/g/t", 1)
 
     def member(self, node_id: int) -> Member | None:
         member = self.group.members.get(node_id)
@@ -152,8 +156,12 @@ class AnythingGoes(RuleBasedStateMachine):
         self.publishers.pop(node_id, None)
         self.pending = {key: value for key, value in self.pending.items() if key[0] != node_id}
 
-    @rule(node=nodes, qos=st.integers(1, 2), retain=st.booleans())
-    def publish(self, node: int, qos: int, retain: bool) -> None:
+    @rule(node=nodes, qos=st.integers(1, 2), retain=st.booleans(), count=st.integers(1, 8))
+    def publish(self, node: int, qos: int, retain: bool, count: int) -> None:
+        for _ in range(count):
+            self._publish(node, qos, retain)
+
+    def _publish(self, node: int, qos: int, retain: bool) -> None:
         member = self.member(node)
         if member is None:
             return
