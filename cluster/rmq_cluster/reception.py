@@ -132,7 +132,10 @@ class Reception:
                 cluster.exchange.received(peer.node_id, kind, body)
         elif kind == kinds.FORWARD:
             if peer.started:
-                cluster.port.forwards(peer.node_id, body)
+                try:
+                    cluster.port.forwards(peer.node_id, body)
+                except ValueError as error:
+                    raise BadFrame(str(error)) from None
         elif kind == kinds.FORWARD_ACK:
             if peer.started:
                 cluster.port.forward_ack(peer.node_id, body)

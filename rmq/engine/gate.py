@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
 from rmq.engine.rate_wait import RateWait
-from rmq.flow.ports import FlowPorts, Pick
+from rmq.flow.ports import FlowPorts
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
@@ -90,12 +90,6 @@ class EngineGate(FlowPorts):
     def load_payload(self, message: Message) -> None:
         """Read one payload back, here and now."""
         self.broker.cluster.read_payload(message)
-
-    def forward(
-        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
-    ) -> int:
-        """Hand over to the cluster."""
-        return self.broker.cluster.forward(message, nodes, picks, receipt)
 
     def on_packet(self, channel: Channel, packet: Packet) -> None:
         """Dispatch the packets that aren't on the hot path, by the state of the channel."""

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from rmq.flow.ports import Pick
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
@@ -65,12 +64,6 @@ class ClusterPort(ABC):
     def read_payload(self, message: Message) -> None:
         """Read one payload back at once: for rare cases that can't wait."""
         raise RuntimeError("nothing is on disk")
-
-    def forward(
-        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
-    ) -> int:
-        """Pass a message on to other nodes; see ``FlowPorts.forward``."""
-        raise RuntimeError("there are no other nodes")
 
 
 class Replicator(ABC):

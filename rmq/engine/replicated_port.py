@@ -14,9 +14,7 @@ from rmq.engine.routes_lease import RoutesLease
 from rmq.engine.stored_port import RETRY_S, Again, StoredPort
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
-from rmq.flow.ports import Pick
 from rmq.mqtt import codes
-from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
 from rmq.storage.cluster_records import ClaimClient, NodeUp, ReleaseClient
@@ -109,12 +107,6 @@ class ReplicatedPort(StoredPort):
     def release(self, client_id: str, epoch: int) -> None:
         """Give a claim back."""
         self.propose(ReleaseClient(client_id, epoch))
-
-    def forward(
-        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
-    ) -> int:
-        """Send it at the end of the turn."""
-        return self.forwarding.forward(message, nodes, picks, receipt)
 
     def turn(self) -> None:
         """At the end of each turn: replicate what was proposed, send what is to be forwarded, act on disk outcomes."""

@@ -3,6 +3,8 @@
 inbound  decodes and dispatches
 publish  takes a PUBLISH through all its checks, and answers it
 route    decides where a message goes: connections here, queues, other nodes
+lanes    what waits to be sent to other nodes
+forward_wire  messages on their way from node to node, as bytes
 forwarded  delivers what came from another node, or is delivered by every node
 delayed  topic names that are for the broker: `$delayed/` and `$SYS`
 origin_counts  counts messages by where they come from

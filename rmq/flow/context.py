@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from rmq.flow.lanes import Lanes
 from rmq.flow.ports import FlowPorts, Pick
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
@@ -27,7 +28,8 @@ class FlowContext:
     ``must_store`` and ``chosen`` are what the last message that was routed has left for the store.
     ``retaining`` has, by topic, messages to be retained that were routed already and aren't applied yet.
     ``forward_to`` and ``picks`` are what it has left for other nodes: those with subscribers, and members of share
-    groups there; each is None when it is empty. ``observed``: the ports are told of every message that is routed.
+    groups there; each is None when it is empty. ``lanes`` hold what waits to be sent there.
+    ``observed``: the ports are told of every message that is routed.
     ``node_id`` is this node, 0 while it is alone. ``routes_until`` is when what is known of other nodes' subscribers
     is too old to go by: publishers wait from then on. ``no_answer`` is what clients are told whose operations nobody
     answers.
@@ -40,6 +42,7 @@ class FlowContext:
         "counters",
         "dirty",
         "forward_to",
+        "lanes",
         "memory_budget",
         "must_store",
         "no_answer",
@@ -79,6 +82,7 @@ class FlowContext:
         self.node_id = 0
         self.no_answer = "storage doesn't answer"
         self.forward_to: list[int] | None = None
+        self.lanes = Lanes(counters)
         self.picks: list[Pick] | None = None
         self.observed = False
         self.routes_until = NEVER

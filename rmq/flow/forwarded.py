@@ -2,6 +2,7 @@
 
 from rmq.flow.context import FlowContext
 from rmq.flow.deliver import deliver_qos0, enqueue
+from rmq.flow.forward_wire import TO_ALL, Forwarded
 from rmq.flow.origin_counts import count_nonsubscribed, count_published
 from rmq.flow.route import deliver_to_member
 from rmq.flow.send import note_dropped
@@ -39,6 +40,20 @@ def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str)
     if member is None or member.session.channel is None:
         return False
     return deliver_to_member(ctx, member, message)
+
+
+def deliver_frame(ctx: FlowContext, messages: list[Forwarded], bugs: list[Exception]) -> list[Forwarded]:
+    """All messages of a frame; returns those for members of share groups that have left since."""
+    left: list[Forwarded] = []
+    for forwarded in messages:
+        try:
+            if forwarded.kind == TO_ALL:
+                deliver_forwarded(ctx, forwarded.message)
+            elif not deliver_picked(ctx, forwarded.message, forwarded.key, forwarded.client_id):
+                left.append(forwarded)
+        except Exception as error:
+            bugs.append(error)
+    return left
 
 
 def group_of(ctx: FlowContext, message: Message, key: str) -> ShareGroup | None:

@@ -83,15 +83,6 @@ class FlowPorts:
         """Queue one message for one persistent session (a retained message for a new subscription)."""
         raise RuntimeError("no store")
 
-    def forward(
-        self, message: Message, nodes: list[int] | None, picks: list[Pick] | None, receipt: Receipt | None
-    ) -> int:
-        """Pass a message on to other nodes: for all their subscribers, and for members of share groups.
-
-        The receipt is told once for each node that has to acknowledge it; returns how many those are.
-        """
-        raise RuntimeError("no cluster")
-
     def on_routed(self, message: Message) -> None:
         """A message is being routed, whoever published it; only called when ``FlowContext.observed`` says so."""
 

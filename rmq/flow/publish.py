@@ -141,7 +141,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
             if not message.retain:
                 distribute(ctx, message, False)
                 if ctx.forward_to is not None or ctx.picks is not None:
-                    ctx.ports.forward(message, ctx.forward_to, ctx.picks, None)
+                    ctx.lanes.forward(message, ctx.forward_to, ctx.picks, None)
             else:
                 place = Reply(ctx, channel, NO_REPLY, 0, 0, False)
                 if route(ctx, message, place) < 0:
@@ -174,7 +174,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
             if not ctx.ports.store(message, chosen, publisher, packet.packet_id, later if stays else None) and stays:
                 parts = 1
         if forwards and message is not None:
-            acknowledging = ctx.ports.forward(message, forward_to, picks, later if waits else None)
+            acknowledging = ctx.lanes.forward(message, forward_to, picks, later if waits else None)
             if waits:
                 parts += acknowledging
         if parts:

@@ -17,7 +17,7 @@ def route(ctx: FlowContext, message: Message, receipt: Receipt | None) -> int:
     """
     matched = distribute(ctx, message, False)
     if ctx.forward_to is not None or ctx.picks is not None:
-        ctx.ports.forward(message, ctx.forward_to, ctx.picks, None)
+        ctx.lanes.forward(message, ctx.forward_to, ctx.picks, None)
     if not ctx.must_store:
         return matched
     if ctx.storage == STORAGE_FAILED and message.qos == 0:
@@ -132,5 +132,5 @@ def hand_to_member(ctx: FlowContext, member: Subscription, message: Message) -> 
         return False
     picks = ctx.take_picks()
     if picks is not None:
-        ctx.ports.forward(message, None, picks, None)
+        ctx.lanes.forward(message, None, picks, None)
     return True

@@ -15,6 +15,7 @@ time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand
 - ``publisher``, ``subscriber``: what clients do, each noting in the ledger what it was promised and what it got.
 - ``ledger``: what was promised, and whether it was kept.
 - ``faults``: what goes wrong, and when.
+- ``membership``: nodes that come, go, and come back empty.
 - ``healing``: the end of a run: all is well again, then everything is compared.
 - ``profile``: what kind of run a seed is.
 - ``course``: what happens in a run.

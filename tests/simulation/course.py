@@ -10,11 +10,13 @@ from tests.simulation.client import Client
 from tests.simulation.faults import Faults
 from tests.simulation.healing import Healing
 from tests.simulation.ledger import Ledger
+from tests.simulation.membership import Membership
 from tests.simulation.publisher import Publisher
 from tests.simulation.subscriber import Explorer, Subscriber
 from tests.simulation.world import World
 
 FOUNDED_S: Final = 20.0
+CHANGED_S: Final = 120.0
 # Virtual seconds after which a run is given up.
 LONGEST_S: Final = 400.0
 
@@ -63,9 +65,18 @@ async def _course(world: World) -> None:
     for client in clients:
         client.begin()
     await world.until(lambda: len(ledger.subscribed) >= 4, FOUNDED_S)
+    membership = Membership(world)
+    if world.profile.grows:
+        world.nursery.start_soon(membership.run)
+    else:
+        membership.finished.set()
     faults = Faults(world, clients)
     await faults.run()
     await faults.end()
+    with trio.move_on_after(CHANGED_S) as scope:
+        await membership.finished.wait()
+    if scope.cancelled_caught:
+        world.problem(f"members can't come and go: {list(world.nodes.values())}")
     explorer.stop()
     for publisher in publishers:
         publisher.stop()

@@ -60,13 +60,16 @@ class Faults:
     # Nodes
 
     def _running(self) -> list[Node]:
-        return [node for _, node in sorted(self._world.nodes.items())]
+        # One that comes or goes has nothing else happen to it.
+        return [node for node_id, node in sorted(self._world.nodes.items()) if node_id in self._world.members]
 
     def _pick(self) -> Node | None:
         running = self._running()
         if not running:
             return None
         leader = self._world.leader()
+        if leader not in running:
+            leader = None
         # The leader is the one that it hurts to lose.
         if leader is not None and self._random.random() < 0.5:
             return leader

@@ -10,7 +10,7 @@ from rmq.session.limits import ACK_QUORUM, ACK_QUORUM_FSYNC
 
 @dataclass
 class Profile:
-    """``faults`` are their names with weights. Times in seconds, sizes in bytes."""
+    """``faults`` are their names with weights; ``grows``: members come and go. Times in seconds, sizes in bytes."""
 
     seed: int
     nodes: int = 3
@@ -18,6 +18,7 @@ class Profile:
     ack_policy: int = ACK_QUORUM
     snapshot_after: int = 20_000
     kept_bytes: int = 4_000
+    grows: bool = False
     duration: float = 10.0
     pause: tuple[float, float] = (0.2, 1.5)
     skew: dict[int, float] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Profile:
         if kind == 6:
             profile.nodes = 5
             profile.duration = 6.0
+        profile.grows = kind == 4
         if kind == 7:
             profile.nodes = 4
             profile.observers = (4,)

@@ -83,7 +83,7 @@ class AnythingGoes(RuleBasedStateMachine):
 
     def _answer(self, user: Subscriber, packet: Packet) -> bytes:
         if isinstance(packet, Connack):
-            assert packet.session_present or not user.granted, "a session is gone"
+            assert packet.code or packet.session_present or not user.granted, "a session is gone"
         elif isinstance(packet, Suback):
             topic_filter = user.asked.pop(packet.packet_id)
             if packet.codes[0] < 0x80:
