@@ -6,7 +6,7 @@ from rmq.engine import disconnect
 from rmq.engine.retained_expiry import RetainedExpiry
 from rmq.engine.session_end import hand_over_shares
 from rmq.engine.session_timers import OrphanedWill, enter_expiry_timer, enter_will_timer
-from rmq.flow.forwarded import deliver_applied, deliver_picked
+from rmq.flow.forwarded import deliver_applied
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
@@ -55,20 +55,6 @@ class AppliedEvents(StateEvents):
     def deliver(self, message: Message, chosen: list[str] | None) -> None:
         """Deliver it here."""
         deliver_applied(self._broker.ctx, message, chosen)
-
-    def hand_over(self, message: Message, key: str, client_id: str) -> None:
-        """Deliver it if the member is here."""
-        broker = self._broker
-        channel = broker.registry.get(client_id)
-        if channel is None or channel.session is None or channel.session.persistent:
-            return
-        if message.on_disk:
-            try:
-                broker.cluster.read_payload(message)
-            except OSError:
-                broker.counters.storage_errors += 1
-                return
-        deliver_picked(broker.ctx, message, key, client_id)
 
     def node_down(self, node: int, incarnation: int) -> None:
         """Give what waits for its clients in share groups to others."""

@@ -204,9 +204,9 @@ def _claimed(broker: "Broker", channel: Channel, packet: Connect, info: ClientIn
         # The old session's end publishes a will that waits for its delay [MQTT-3.1.3-9].
         will = session_end.waiting_will(broker, kept)
         if will is not None:
-            wills.publish_waiting_will(broker, kept, will)
-        elif kept.remote and not kept.disconnected_at and kept.will is not None and kept.will.delay_interval:
-            wills.publish_will(broker, kept, kept.will)  # the node with the old connection leaves it to its delay
+            wills.publish_waiting_will(broker, kept, will, epoch)
+        elif kept.remote and kept.will is not None and (kept.disconnected_at or kept.will.delay_interval):
+            wills.publish_waiting_will(broker, kept, kept.will, epoch)  # the node with the old connection doesn't
         if persistent:
             session_end.end_session(broker, kept)
             _open_session(broker, channel, packet, info, resume=False)

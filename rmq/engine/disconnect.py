@@ -211,13 +211,20 @@ def _leave_in_cluster(
         if will is None:
             end_session(broker, session, reason_code, epoch=epoch)
         else:
-            propose_will(broker, client_id, epoch, will, lambda: end_session(broker, session, reason_code, epoch=epoch))
+            propose_will(
+                broker,
+                client_id,
+                epoch,
+                will,
+                own_end=True,
+                then=lambda: end_session(broker, session, reason_code, epoch=epoch),
+            )
         return
     now = broker.ctx.now
     due_at = 0.0 if will is None else now + min(will.delay_interval, expiry)
     broker.cluster.propose(CloseSession(client_id, epoch, expiry, _inflight(session), due_at, now))
     if will is not None and will.delay_interval == 0:
-        propose_will(broker, client_id, epoch, will)
+        propose_will(broker, client_id, epoch, will, own_end=True)
 
 
 def _inflight(session: Session) -> int:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from rmq.flow.forward_wire import TO_ANOTHER_MEMBER, TO_MEMBER, Forwarded, pack_forward, unpack_forwards
-from rmq.flow.forwarded import deliver_frame, group_of
+from rmq.flow.forwarded import deliver_frame, deliver_picked, group_of
 from rmq.flow.lanes import Lane
 from rmq.flow.route import deliver_to_member
 from rmq.flow.send import note_dropped
+from rmq.mqtt.message import Message
 from rmq.session.receipts import Receipt
 from rmq.storage.records import EnqueueMessage
 
@@ -109,17 +110,23 @@ class Forwards:
         messages = unpack_forwards(body, NUMBER_BYTES, self._topics)
         broker.counters.forwards_received += len(messages)
         bugs: list[Exception] = []
+        answer = _Answer(lambda: self._send(node, FORWARD_ACK, body[:NUMBER_BYTES]))
         for left in deliver_frame(broker.ctx, messages, bugs):
-            self._choose_another(left)
+            self._choose_another(left, answer)
         for bug in bugs:
             try:
                 raise bug
             except Exception:
                 broker.report_bug(None, "in delivering a forwarded message")
         if number:
-            self._send(node, FORWARD_ACK, body[:NUMBER_BYTES])
+            answer.applied()
 
-    def _choose_another(self, forwarded: Forwarded) -> None:
+    def hand_over(self, message: Message, key: str, client_id: str) -> None:
+        """To a member of a share group that is connected here, or to another one if it has left."""
+        if not deliver_picked(self._broker.ctx, message, key, client_id):
+            self._choose_another(Forwarded(message, TO_MEMBER, key, client_id), _Answer(_nothing))
+
+    def _choose_another(self, forwarded: Forwarded, answer: "_Answer") -> None:
         """The member has left since it was chosen: one hop more, not a third."""
         broker = self._broker
         ctx = broker.ctx
@@ -134,7 +141,9 @@ class Forwards:
                 qos = min(member.qos, message.qos)
                 ids = [member.subscription_id] if member.subscription_id else None
                 retain = message.retain and member.retain_as_published
-                broker.cluster.propose(EnqueueMessage(member.session.client_id, message, qos, retain, ids, key))
+                answer.parts += 1
+                heir = member.session.client_id
+                broker.cluster.propose(EnqueueMessage(heir, message, qos, retain, ids, key), answer)
             for pick in ctx.take_picks() or ():
                 ctx.lanes.lane(pick.node).enter(pack_forward(message, TO_ANOTHER_MEMBER, pick), None)
             return
@@ -161,3 +170,21 @@ class Forwards:
         for sent in self._sent.values():
             while sent.waiting and sent.waiting[0][1] <= now:
                 self._tell(sent.waiting.popleft()[2], acknowledged=False)
+
+
+class _Answer(Receipt):
+    """A frame is acknowledged when all that it led to is done: what was delivered here, and what had to be kept."""
+
+    def __init__(self, send: Callable[[], object]) -> None:
+        super().__init__(False)
+        self.parts = 1
+        self._send = send
+
+    def applied(self) -> None:
+        self.parts -= 1
+        if self.parts == 0:
+            self._send()
+
+
+def _nothing() -> None:
+    """Nobody waits."""

@@ -14,8 +14,9 @@ from rmq.engine.rebind import rebind
 from rmq.engine.replicated_port import OPERATION_LEVEL, ReplicatedPort
 from rmq.engine.stored_port import RETRY_S
 from rmq.flow.context import STORAGE_HELD
+from rmq.mqtt.message import Message
 from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick
-from rmq.storage.cluster_state import NodeRecord
+from rmq.storage.cluster_state import NodeRecord, member_key
 from rmq.storage.codec import encode_operation
 from rmq.storage.disk_thread import Job
 from rmq.storage.events import StateEvents
@@ -241,7 +242,8 @@ class MemberPort(ReplicatedPort):
         self.snapshot_index = index
         self.bytes_since_snapshot = 0
         self.begin()
-        rebinding.finish()
+        record = self.nodes.get(self.node_id)
+        rebinding.finish(is_up=record is not None and record.up and record.incarnation == self.incarnation)
         self._look_at_own_record(index)
 
     def _look_at_own_record(self, index: int) -> None:
@@ -291,6 +293,19 @@ class _MemberEvents(AppliedEvents):
     def __init__(self, broker: "Broker", port: MemberPort) -> None:
         super().__init__(broker)
         self._port = port
+
+    def hand_over(self, message: Message, key: str, client_id: str) -> None:
+        """The node of the member delivers it, or finds another member."""
+        port = self._port
+        if member_key(client_id, key) not in port.broker.state.cluster.members.get(port.node_id, {}):
+            return
+        if message.on_disk:
+            try:
+                port.read_payload(message)
+            except OSError:
+                port.broker.counters.storage_errors += 1
+                return
+        port.forwarding.hand_over(message, key, client_id)
 
     def node_up(self, node: int, incarnation: int, nonce: str) -> None:
         """It may be this one."""

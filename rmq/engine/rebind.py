@@ -30,15 +30,18 @@ class Rebinding:
             if session is not None:
                 self._bound.append((channel, session))
 
-    def finish(self) -> None:
-        """Give each connection its session again, or close it: somebody else has claimed it."""
+    def finish(self, *, is_up: bool) -> None:
+        """Give each connection its session again, or close it: somebody else has claimed it.
+
+        ``is_up``: this node wasn't declared down meanwhile, so that each of its connections is an owner still.
+        """
         broker = self._broker
         for channel, before in self._bound:
             session = broker.state.sessions.get(before.client_id)
             if channel.session is not before:
                 continue
             owner = broker.state.cluster.owners.get(before.client_id)
-            is_taken = owner is not None and owner.epoch > channel.epoch
+            is_taken = is_up if owner is None else owner.epoch > channel.epoch
             if not before.persistent:
                 if is_taken:
                     disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took it over")

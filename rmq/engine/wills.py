@@ -23,19 +23,29 @@ def publish_will(broker: "Broker", session: Session, will: Will) -> None:
     _filter(broker, message, lambda filtered: _publish(broker, filtered))
 
 
-def publish_waiting_will(broker: "Broker", session: Session, will: Will) -> None:
-    """Publish the will of a session that is kept and has no connection; in a cluster whoever comes first does."""
+def publish_waiting_will(broker: "Broker", session: Session, will: Will, claim: int = 0) -> None:
+    """Publish the will of a session that is kept and has no connection; in a cluster whoever comes first does.
+
+    ``claim`` is the epoch of a connection that ends the session, 0 if the will is due.
+    """
     if broker.cluster.replicates:
-        propose_will(broker, session.client_id, session.epoch, will)
+        propose_will(broker, session.client_id, session.epoch, will, claim=claim)
         return
     broker.cluster.propose(RemoveWill(session.client_id, session.epoch))
     publish_will(broker, session, will)
 
 
 def propose_will(
-    broker: "Broker", client_id: str, epoch: int, will: Will, then: Callable[[], None] | None = None
+    broker: "Broker",
+    client_id: str,
+    epoch: int,
+    will: Will,
+    *,
+    own_end: bool = False,
+    claim: int = 0,
+    then: Callable[[], None] | None = None,
 ) -> None:
-    """Have every node deliver a will, once; ``then`` proposes what is to come behind it."""
+    """Have every node deliver a will, once; see ``PublishWill``. ``then`` proposes what is to come behind it."""
     message = _message(client_id, will, broker.ctx.now)
 
     def propose(filtered: Message | None) -> None:
@@ -43,7 +53,7 @@ def propose_will(
         if filtered is not None:
             count_published(broker.ctx, filtered)
             chosen = choose_members(broker.ctx, filtered)
-        broker.cluster.propose(PublishWill(client_id, epoch, filtered, chosen))
+        broker.cluster.propose(PublishWill(client_id, epoch, filtered, chosen, own_end, claim))
         if then is not None:
             then()
 

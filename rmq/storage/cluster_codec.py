@@ -70,7 +70,7 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
     if isinstance(o, Tick):
         return [TICK, o.at]
     if isinstance(o, PublishWill):
-        return [PUBLISH_WILL, o.client_id, o.epoch, encode_message(o.message), o.chosen]
+        return [PUBLISH_WILL, o.client_id, o.epoch, encode_message(o.message), o.chosen, o.own_end, o.claim]
     if isinstance(o, PublishDelayed):
         return [PUBLISH_DELAYED, o.key, encode_message(o.message), o.chosen]
     if isinstance(o, MoveDelivery):
@@ -108,7 +108,7 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
     if code == TICK:
         return Tick(as_float(f[1]))
     if code == PUBLISH_WILL:
-        return PublishWill(as_str(f[1]), as_int(f[2]), _message(f[3]), _names(f[4]))
+        return PublishWill(as_str(f[1]), as_int(f[2]), _message(f[3]), _names(f[4]), bool(f[5]), as_int(f[6]))
     if code == PUBLISH_DELAYED:
         return PublishDelayed(as_str(f[1]), _message(f[2]), _names(f[3]))
     if code == RAISE_LEVEL:

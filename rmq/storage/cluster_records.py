@@ -161,18 +161,24 @@ class Tick:
 
 
 class PublishWill:
-    """Publish the will of a client whose connection ended at ``epoch``, unless somebody did or it is unwanted by now.
+    """Publish the will of the connection of ``epoch``, unless somebody did or it is unwanted by now.
 
-    ``message`` is None when a hook dropped it; ``chosen`` as in ``StoreMessage``.
+    Who asks: the end of that connection (``own_end``); the claim of a new one that ends the session (``claim`` is its
+    epoch); else it is due, and nothing happens if its client is back. ``message`` is None when a hook dropped it;
+    ``chosen`` as in ``StoreMessage``.
     """
 
-    __slots__ = ("chosen", "client_id", "epoch", "message")
+    __slots__ = ("chosen", "claim", "client_id", "epoch", "message", "own_end")
 
-    def __init__(self, client_id: str, epoch: int, message: Message | None, chosen: list[str] | None) -> None:
+    def __init__(
+        self, client_id: str, epoch: int, message: Message | None, chosen: list[str] | None, own_end: bool, claim: int
+    ) -> None:
         self.client_id = client_id
         self.epoch = epoch
         self.message = message
         self.chosen = chosen
+        self.own_end = own_end
+        self.claim = claim
 
 
 class PublishDelayed:

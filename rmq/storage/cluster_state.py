@@ -350,16 +350,22 @@ class ClusterState:
 
     def _publish_will(self, o: PublishWill) -> None:
         state = self.state
-        if self.epoch_of(o.client_id) > o.epoch:
+        if self.epoch_of(o.client_id) > max(o.epoch, o.claim):
             return  # its client is back
+        is_asked = o.own_end or o.claim > 0
         session = state.sessions.get(o.client_id)
         owner = self.owners.get(o.client_id)
         waiting = self.wills.get(o.client_id)
-        if session is not None and session.epoch == o.epoch and session.will is not None:
+        if (
+            session is not None
+            and session.epoch == o.epoch
+            and session.will is not None
+            and (is_asked or session.will_due_at)
+        ):
             state.changing(o.client_id)
             session.will = None
             session.will_due_at = 0.0
-        elif owner is not None and owner.epoch == o.epoch and owner.will is not None:
+        elif o.own_end and owner is not None and owner.epoch == o.epoch and owner.will is not None:
             self.owners[o.client_id] = Owner(o.client_id, owner.node, owner.epoch, None)
         elif waiting is not None and waiting.epoch == o.epoch:
             del self.wills[o.client_id]

@@ -21,11 +21,14 @@ def move_delivery(state: "State", operation: MoveDelivery) -> None:
     if session is None or outbound is None or delivery is None or delivery.share != operation.key:
         return
     message = delivery.message
-    outbound.remove(operation.packet_id)
     if _is_transient_member(state, operation.key, operation.heir):
+        outbound.remove(operation.packet_id)
         state.events.hand_over(message, operation.key, operation.heir)
-    else:
+    elif _able_member(state, message, operation.key, operation.heir) is not None:
+        outbound.remove(operation.packet_id)
         store_for_member(state, message, operation.key, operation.heir)
+    else:
+        return  # all others have left: it waits on
     removed(state.ctx, session, outbound, delivery)
 
 
@@ -33,17 +36,14 @@ def store_for_member(state: "State", message: Message, key: str, client_id: str)
     """Queue a message for a member whose session is kept; if it has left since it was chosen, for another one."""
     if _is_transient_member(state, key, client_id):
         return  # delivered beside the queues
-    session = state.changing(client_id)
-    subscription = None if session is None else session.find_subscription(key)
-    if session is None or subscription is None:
-        subscription = _another_member(state, message, key)  # it has left since it was chosen
-        if subscription is None:
-            if state.is_own:
-                state.ctx.counters.dropped_no_share_member += 1
-                note_dropped(state.ctx, None, message, "no_share_member")
-            return
-        session = subscription.session
-        state.changing(session.client_id)
+    subscription = _able_member(state, message, key, client_id)
+    if subscription is None:
+        if state.is_own:
+            state.ctx.counters.dropped_no_share_member += 1
+            note_dropped(state.ctx, None, message, "no_share_member")
+        return
+    session = subscription.session
+    state.changing(session.client_id)
     qos = subscription.qos if subscription.qos < message.qos else message.qos
     ids = [subscription.subscription_id] if subscription.subscription_id else None
     retain = message.retain and subscription.retain_as_published
@@ -59,6 +59,13 @@ def _is_transient_member(state: "State", key: str, client_id: str) -> bool:
         if name in members:
             return True
     return False
+
+
+def _able_member(state: "State", message: Message, key: str, client_id: str) -> Subscription | None:
+    session = state.sessions.get(client_id)
+    subscription = None if session is None else session.find_subscription(key)
+    # It may have left since it was chosen.
+    return subscription if subscription is not None else _another_member(state, message, key)
 
 
 def _another_member(state: "State", message: Message, key: str) -> Subscription | None:

@@ -47,15 +47,22 @@ class Line:
         if not data:
             self.client.lost()
             return
+        self._buffer += data
+        for packet in self._packets():
+            if self.is_current:
+                self.client.take(packet)
+
+    def _packets(self) -> list[Packet]:
         buffer = self._buffer
-        buffer += data
-        while self.is_current and (size := whole_packet(buffer)) > 0:
+        packets: list[Packet] = []
+        while (size := whole_packet(buffer)) > 0:
             body = bytes(buffer[:size])
             del buffer[:size]
             start = 1
             while body[start] & 0x80:
                 start += 1
-            self.client.take(parse(body[0], body[start + 1 :], V5))
+            packets.append(parse(body[0], body[start + 1 :], V5))
+        return packets
 
 
 class Client:

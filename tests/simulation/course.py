@@ -16,7 +16,7 @@ from tests.simulation.subscriber import Explorer, Subscriber
 from tests.simulation.world import World
 
 FOUNDED_S: Final = 20.0
-CHANGED_S: Final = 120.0
+CHANGED_S: Final = 60.0
 # Virtual seconds after which a run is given up.
 LONGEST_S: Final = 400.0
 

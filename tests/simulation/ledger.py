@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -37,12 +37,15 @@ class Subscribed:
 
 @dataclass
 class Ledger:
-    """``got`` has for each subscriber what reached its application, in order; ``problem`` is told what was broken."""
+    """``got`` has for each subscriber what reached its application, in order; ``fresh`` how often
+    it came without DUP. ``problem`` is told what was broken.
+    """
 
     problem: Callable[[str], None]
     sent: dict[bytes, Sent] = field(default_factory=dict)
     subscribed: list[Subscribed] = field(default_factory=list)
     got: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    fresh: Counter[tuple[str, bytes]] = field(default_factory=Counter)
     retained: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
 
     def send(self, message: Sent) -> None:
@@ -78,6 +81,11 @@ class Ledger:
         granted = {subscription.subscriber: subscription.qos for subscription in self.subscribed}
         for subscriber, payloads in self.got.items():
             self._check_one(subscriber, payloads, granted.get(subscriber, 0))
+        # A publisher that sends a message again may double it; the cluster itself may only repeat it, and says so.
+        for (subscriber, payload), count in self.fresh.items():
+            known = self.sent.get(payload)
+            if known is not None and count > known.tries:
+                self.problem(f"{subscriber} got {count} times, never as a repetition: {known}")
 
     def _check_one(self, subscriber: str, payloads: list[bytes], granted: int) -> None:
         seen: set[bytes] = set()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
 from typing import Final
 
 import trio
 
-from rmq.management.errors import ManagementError
+from rmq.management.errors import ManagementError, NotAMember
 from tests.simulation.node import Node, address
 from tests.simulation.world import World
 
@@ -59,16 +60,12 @@ class Membership:
 
         async def remove() -> None:
             node = self._anybody(node_id)
-            if node is None or self._is_out(node_id):
-                return
-            await node.cluster.control.remove(node_id)
+            if node is not None:
+                with suppress(NotAMember):  # an earlier try has done it
+                    await node.cluster.control.remove(node_id)
+            await world.until(lambda: self._is_out(node_id), PATIENCE_S)
 
-        async def removed() -> None:
-            while not self._is_out(node_id):
-                await remove()
-                await trio.sleep(0.1)
-
-        await self._until_done(f"remove {node_id}", removed)
+        await self._until_done(f"remove {node_id}", remove)
         await world.kill(node_id)
         world.wipe(node_id)
 
@@ -77,12 +74,14 @@ class Membership:
         return self._random.choice(nodes) if nodes else None
 
     def _is_out(self, node_id: int) -> bool:
-        leader = self._world.leader()
-        raft = None if leader is None else leader.cluster.replication.raft
-        if leader is None or raft is None or leader.node_id == node_id:
-            return False
-        is_member = node_id in (*raft.voters, *raft.observers) or leader.cluster.belonging.has(node_id)
-        return not is_member and raft.commit_index == raft.last_index
+        nodes = [node for other, node in self._world.nodes.items() if other != node_id and node.is_leader]
+        for node in nodes:
+            raft = node.cluster.replication.raft
+            if raft is None or node_id in (*raft.voters, *raft.observers) or raft.commit_index < raft.last_index:
+                return False
+            if node.cluster.belonging.has(node_id):
+                return False
+        return bool(nodes)
 
     async def _until_done(self, what: str, change: Callable[[], Awaitable[None]]) -> None:
         world = self._world

@@ -61,6 +61,8 @@ class Subscriber(Client):
 
     def _publish(self, packet: Publish) -> None:
         got = self.ledger.got[self.name]
+        if not packet.dup:
+            self.ledger.fresh[self.name, packet.payload] += 1
         if packet.qos < 2:
             got.append(packet.payload)
             if packet.qos:

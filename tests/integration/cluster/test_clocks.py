@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Final
 
 import pytest
@@ -29,10 +30,17 @@ def cluster(request: pytest.FixtureRequest, set_up: SetUp) -> ClusterProcesses:
     return made
 
 
-def test_the_clock_is_really_wrong(cluster: ClusterProcesses) -> None:
-    """By the times of its own log."""
-    hours = {number: next(iter(cluster[number].events()))["timestamp"][:13] for number in (1, 2)}
-    assert hours[1] != hours[2]
+@pytest.mark.parametrize("off_s", [HOUR_S, -HOUR_S])
+def test_a_node_alone_believes_its_clock(set_up: SetUp, off_s: float) -> None:
+    """So it is really wrong in the other tests: the times of its connections are those of its clock."""
+    alone = set_up(size=1)
+    alone[1].arguments = []
+    alone[1].clock_off_s = off_s
+    alone.start()
+    alone[1].stop()
+    event = next(event for event in alone[1].events() if event["event"] == "client connected")
+    told = datetime.fromisoformat(event["timestamp"]).timestamp() - time.time()
+    assert abs(told - off_s) < 60
 
 
 def test_everything_is_due_in_time(cluster: ClusterProcesses, guests: Guests) -> None:

@@ -40,7 +40,7 @@ def publish(cluster: ClusterProcesses, guests: Guests, name: str, qos: int, coun
 
 
 def taken(clients: Sequence[Client], count: int) -> list[list[bytes]]:
-    """What each has got when all together have so many: QoS 0 may be on its way between nodes yet. Nothing more comes."""
+    """What each has got when all together have so many (QoS 0 may be on its way yet); nothing more comes."""
     found: list[list[bytes]] = [[] for _ in clients]
     deadline = time.monotonic() + TIMEOUT_S
     while sum(map(len, found)) < count and time.monotonic() < deadline:

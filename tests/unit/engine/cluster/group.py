@@ -27,6 +27,7 @@ from rmq.storage.digest import digest_of
 from rmq.storage.events import StateEvents
 from rmq.storage.records import Configure
 from rmq.storage.recovery import recover_member
+from rmq.storage.segments import read_payload
 from tests.support.engine import START, Engine
 from tests.unit.storage.disk_engine import Disk
 from tests.unit.storage.replica import Facts, facts
@@ -153,9 +154,20 @@ class Member(Engine, Replicator):
             self._committed.pop(place)(UNKNOWN)
 
     def everything(self) -> Facts:
-        """What it has applied, as it has to be the same everywhere."""
+        """What it has applied, as it has to be the same everywhere; payloads wherever they are."""
         state = self.broker.state
+        on_disk = {
+            id(d.message): d.message
+            for session in state.sessions.values()
+            if session.outbound is not None
+            for d in session.outbound.deliveries.values()
+            if d.message.on_disk
+        }
+        for message in on_disk.values():
+            message.payload = read_payload(self.folder, message.location)
         found = facts(state)
+        for message in on_disk.values():
+            message.payload = b""
         cluster = state.cluster
         found["retained"] = sorted((m.topic, m.payload, m.qos) for m in state.retained.all())
         found["delayed"] = sorted(state.delayed)
@@ -404,7 +416,19 @@ class Group:
                 continue
             mine, theirs = member.everything(), first.everything()
             for what in mine:
-                assert mine[what] == theirs[what], f"{what} of nodes {member.node_id} and {first.node_id}"
+                assert mine[what] == theirs[what], (
+                    f"{what} of nodes {member.node_id} and {first.node_id}: {_difference(mine[what], theirs[what])}"
+                )
             assert digest_of(member.broker.state) == digest_of(first.broker.state), "digests differ"
         bugs = self._bugs + sum(m.counters.internal_errors - m.expected_bugs for m in self.members.values())
         assert bugs == 0
+
+
+def _difference(mine: object, theirs: object) -> str:
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        return "; ".join(
+            f"{key}: {_difference(mine.get(key), theirs.get(key))}"
+            for key in sorted(mine.keys() | theirs.keys(), key=str)
+            if mine.get(key) != theirs.get(key)
+        )
+    return f"{mine} / {theirs}"

@@ -1,0 +1,42 @@
+"""For the tests: seeds in processes of their own, where the hash seed is fixed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDERS: Final = (".", "cluster", "http_api", "plugins")
+TIMEOUT_S: Final = 3600.0
+
+Line = dict[str, Any]
+
+
+def run(first: int, last: int, *arguments: str) -> list[Line]:
+    """Run seeds, one after the other; what came of each."""
+    command = [sys.executable, "-m", "tests.simulation", f"{first}-{last}", *arguments]
+    path = os.pathsep.join(str(ROOT / folder) for folder in FOLDERS)
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def run_many(first: int, last: int) -> list[Line]:
+    """Run seeds, in as many processes as there are processors."""
+    workers = os.cpu_count() or 1
+    size = -(-(last - first + 1) // workers)
+    starts = range(first, last + 1, size)
+    with ThreadPoolExecutor(workers) as pool:
+        parts = pool.map(lambda start: run(start, min(start + size - 1, last)), starts)
+    return [line for part in parts for line in part]
+
+
+def until_problem(mutation: str, last: int) -> Line:
+    """Run seeds from 1 on with a rule taken out, until one has a problem; the last line."""
+    return run(1, last, "--mutation", mutation, "--until-problem")[-1]
