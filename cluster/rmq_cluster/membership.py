@@ -73,7 +73,7 @@ class Membership:
             raise BadQuery("members", "names nobody but this node")
         if cluster.port.has_own_data or cluster.port.snapshot_index:
             if not discard_data:
-                raise NodeHasData(str(cluster.folder))
+                raise NodeHasData(str(cluster.folder.parent))
             cluster.port.discard()
         belonging.wants_in = True
         cluster.links.set_peers(addresses)

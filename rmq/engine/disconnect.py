@@ -10,7 +10,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.encode import encode_connack, encode_disconnect
 from rmq.mqtt.packets import Connack, Disconnect, Will
 from rmq.session.channel import AWAIT_CONNECT, CLOSED, CLOSING, CONNECTED, CONNECTING, Channel
-from rmq.session.delivery import RELEASED, RELEASING, RESEND, SENT
+from rmq.session.delivery import DONE, RELEASED, RELEASING, RESEND, SENT
 from rmq.session.session import Session
 from rmq.storage.records import CloseSession
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # States of a delivery that its client knows of.
 IN_FLIGHT = (SENT, RESEND, RELEASED, RELEASING)
+SENT_OR_DONE = (*IN_FLIGHT, DONE)
 
 # What an MQTT 3 CONNACK says for a v5 reason code; others close the connection without a CONNACK.
 V3_RETURN_CODES = {
@@ -195,7 +196,10 @@ def leave_session(
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
-    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, _inflight(session), due_at, now))
+    # What this client has acknowledged here may not count any more where it is now, and is sent to it again there.
+    states = SENT_OR_DONE if broker.cluster.replicates else IN_FLIGHT
+    inflight = _count(session, states)
+    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, inflight, due_at, now))
     if due_at:
         enter_will_timer(broker, session.client_id, epoch, due_at)
     elif will is not None:
@@ -222,14 +226,14 @@ def _leave_in_cluster(
         return
     now = broker.ctx.now
     due_at = 0.0 if will is None else now + min(will.delay_interval, expiry)
-    broker.cluster.propose(CloseSession(client_id, epoch, expiry, _inflight(session), due_at, now))
+    broker.cluster.propose(CloseSession(client_id, epoch, expiry, _count(session, IN_FLIGHT), due_at, now))
     if will is not None and will.delay_interval == 0:
         propose_will(broker, client_id, epoch, will, own_end=True)
 
 
-def _inflight(session: Session) -> int:
+def _count(session: Session, states: tuple[int, ...]) -> int:
     outbound = session.outbound
-    return 0 if outbound is None else sum(1 for d in outbound.deliveries.values() if d.state in IN_FLIGHT)
+    return 0 if outbound is None else sum(1 for d in outbound.deliveries.values() if d.state in states)
 
 
 def _tell_inflight(broker: "Broker", session: Session) -> None:

@@ -118,7 +118,7 @@ class NodeHasData(ManagementError):
     """The node has data of its own, and nobody said that they may be discarded."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"there are data in {path}, which would be lost")
+        super().__init__(f"there are data in {path}, which would be lost (--discard-data: let them be)")
         self.path = path
 
 

@@ -21,7 +21,7 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
 
 def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     _load_authorities(ssl.SSLContext(protocol), files.certfile)  # only to know which file is at fault
     _read(files.keyfile)
