@@ -1,6 +1,10 @@
 """The cluster's time on one node: the last committed time, and how long ago that was."""
 
 from collections.abc import Callable
+from typing import Final
+
+# By which part a clock goes slower that is ahead: what is measured by it is never far off.
+SLOWER: Final = 0.1
 
 
 class ClusterClock:
@@ -13,11 +17,15 @@ class ClusterClock:
         self._monotonic = monotonic
         self._base = wall_clock()
         self._since = monotonic()
+        self._ahead = 0.0
         self._last = 0.0
 
     def __call__(self) -> float:
         """The time."""
-        now = self._base + self._monotonic() - self._since
+        elapsed = self._monotonic() - self._since
+        now = self._base + elapsed
+        if self._ahead:
+            now -= min(self._ahead, elapsed * SLOWER)
         if now > self._last:
             self._last = now
         return self._last
@@ -25,9 +33,13 @@ class ClusterClock:
     def begin(self, at: float) -> None:
         """It is this late, whatever this node took the time to be before."""
         self._last = 0.0
-        self.set(at)
+        self._ahead = 0.0
+        self._base = at
+        self._since = self._monotonic()
 
     def set(self, at: float) -> None:
-        """It is this late; who has gone ahead of that waits."""
-        self._base = at
+        """It was this late when that was agreed on, maybe a while ago; who is ahead of that goes slower."""
+        now = self()
+        self._ahead = max(now - at, 0.0)
+        self._base = max(now, at)
         self._since = self._monotonic()

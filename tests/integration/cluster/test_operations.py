@@ -177,6 +177,29 @@ class Machine:
             self._process.wait()
             self._process = None
 
+    def damage_log(self) -> Path:
+        """A byte is another one, in the middle of the log."""
+        (path,) = self.path("/var/lib/rmq/cluster/raft").glob("raft-*.log")
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+        return path
+
+    def fail(self) -> str:
+        """The node doesn't start; what it says."""
+        program = self.folder / "bin" / RUN_THE_NODE
+        done = subprocess.run(
+            [program],
+            env=self._environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode != 0 and "Traceback" not in done.stderr, done.stderr
+        return done.stderr
+
     def lose_disk(self) -> None:
         """All that the node has kept is gone."""
         self.die()
@@ -257,6 +280,8 @@ def test_every_command_of_the_page(machines: dict[str, Machine]) -> None:
     three.die()
     story.tell("A node died")
     three.die()
+    damaged = three.damage_log()
+    assert str(damaged) in three.fail()
     story.tell("A disk is lost or damaged")
     story.tell("Rebuild")
     assert retained(three) == b"second"
@@ -281,6 +306,13 @@ def test_every_command_of_the_page(machines: dict[str, Machine]) -> None:
     story.tell("When not all of them come")
     assert retained(two, b"fourth") == b"fourth"
     story.check_all_is_told()
+
+
+def test_the_tests_that_durability_names_are_there() -> None:
+    text = (REPOSITORY / "docs" / "durability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:unit|integration|simulation)\b[^`]*)`", text))
+    assert len(named) > 15
+    assert not [name for name in named if not (REPOSITORY / "tests" / name).exists()]
 
 
 def test_the_keys_of_the_page_are_there() -> None:

@@ -106,6 +106,7 @@ def test_under_quorum_a_node_says_so_and_waits_for_all(machines: ClusterProcesse
     for number in (1, 2):
         machines[number].start()
     for number in (1, 2):
+        machines.wait_for_control(machines[number])
         assert not machines[number].serves(), "two cold nodes can't know what the third one has"
         alarms = " ".join(machines[number].ask("status")["alarms"])
         assert "not shut down cleanly" in alarms and "3" in alarms, alarms

@@ -18,9 +18,9 @@ import pytest
 from rmq.engine import stored_port
 from rmq.engine.broker import BrokerOptions
 from rmq.engine.cluster_clock import ClusterClock
-from rmq.engine.ports import APPLIED, UNKNOWN, Replicator
-from rmq.engine.member_port import MemberPort
 from rmq.engine.member_options import MemberOptions
+from rmq.engine.member_port import MemberPort
+from rmq.engine.ports import APPLIED, UNKNOWN, Replicator
 from rmq.metrics.counters import Counters
 from rmq.storage.cluster_records import ClusterOperation
 from rmq.storage.digest import digest_of
@@ -279,7 +279,13 @@ class Group:
         port = member.port
         record = port.nodes.get(member.node_id)
         over = record is not None and not (record.up and record.incarnation == port.incarnation)
-        if port.incarnation and over and not port.is_leaving and not member.is_cut_off and member not in self._rejoining:
+        if (
+            port.incarnation
+            and over
+            and not port.is_leaving
+            and not member.is_cut_off
+            and member not in self._rejoining
+        ):
             self._rejoining.add(member)
             self._nonces += 1
             port.join(f"nonce {self._nonces}", lambda _: self._rejoining.discard(member))

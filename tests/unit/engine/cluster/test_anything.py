@@ -212,7 +212,9 @@ class AnythingGoes(RuleBasedStateMachine):
             self.group.install(source, target)
             self._read_all()
 
-    @precondition(lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values()))
+    @precondition(
+        lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values())
+    )
     @rule(node=nodes, declared=st.booleans())
     def kill(self, node: int, declared: bool) -> None:
         member = self.group.members[node]
@@ -232,7 +234,9 @@ class AnythingGoes(RuleBasedStateMachine):
         self.group.start(node)
         self._read_all()
 
-    @precondition(lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values()))
+    @precondition(
+        lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values())
+    )
     @rule(node=nodes, declared=st.booleans())
     def cut_off(self, node: int, declared: bool) -> None:
         member = self.group.members[node]
