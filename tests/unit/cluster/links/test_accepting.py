@@ -80,6 +80,7 @@ def refusals(node: LinkedNode) -> dict[str, int]:
         (frame(HELLO, say_hello(2, DIALLER, 1, 0, RUN, 1).packed) + frame(PROOF, bytes(40)), "bad_proof"),
         (frame(HELLO, say_hello(2, DIALLER, 1, 0, RUN, 1).packed) + frame(READY, bytes(40)), "malformed"),
     ],
+    ids=range(12),  # what is said has a nonce in it: no name for a test
 )
 async def test_strangers_are_closed_and_counted(
     village: Village, autojump_clock: MockClock, data: bytes, kind: str

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.engine.cluster.group import Group
+from tests.unit.engine.cluster.member import Member
 
 Three = tuple[Member, Member, Member]
 

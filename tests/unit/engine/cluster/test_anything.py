@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.support import wire
 from tests.support.engine import Client
 from tests.support.wire_parser import Connack, Packet, Puback, Pubcomp, Publish, Pubrec, Pubrel, Suback
-from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.engine.cluster.group import Group
+from tests.unit.engine.cluster.member import Member
 
 NODES: Final = (1, 2, 3)
 EXPIRY: Final = 10_000
@@ -67,6 +68,10 @@ class AnythingGoes(RuleBasedStateMachine):
     def member(self, node_id: int) -> Member | None:
         member = self.group.members.get(node_id)
         return None if member is None or member.is_cut_off else member
+
+    def all_are_here(self) -> bool:
+        members = self.group.members
+        return len(members) == 3 and not any(member.is_cut_off for member in members.values())
 
     # Subscribers
 

@@ -9,7 +9,8 @@ from rmq.storage.digest import digest_of
 from tests.support import wire
 from tests.support.wire_parser import Publish
 from tests.unit.engine.cluster.conftest import Three
-from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.engine.cluster.group import Group
+from tests.unit.engine.cluster.member import Member
 
 
 def test_a_digest_knows_nothing_of_tables_that_one_node_made_early(group: Group, three: Three) -> None:
@@ -84,7 +85,7 @@ def test_a_subscriber_sees_what_was_acknowledged_before(group: Group, three: Thr
 
 
 def test_a_delayed_message_is_published_once_by_whoever_leads(group: Group, three: Three) -> None:
-    one, two, last = three
+    one, _, last = three
     for node in three:
         node.limits.delayed_publish = True
     subscriber, kept = last.connect("s"), last.connect("k", expiry=100)

@@ -12,7 +12,8 @@ from rmq.storage.recovery import recover_member
 from tests.support import wire
 from tests.support.wire_parser import Connack, Puback
 from tests.unit.engine.cluster.conftest import Three
-from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.engine.cluster.group import Group
+from tests.unit.engine.cluster.member import Member
 from tests.unit.storage.strategies import new_state
 
 

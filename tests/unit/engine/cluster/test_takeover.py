@@ -1,4 +1,4 @@
-"""A client that is on two nodes at once, or was: one connection owns the client id, and what is late changes nothing."""
+"""A client that is on two nodes at once, or was: one connection owns the client id, what is late changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from tests.support import wire
 from tests.support.engine import Client
 from tests.support.wire_parser import Connack, Disconnect, Pubcomp, Publish, Pubrec
 from tests.unit.engine.cluster.conftest import Three
-from tests.unit.engine.cluster.group import Group, Member
+from tests.unit.engine.cluster.group import Group
+from tests.unit.engine.cluster.member import Member
 from tests.unit.storage.disk_engine import resumed
 
 EXPIRY = [(wire.SESSION_EXPIRY, 100)]
@@ -165,7 +166,7 @@ def test_a_message_published_while_a_session_moves_is_neither_lost_nor_doubled(
     assert isinstance(first.read()[-1], Disconnect)
     got = second.receive_all()
     assert [p.payload for p in got] == [b"0", b"1", b"2"]
-    assert [p.dup for p in got][0]
+    assert got[0].dup
 
 
 def test_a_client_that_is_back_within_the_delay_has_no_will_published(group: Group, three: Three) -> None:
