@@ -37,6 +37,7 @@ class Belonging:
         self.wants_in = False
         self.is_leaving = False
         self._is_entering = False
+        self._changes = 0
         self._asked = ""
         self._asked_at = 0.0
         self._next_consider = 0.0
@@ -209,6 +210,7 @@ class Belonging:
     def _joined(self, nonce: str, incarnation: int) -> None:
         if nonce != self._asked:
             return  # it was asked again since
+        self._changes = 0
         self._asked = ""
         self.incarnation = incarnation
         self._up.set()
@@ -270,7 +272,10 @@ class Belonging:
         self.save()
         self._cluster.reception.say_hello()
         self._dial()
-        self._cluster.after(LINGER_S, self._dial_members)
+        self._changes += 1
+        change = self._changes
+        # The links of those who were removed linger; a later change has its own time.
+        self._cluster.after(LINGER_S, lambda: self._dial_members() if change == self._changes else None)
 
     def _dial(self) -> None:
         """Members, and those who were removed just now: they are told so before their links are closed."""

@@ -104,7 +104,7 @@ class Membership:
                 with trio.move_on_after(CHANGE_TIMEOUT_S) as scope:
                     await left.wait()
                 if scope.cancelled_caught:
-                    raise OutcomeUnknown
+                    raise OutcomeUnknown("the leader")
             await self._ask(REMOVE, cluster.node_id)
         except OutcomeUnknown:
             # It may have been told before the answer came.
@@ -138,7 +138,7 @@ class Membership:
                 raise ChangeUnderWay(answer.removeprefix(UNDER_WAY))
             if answer.startswith(REFUSED):
                 raise ClusterRefused(answer.removeprefix(REFUSED))
-        raise OutcomeUnknown
+        raise OutcomeUnknown("the leader")
 
     # Clients and leadership
 
@@ -175,7 +175,7 @@ class Membership:
             while raft.leader is None or raft.leader == before:
                 await self._cluster.role_change()
             return raft.leader
-        raise OutcomeUnknown
+        raise OutcomeUnknown("the leader")
 
     # Beginnings
 
@@ -263,7 +263,7 @@ class Membership:
         with trio.move_on_after(CHANGE_TIMEOUT_S):
             await cluster.belonging.up_again()
             return
-        raise OutcomeUnknown
+        raise OutcomeUnknown("the leader")
 
     async def rebuild(self) -> None:
         """Discard this node's data at its next start, to take them from the other members; until then it steps out."""

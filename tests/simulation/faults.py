@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 
 import trio
@@ -31,6 +32,8 @@ class Faults:
             "wipe": self._wipe,
             "partition": self._partition,
             "one_way": self._one_way,
+            "deaf": self._deaf,
+            "mute": self._mute,
             "slow": self._slow,
             "cut": self._cut,
             "half_cut": self._half_cut,
@@ -190,6 +193,37 @@ class Faults:
         seconds = self._seconds()
         self._did("one_way", f"{source} {target} {seconds}")
         self._for_a_while({(source, target)}, seconds)
+
+    async def _deaf(self) -> None:
+        """A node hears nothing of its leader, which hears it: what it proposes is committed, and it doesn't know.
+
+        Its clients turn elsewhere meanwhile, with words of theirs still on the way to it.
+        """
+        pair = self._leader_and_other()
+        if pair is None:
+            return
+        leader, other = pair
+        seconds = self._random.uniform(1.05, 1.9)
+        self._did("deaf", f"{other.node_id} {seconds:.2f}")
+        self._for_a_while({(host(leader.node_id), host(other.node_id))}, seconds)
+        for client in self._clients:
+            if client.line is not None and client.line.node is other and self._random.random() < 0.5:
+                delay = self._random.uniform(0.0, 0.6)
+                self._world.agenda.later(0.01, 0.3, partial(client.jump, delay))
+
+    async def _mute(self) -> None:
+        """A leader hears nothing of a node for so long that it is declared down; the link is just kept."""
+        pair = self._leader_and_other()
+        if pair is not None:
+            leader, other = pair
+            seconds = self._random.uniform(1.6, 1.95)
+            self._did("mute", f"{other.node_id} {seconds:.2f}")
+            self._for_a_while({(host(other.node_id), host(leader.node_id))}, seconds)
+
+    def _leader_and_other(self) -> tuple[Node, Node] | None:
+        leader = self._world.leader()
+        others = [node for node in self._running() if node is not leader]
+        return None if leader is None or not others else (leader, self._random.choice(others))
 
     async def _slow(self) -> None:
         source, target = self._two()

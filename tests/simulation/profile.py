@@ -46,7 +46,9 @@ class Profile:
             "power": 2,
             "wipe": 0.7,
             "partition": 4,
-            "one_way": 3,
+            "one_way": 2,
+            "deaf": 5,
+            "mute": 2,
             "slow": 3,
             "cut": 2,
             "half_cut": 2,
@@ -62,6 +64,7 @@ class Profile:
         every["crash_everywhere"] = 0.7
         # Each seed leaves some faults out: what is hidden by one fault is seen without it.
         profile.faults = {name: weight for name, weight in every.items() if random.random() < 0.75}
+        profile.faults.setdefault("deaf", 3)
         profile.faults.setdefault("crash", 2)
         profile.faults.setdefault("partition", 2)
         return profile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections import Counter
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import trio
 from rmq_cluster.raft.log import RaftLog
 from trio.testing import MockClock
 
+from rmq.storage.cluster_state import ClusterState
 from tests.simulation import course
 from tests.simulation.determinism import determinism
 from tests.simulation.power import Power
@@ -59,7 +60,7 @@ def simulate(seed: int) -> Result:
             world = World(Profile.of(seed), Path(folder), power, clock)
             with (
                 determinism(seed, world.make_thread, world.logged),
-                _counting_truncations(world.counts),
+                _counting(world.counts),
                 power.watching(),
             ):
                 trio.run(course.run, world, clock=clock, instruments=[Spinning(world)])
@@ -91,11 +92,23 @@ class Spinning(trio.abc.Instrument):
             self._world.nursery.cancel_scope.cancel()
 
 
-def _counting_truncations(counts: Counter[str]) -> AbstractContextManager[object]:
-    truncate = RaftLog.truncate
+def _counting(counts: Counter[str]) -> AbstractContextManager[object]:
+    """Counts what a rule of the cluster's own had to catch."""
+    truncate, begin_batch = RaftLog.truncate, ClusterState.begin_batch
 
-    def counted(log: RaftLog, index: int) -> None:
+    def truncated(log: RaftLog, index: int) -> None:
         counts["truncations"] += 1
         truncate(log, index)
 
-    return mock.patch.object(RaftLog, "truncate", counted)
+    def begun(state: ClusterState, node: int, incarnation: int, sequence: int) -> bool:
+        record = state.nodes.get(node)
+        if record is not None and record.incarnation != incarnation:
+            counts["batches of the past"] += 1
+        elif record is not None and sequence <= record.sequence:
+            counts["batches again"] += 1
+        return begin_batch(state, node, incarnation, sequence)
+
+    stack = ExitStack()
+    stack.enter_context(mock.patch.object(RaftLog, "truncate", truncated))
+    stack.enter_context(mock.patch.object(ClusterState, "begin_batch", begun))
+    return stack

@@ -10,7 +10,7 @@ that this node proposes: under load most commands have one. An old build can't r
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Any, Final
 
 NEW_LEVEL: Final = 2
 STORE_MESSAGE: Final = 1
@@ -18,12 +18,12 @@ STORE_NEWER: Final = 200
 
 
 def become_newer() -> None:
-    """Patch what proposes and what reads commands; both is code that is never compiled."""
+    """Patch what proposes commands and what reads those of other nodes: code that is never compiled."""
     from rmq.engine import member_port, replicated_port
+    from rmq.storage.codec import decode_operation as old_decode
     from rmq.storage.packing import pack, unpack_all
     from rmq.storage.records import Operation
 
-    old_decode = replicated_port.decode_operation
     old_begin = replicated_port.ReplicatedPort._begin
 
     def decode(fields: list[object]) -> Operation:
@@ -45,7 +45,8 @@ def become_newer() -> None:
     for module in (replicated_port, member_port):
         vars(module)["OPERATION_LEVEL"] = NEW_LEVEL
     vars(replicated_port)["decode_operation"] = decode
-    replicated_port.ReplicatedPort._begin = begin  # type: ignore[method-assign] -- that is what this is for
+    patched: Any = replicated_port.ReplicatedPort
+    patched._begin = begin
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,17 +20,15 @@ from tests.support.client import Client, ConnectionClosed, Silence
 from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire_parser import Disconnect, Puback
 
-SMALL = "4m"
-
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 4 MB at a folder; unmounted whatever happens."""
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of that size at a folder; unmounted whatever happens."""
     folder.mkdir()
     mount = shutil.which("mount")
     if mount is None:
         pytest.skip("mount is missing")
-    command = [mount, "-t", "tmpfs", "-o", f"size={SMALL}", "rmq-test", str(folder)]
+    command = [mount, "-t", "tmpfs", "-o", f"size={size}", "rmq-test", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
@@ -66,7 +63,7 @@ def others_go_on(cluster: ClusterProcesses, guests: Guests, without: Member, top
 @pytest.mark.parametrize("leads", [True, False], ids=["leader", "follower"])
 def test_a_full_disk(set_up: SetUp, guests: Guests, leads: bool) -> None:
     cluster = set_up("storage.timeout=1s")
-    with small_disk(cluster[3].data):
+    with small_disk(cluster[3].data, "4m"):
         cluster.start()
         try:
             full_disk(cluster, guests, leads=leads)
@@ -204,7 +201,7 @@ def test_a_torn_tail_is_cut_off_and_caught_up(cluster: ClusterProcesses, guests:
 @pytest.mark.usefixtures("_root")
 def test_under_load_a_full_disk_loses_nothing(set_up: SetUp) -> None:
     cluster = set_up("storage.timeout=1s")
-    with small_disk(cluster[3].data):
+    with small_disk(cluster[3].data, "400m"):
         try:
             cluster.start()
             with Load(cluster, 1) as load:
@@ -218,4 +215,3 @@ def test_under_load_a_full_disk_loses_nothing(set_up: SetUp) -> None:
                 load.finish()
         finally:
             cluster.close()
-            sys.stdout.write(cluster[3].log[-500:])

@@ -119,6 +119,8 @@ def test_a_removed_node_that_comes_back_as_it_was_is_refused(set_up: SetUp, gues
     gone.kill()
     here.ask("remove", 30, node_id=gone.number)
     gone.start()
+    if not gone.ends_within(5):
+        cluster.wait_for_control(gone)
     publisher = guests.passing(here)
     guests.off_line(there, "s", ("t", 1))
     for number in range(50):

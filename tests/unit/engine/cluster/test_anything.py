@@ -217,9 +217,7 @@ class AnythingGoes(RuleBasedStateMachine):
             self.group.install(source, target)
             self._read_all()
 
-    @precondition(
-        lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values())
-    )
+    @precondition(lambda self: self.all_are_here())
     @rule(node=nodes, declared=st.booleans())
     def kill(self, node: int, declared: bool) -> None:
         member = self.group.members[node]
@@ -239,9 +237,7 @@ class AnythingGoes(RuleBasedStateMachine):
         self.group.start(node)
         self._read_all()
 
-    @precondition(
-        lambda self: len(self.group.members) == 3 and not any(m.is_cut_off for m in self.group.members.values())
-    )
+    @precondition(lambda self: self.all_are_here())
     @rule(node=nodes, declared=st.booleans())
     def cut_off(self, node: int, declared: bool) -> None:
         member = self.group.members[node]
@@ -276,6 +272,7 @@ class AnythingGoes(RuleBasedStateMachine):
             return
         for member in group.members.values():
             member.holds_commands = member.holds_applying = False
+        group.settle()
         self.heal()
         for node, record in group.leader.port.nodes.items():
             if record.up and node not in group.members:

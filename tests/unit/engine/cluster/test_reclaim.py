@@ -115,7 +115,6 @@ def test_operations_behind_its_leaving_change_nothing(group: Group, three: Three
     client = last.open()
     last.port.leave(lambda: None)
     client.send(wire.connect("c", keep_alive=0))
-    last.connect  # noqa: B018
     last.holds_commands = False
     group.settle()
     cluster = one.broker.state.cluster
