@@ -21,6 +21,7 @@ transfer     what nodes say to each other while a snapshot goes from one to the 
 asking       changes of membership, asked of the leader
 digests      digests of the state, compared between nodes
 membership   what an administrator can ask and change: the cluster's control
+alarms       what a person should see to, for the log
 view         the cluster as this node sees it, for people
 figures      figures of the cluster for metrics
 backup       copies of a snapshot, and back

@@ -11,6 +11,7 @@ import trio
 
 from rmq.storage.record_file import CorruptFile
 from rmq_cluster import kinds
+from rmq_cluster.alarms import Alarms
 from rmq_cluster.asking import Asking
 from rmq_cluster.belonging import Belonging
 from rmq_cluster.digests import Digests
@@ -127,6 +128,7 @@ class Cluster:
         self.duties = Duties(self.replication, self.peers, port, self.belonging, options, clock)
         self.asking = Asking(self.send_note, self.duties.perform, lambda: self.replication.leader)
         self.snapshots = Snapshots(self)
+        self._alarms = Alarms(self)
         self.incoming = Incoming(folder / INCOMING_FOLDER, self.disk, self.snapshots, self._send_file_ack)
         self.outgoing = Outgoing(
             folder / OUTGOING_FOLDER,
@@ -218,6 +220,7 @@ class Cluster:
         for call in calls:
             call()
         self.belonging.look(now)
+        self._alarms.look(now)
         self.duties.look()
         self.replication.advance()
         self._tell_progress()

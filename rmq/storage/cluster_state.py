@@ -181,17 +181,10 @@ class ClusterState:
         state = self.state
         state.last_epoch += 1
         o.epoch = state.last_epoch
-        previous = self.owners.get(o.client_id)
-        session = state.sessions.get(o.client_id)
-        node = 0
-        if previous is not None:
-            node = previous.node
-        elif session is not None and session.disconnected_at == 0.0:
-            node = session.node
         self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, o.will)
         self.wills.pop(o.client_id, None)  # its client is back in time
-        if node == state.node_id and o.node != node:
-            state.events.taken_over(o.client_id)
+        if o.node != state.node_id:
+            state.events.taken_over(o.client_id)  # it may be connected here, though this node was declared down
 
     def _reclaim(self, o: ReclaimClient) -> None:
         state = self.state

@@ -28,7 +28,7 @@ class StateEvents:
         """A message is kept until it is due."""
 
     def taken_over(self, client_id: str) -> None:
-        """A client id that was this node's is another node's now."""
+        """Another node has claimed a client id."""
 
     def deliver(self, message: Message, chosen: list[str] | None) -> None:
         """Every node delivers this message to its own connections, where it doesn't come through a queue."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
+from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, refused, status, typed, until, view
 from tests.integration.cluster.test_growth import entry, joined, member_ids
 from tests.support import wire
@@ -157,7 +158,9 @@ def without_a_file(backup: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("runs", [True, False], ids=["running", "stopped"])
+@pytest.mark.parametrize(
+    "runs", [pytest.param(True, id="running"), pytest.param(False, id="stopped", marks=pytest.mark.slow)]
+)
 def test_rescue_goes_on_from_one_node(set_up: SetUp, guests: Guests, runs: bool) -> None:
     """And those that were left behind come back without what they had."""
     cluster = set_up("plugins.rmq-cluster-raft.quorum_timeout=1s")
@@ -171,7 +174,8 @@ def test_rescue_goes_on_from_one_node(set_up: SetUp, guests: Guests, runs: bool)
         until(one, "without a majority", lambda: not status(one)["has_quorum"])
         told = typed(one, "status")
         assert "quorum   NO" in told and "ALARM    There is no majority: no link to nodes 2, 3." in told, told
-        assert "majority" in refused(one, "leave") and "majority" in refused(one, "remove", "2", "--yes")
+        for arguments in (("leave",), ("remove", "2", "--yes"), ("transfer-leader",)):
+            assert "too few nodes are in contact" in refused(one, *arguments)
     else:
         one.kill()
     typed(one, "rescue", "--yes")
@@ -195,7 +199,9 @@ def test_rescue_goes_on_from_one_node(set_up: SetUp, guests: Guests, runs: bool)
     kept.check(*cluster)
 
 
-@pytest.mark.parametrize("leads", [True, False], ids=["leader", "follower"])
+@pytest.mark.parametrize(
+    "leads", [pytest.param(True, id="leader"), pytest.param(False, id="follower", marks=pytest.mark.slow)]
+)
 def test_rebuild_takes_everything_from_the_others(set_up: SetUp, guests: Guests, leads: bool) -> None:
     cluster = set_up()
     cluster.start()
@@ -234,3 +240,28 @@ def test_a_person_founds_the_cluster_with_those_that_are_there(set_up: SetUp, gu
     joined(cluster, three, one)
     kept.check(three)
     assert member_ids(one) == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_under_load_nothing_is_lost_by_what_an_administrator_does(set_up: SetUp, guests: Guests) -> None:
+    cluster = set_up()
+    cluster.start()
+    kept = Keepsake(guests, cluster[1])
+    with Load(cluster, 1) as load:
+        for turn in range(4):
+            load.wait_for(100)
+            load.fault("leadership is handed over")
+            cluster[1 + turn % 3].ask("transfer_leadership", 30)
+            load.over()
+        for turn, member in enumerate((cluster.leader(), *cluster)):
+            load.wait_for(100)
+            load.fault(f"node {member.number} is drained")
+            member.ask("drain", 30, rate=50)
+            load.wait_for(200)
+            assert not member.serves()
+            member.ask("backup", 60, path=str(cluster.directory / f"backup-{turn}"))
+            member.ask("undrain")
+            load.over()
+        load.wait_for(100)
+        load.finish()
+    kept.check(*cluster)

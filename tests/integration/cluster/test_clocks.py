@@ -15,6 +15,8 @@ from tests.support import wire
 from tests.support.cluster_processes import ClusterProcesses
 from tests.support.wire import Will
 
+pytestmark = pytest.mark.slow
+
 HOUR_S: Final = 3600.0
 
 

@@ -20,6 +20,8 @@ from tests.support.client import Client, ConnectionClosed, Silence
 from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire_parser import Disconnect, Puback
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
@@ -197,7 +199,6 @@ def test_a_torn_tail_is_cut_off_and_caught_up(cluster: ClusterProcesses, guests:
     assert [m.payload for m in subscriber.receive_publishes(len(sent))] == sent
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_root")
 def test_under_load_a_full_disk_loses_nothing(set_up: SetUp) -> None:
     cluster = set_up("storage.timeout=1s")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from rmq.cli.control_client import NodeUnavailable, Refused
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
 from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, events, only, refused, said, status, typed, until
 from tests.integration.cluster.retained import retained_at
 from tests.integration.cluster.test_growth import entry, joined, member_ids
-from tests.support.cluster_processes import ClusterProcesses
+from tests.support.cluster_processes import ClusterProcesses, Member
 
 WAITS = "the cluster isn't founded yet"
 ADOPTED = "this node is empty and belongs to a cluster"
@@ -169,3 +172,75 @@ def rescued(cluster: ClusterProcesses, guests: Guests, kept: Keepsake, cluster_i
     joined(cluster, two, one, three)
     assert {status(member)["cluster_id"] for member in cluster} == {cluster_id}
     kept.check(*cluster)
+
+
+@pytest.mark.slow
+def test_nodes_come_in_while_the_leader_dies_under_load(set_up: SetUp, guests: Guests) -> None:
+    """Two at once, and again and again somebody dies: whoever has begun to come in is a member in the end."""
+    cluster = set_up(size=5)
+    only(cluster, 1, 2, 3)
+    hosts = [cluster[number] for number in (1, 2, 3)]
+    for member in hosts:
+        member.start()
+    cluster.wait_until_serving(1, 2, 3)
+    kept = Keepsake(guests, cluster[1])
+    with Load(cluster, 1) as load:
+        load.wait_for(100)
+        load.fault("nodes 4 and 5 come in, and leaders die")
+        newcomers = [cluster[4], cluster[5]]
+        joins = [Joining(member, hosts) for member in newcomers]
+        for member in newcomers:
+            member.arguments = ["--cluster-nodes", ",".join(entry(each) for each in (*hosts, member))]
+            member.start()
+        for member, join in zip(newcomers, joins, strict=True):
+            cluster.wait_for_control(member)
+            join.start()
+        for _ in range(2):
+            until(hosts[0], "of one opinion with the others", lambda: agreed(hosts))
+            leader = cluster[agreed(hosts)]
+            if leader in newcomers:  # it has come in already
+                joins[newcomers.index(leader)].join(30)
+            leader.kill()
+            load.wait_for(20)
+            leader.start()
+            cluster.wait_until_serving(1, 2, 3)
+        for join in joins:
+            join.join(120)
+            assert join.answer == "joined", join.answer
+        load.over()
+        assert [member_ids(member) for member in cluster] == [[1, 2, 3, 4, 5]] * 5
+        load.wait_for(200)
+        # Now two may die at once.
+        load.fault("two of five die")
+        for number in (1, 5):
+            cluster[number].kill()
+        load.wait_for(100)
+        for number in (1, 5):
+            cluster[number].start()
+        load.over()
+        load.finish()
+    kept.check(*cluster)
+
+
+def agreed(members: list[Member]) -> int:
+    """Who leads, if these are of one opinion; else 0."""
+    found = {member.leader_it_knows() or 0 for member in members}
+    return found.pop() if len(found) == 1 else 0
+
+
+class Joining(threading.Thread):
+    """Asks a node to come into the cluster of others; ``answer`` is what became of it."""
+
+    def __init__(self, member: Member, hosts: list[Member]) -> None:
+        super().__init__(name=f"join-{member.number}", daemon=True)
+        self._member = member
+        self._hosts = hosts
+        self.answer = "none"
+
+    def run(self) -> None:
+        """Ask, and wait."""
+        try:
+            self._member.ask("join", 110, members=[entry(each) for each in self._hosts], discard_data=False)
+            self.answer = "joined"
+        except (Refused, NodeUnavailable) as error:
+            self.answer = str(error)

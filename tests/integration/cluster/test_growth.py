@@ -14,6 +14,8 @@ from tests.support.client import ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire_parser import Disconnect, Pubcomp, Pubrec
 
+pytestmark = pytest.mark.slow
+
 USE_ANOTHER_SERVER = (0x9C, 0x9D)
 
 
@@ -62,7 +64,6 @@ def test_a_node_with_data_is_the_seed(set_up: SetUp, guests: Guests) -> None:
     subscriber.expect_nothing()
 
 
-@pytest.mark.slow
 def test_from_one_node_to_three_and_back_under_load(set_up: SetUp) -> None:
     cluster = set_up()
     one, two, three = cluster
@@ -90,7 +91,6 @@ def test_from_one_node_to_three_and_back_under_load(set_up: SetUp) -> None:
         load.finish(3)
 
 
-@pytest.mark.slow
 def test_a_removed_node_comes_back_empty_under_load(set_up: SetUp) -> None:
     cluster = set_up()
     cluster.start()

@@ -17,6 +17,8 @@ from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire import Will
 from tests.support.wire_parser import Puback
 
+pytestmark = pytest.mark.slow
+
 DECLARED_DOWN_S: Final = 3.0
 """With default settings, a dead node is off line everywhere by then."""
 

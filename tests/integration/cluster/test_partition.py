@@ -17,6 +17,8 @@ from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire import Will
 from tests.support.wire_parser import Disconnect, Puback
 
+pytestmark = pytest.mark.slow
+
 NOTICED_S: Final = 5.0
 """By then each side of a cut knows which nodes it has lost, and has declared them down if it is the majority."""
 

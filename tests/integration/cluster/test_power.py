@@ -14,6 +14,8 @@ from tests.support.cluster_processes import ClusterProcesses
 from tests.support.odd_machine import undo_unsynced
 from tests.support.wire_parser import Publish
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def machines(set_up: SetUp, tmp_path: Path, request: pytest.FixtureRequest) -> ClusterProcesses:
@@ -81,7 +83,6 @@ def retained(client: Client) -> set[bytes]:
     return {packet.payload for packet in client.drain() if isinstance(packet, Publish)}
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_root")
 def test_under_quorum_fsync_nothing_is_lost_under_load(machines: ClusterProcesses) -> None:
     machines.start()

@@ -18,6 +18,8 @@ from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire_parser import Connack, Disconnect, Puback, Publish, Pubrec, Suback
 
+pytestmark = pytest.mark.slow
+
 QUORUM_TIMEOUT_S: Final = 2.0
 UNAVAILABLE: Final = {4: 3, 5: 0x88}
 REFUSED: Final = {4: 0x80, 5: 0x97}

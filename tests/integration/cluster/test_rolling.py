@@ -14,6 +14,8 @@ from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.wire import Will
 from tests.support.wire_parser import Disconnect
 
+pytestmark = pytest.mark.slow
+
 SERVER_SHUTTING_DOWN = 0x8B
 STOP_S = 10.0
 

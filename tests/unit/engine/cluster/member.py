@@ -40,7 +40,10 @@ class MemberDisk(Disk):
 
 
 class Member(Engine, Replicator):
-    """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing."""
+    """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing.
+
+    ``hears_nothing``: what it proposes is committed, but it is told that nobody knows.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Member(Engine, Replicator):
         self.node_id = node_id
         self.folder = folder
         self.holds_commands = self.holds_applying = False
-        self.is_cut_off = False
+        self.is_cut_off = self.hears_nothing = False
         self.commands: deque[tuple[bytes, Done]] = deque()
         self._committed: dict[int, Done] = {}
         self._turning = True
@@ -126,7 +129,10 @@ class Member(Engine, Replicator):
         while self.commands:
             command, done = self.commands.popleft()
             self.group.log.append(command)
-            self._committed[len(self.group.log)] = done
+            if self.hears_nothing:
+                done(UNKNOWN)
+            else:
+                self._committed[len(self.group.log)] = done
         return True
 
     def apply(self, count: int = 1_000_000) -> bool:

@@ -201,6 +201,12 @@ class AnythingGoes(RuleBasedStateMachine):
             member.holds_applying = holds
             self.group.settle()
 
+    @rule(node=nodes, nothing=st.booleans())
+    def hear_nothing(self, node: int, nothing: bool) -> None:
+        member = self.member(node)
+        if member is not None:
+            member.hears_nothing = nothing
+
     @rule(node=nodes)
     def take_snapshot(self, node: int) -> None:
         member = self.member(node)
@@ -271,7 +277,7 @@ class AnythingGoes(RuleBasedStateMachine):
         if not group.members:
             return
         for member in group.members.values():
-            member.holds_commands = member.holds_applying = False
+            member.holds_commands = member.holds_applying = member.hears_nothing = False
         group.settle()
         self.heal()
         for node, record in group.leader.port.nodes.items():

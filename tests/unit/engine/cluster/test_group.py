@@ -112,3 +112,36 @@ def test_a_snapshot_of_another_node_is_taken_over(group: Group, three: Three) ->
     last.holds_applying = False
     group.settle()
     assert [m.payload for m in client.receive_all()] == [b"m"]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_command_that_is_committed_twice_is_applied_once(group: Group, three: Three, qos: int) -> None:
+    """Nobody could tell its node what became of it, so that it was proposed again."""
+    one, two, _ = three
+    subscriber = two.connect("s", expiry=100)
+    subscriber.subscribe(("t", qos))
+    publisher = one.connect("p")
+    one.hears_nothing = one.holds_applying = True
+    publisher.send(wire.publish("t", b"m", qos, 1))
+    before = len(group.log)
+    group.pass_time(0.3)
+    assert len(group.log) > before
+    one.hears_nothing = one.holds_applying = False
+    group.pass_time(0.3)
+    assert len(publisher.read()) == 1
+    assert [m.payload for m in subscriber.receive_all()] == [b"m"]
+
+
+def test_a_command_of_a_life_that_is_over_is_not_applied_behind_its_end(group: Group, three: Three) -> None:
+    one, two, last = three
+    subscriber = two.connect("s", expiry=100)
+    subscriber.subscribe(("t", 2))
+    publisher = last.connect("p")
+    last.holds_commands = True
+    publisher.send(wire.publish("t", b"m", 2, 1))
+    group.cut_off(last)
+    group.declare_down(last)
+    last.holds_commands = False
+    group.heal(last)  # the old command is committed now, and proposed again by the new life
+    group.pass_time(1.0)
+    assert [m.payload for m in subscriber.receive_all()] == [b"m"]
