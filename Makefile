@@ -7,7 +7,7 @@ DEV := .venv-dev/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills soak lint format bench bench-cluster \
+.PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills simulate soak lint format bench bench-cluster \
 	wheel contracts clean
 
 help: ## Show this list
@@ -42,6 +42,10 @@ fuzz: dev ## Run the fuzz tests at full length
 kills: dev ## Kill a node, and nodes of a cluster, under load, RMQ_KILLS times (default 100), and account for every message
 	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py \
 		tests/integration/cluster/test_kills.py $(ARGS)
+
+simulate: dev ## Simulate a cluster with faults, RMQ_SIM_SEEDS courses (default 200), and with each rule of it taken out
+	RMQ_SIM_SEEDS=$${RMQ_SIM_SEEDS:-200} RMQ_SIM_MUTATIONS=$${RMQ_SIM_MUTATIONS:-1} \
+		$(DEV)/python -m pytest tests/simulation $(ARGS)
 
 soak: dev ## Run a compiled node under mixed load for MINUTES (default 30): it must lose nothing and give back what it took
 	@$(ENVIRONMENT) bench

@@ -109,6 +109,8 @@ class Cluster:
         self.digests = Digests()
         self.founding = Founding(node_id, options, self.peers, self.belonging, clock, random)
         raft_log = RaftLog(folder / LOG_FOLDER, boot)
+        if raft_log.cut_off:
+            log.warning("the log's torn tail was cut off", bytes=raft_log.cut_off, folder=str(folder / LOG_FOLDER))
         if port.snapshot_index < raft_log.base_index:
             raise CorruptFile(folder, 0, f"the log begins after {raft_log.base_index}, and no snapshot goes as far")
         self.replication = Replication(

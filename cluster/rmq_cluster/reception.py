@@ -40,6 +40,9 @@ class Reception:
         failed = cluster.replication.failed
         if failed:
             return f"node {cluster.node_id} has stepped out: {failed}"
+        level = cluster.port.committed_level
+        if cluster.identity is not None and theirs.state != MEMBER and theirs.level < level:
+            return f"its program knows operations up to level {theirs.level}, and level {level} is in use: upgrade it"
         knocking = who_knocks(peer, theirs)
         if knocking is not None:
             if cluster.identity is None:

@@ -274,7 +274,13 @@ def resume(ctx: FlowContext, channel: Channel, session: Session) -> None:
     outbound = session.outbound
     if outbound is None:
         return
-    for packet_id in outbound.resume():
+    released = outbound.resume()
+    if outbound.leaving and ctx.node_id:
+        # Acknowledged here before the session was elsewhere, where that didn't count any more.
+        for delivery in outbound.deliveries.values():
+            if delivery.state == DONE:
+                ctx.ports.acknowledge(session, delivery.packet_id)
+    for packet_id in released:
         ctx.counters.packets_pubrel_sent += 1
         ctx.send(channel, b"\x62\x02" + PACKET_ID_BYTES[packet_id])
     pump(ctx, channel)

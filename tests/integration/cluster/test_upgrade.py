@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import pytest
 
+from rmq.cli.control_client import NodeUnavailable
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
 from tests.integration.cluster.load import Load
-from tests.integration.cluster.members import Keepsake, events, status, until, view
+from tests.integration.cluster.members import Keepsake, events, only, status, until, view
+from tests.integration.cluster.test_growth import entry, joined, member_ids
 from tests.support.broker_process import interpreter
 from tests.support.cluster_processes import ClusterProcesses, Member
 
@@ -124,6 +126,33 @@ def test_an_old_node_leaves_at_what_it_doesnt_know(set_up: SetUp, guests: Guests
     cluster.wait_until_serving()
     kept.check(*cluster)
     assert not any(status(member)["alarms"] for member in cluster)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_old_node_doesnt_come_in(set_up: SetUp, guests: Guests, number: int) -> None:
+    """Whatever its number, it is told why, and the others count it for nothing."""
+    cluster = set_up()
+    late = cluster[number]
+    here, there = cluster.others(number)
+    for member in (here, there):
+        upgrade(member)
+    only(cluster, here.number, there.number)
+    here.start()
+    there.start()
+    cluster.wait_until_serving(here.number, there.number)
+    until(here, "at level 2", lambda: level(here) == 2)
+    kept = Keepsake(guests, here)
+    late.arguments = ["--cluster-nodes", ",".join(entry(each) for each in cluster)]
+    late.start()
+    cluster.wait_for_control(late)
+    with pytest.raises(NodeUnavailable):  # nobody waits for it here
+        late.ask("join", 2.0, members=[entry(here), entry(there)], discard_data=False)
+    until(late, "told why not", lambda: "level 2 is in use: upgrade it" in late.log)
+    assert member_ids(here) == member_ids(there) == sorted([here.number, there.number])
+    late.stop()
+    upgrade(late)
+    joined(cluster, late, here, there)
+    kept.check(*cluster)
 
 
 @pytest.mark.slow

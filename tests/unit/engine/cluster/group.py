@@ -173,6 +173,8 @@ class Group:
             return
         self._settling = True
         try:
+            for member in self.members.values():
+                member.hear_that_nobody_knows()
             again = True
             rounds = 0
             while again:

@@ -61,6 +61,7 @@ class Member(Engine, Replicator):
         self.is_cut_off = self.hears_nothing = False
         self.commands: deque[tuple[bytes, Done]] = deque()
         self._committed: dict[int, Done] = {}
+        self._unknown: list[Done] = []
         self._turning = True
         options.node_id = node_id
         super().__init__(options)
@@ -130,10 +131,16 @@ class Member(Engine, Replicator):
             command, done = self.commands.popleft()
             self.group.log.append(command)
             if self.hears_nothing:
-                done(UNKNOWN)
+                self._unknown.append(done)
             else:
                 self._committed[len(self.group.log)] = done
         return True
+
+    def hear_that_nobody_knows(self) -> None:
+        """What became of its commands that were committed while it hears nothing."""
+        unknown, self._unknown = self._unknown, []
+        for done in unknown:
+            done(UNKNOWN)
 
     def apply(self, count: int = 1_000_000) -> bool:
         """Apply what is committed."""

@@ -133,7 +133,7 @@ def test_a_command_that_is_committed_twice_is_applied_once(group: Group, three: 
 
 
 def test_a_command_of_a_life_that_is_over_is_not_applied_behind_its_end(group: Group, three: Three) -> None:
-    one, two, last = three
+    _, two, last = three
     subscriber = two.connect("s", expiry=100)
     subscriber.subscribe(("t", 2))
     publisher = last.connect("p")
