@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 TICK_S: Final = 0.02
 STATUS_S: Final = 0.1
 # Others are told at once of what is applied and synced here, but no more often than this.
-STATUS_PAUSE_S: Final = 0.001
+STATUS_PAUSE_S: Final = 0.003
 DISK_TIMEOUT_S: Final = 5.0
 
 

@@ -49,7 +49,9 @@ class ClusterOptions:
     waits for a majority. ``laggard_after``: a node that applies nothing new for so long while there is something, is
     declared down. ``forward_deadline``: how long a publisher waits for the acknowledgement of other nodes.
     ``minority``: what a node without a majority does for clients that need none. ``stop_timeout``: what handing over
-    may take at a stop. ``snapshot_after``: how much log makes a new snapshot. ``log_kept``: how much of the log before
+    may take at a stop. ``sync_at_once``: acknowledgements wait until the log is
+    synced, so that it is synced again and again; else every now and then. ``snapshot_after``: how much log makes a new
+    snapshot. ``log_kept``: how much of the log before
     a snapshot is kept in memory and on disk, for nodes that are a little behind. ``transfer_window``: how much of a
     snapshot is under way to a peer and not yet on its disk. ``resend_pause``: no sooner is a transfer begun again.
     ``link_dead_after``: so long a silence breaks a link; the other ``link_`` values bound frames and what waits.
@@ -69,6 +71,7 @@ class ClusterOptions:
     forward_deadline: float = 2.0
     minority: Minority = "serve"
     stop_timeout: float = 3.0
+    sync_at_once: bool = True
     snapshot_after: int = 64 * 1024 * 1024
     log_kept: int = 4 * 1024 * 1024
     transfer_window: int = 4 * 1024 * 1024

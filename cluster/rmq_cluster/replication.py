@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 # How often a turn goes round because applying has brought something new to propose.
 ROUNDS: Final = 3
 LEADER: Final = "leader"
+# How often the log is synced where no acknowledgement waits for that, in seconds.
+SYNC_PAUSE_S: Final = 0.1
 # What a frame has beside a command, in bytes.
 FRAME_ROOM: Final = 64 * 1024
 NEVER_S: Final = 1e9
@@ -103,6 +105,8 @@ class Replication(Replicator):
         self._syncing = False
         self._quorum = False
         self._progress = (0, 0)
+        self._sync_pause = 0.0 if options.sync_at_once else SYNC_PAUSE_S
+        self._sync_at = 0.0
         # What the leader had committed when it last told.
         self.leader_commit = 0
         self._last_submitted = 0
@@ -265,6 +269,10 @@ class Replication(Replicator):
     def _sync(self) -> None:
         if self._syncing or self.log.synced >= self.log.last_index:
             return
+        now = self._clock()
+        if now < self._sync_at:
+            return
+        self._sync_at = now + self._sync_pause
         self._syncing = True
         self._disk.submit(self.log.sync, self._synced)
 

@@ -83,6 +83,8 @@ def cluster_options(settings: Settings) -> Any:
     options.forward_deadline = cluster.forward_deadline
     options.stop_timeout = min(MAX_HANDOVER_S, settings.node.shutdown_timeout * HANDOVER_SHARE)
     options.snapshot_after = settings.storage.snapshot_after
+    policies = {settings.storage.ack_policy} | {listener.ack_policy for listener in settings.listeners.values()}
+    options.sync_at_once = "quorum_fsync" in policies
     options.raft.heartbeat = cluster.heartbeat_interval
     options.raft.election_min = cluster.election_timeout_min
     options.raft.election_max = cluster.election_timeout_max

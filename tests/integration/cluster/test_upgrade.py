@@ -128,7 +128,7 @@ def test_an_old_node_leaves_at_what_it_doesnt_know(set_up: SetUp, guests: Guests
     assert not any(status(member)["alarms"] for member in cluster)
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_an_old_node_doesnt_come_in(set_up: SetUp, guests: Guests, number: int) -> None:
     """Whatever its number, it is told why, and the others count it for nothing."""
     cluster = set_up()

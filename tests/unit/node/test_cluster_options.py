@@ -44,11 +44,29 @@ def test_the_defaults_are_the_clusters_own() -> None:
     """Where both sides have a default they must not say different things."""
     options = options_of()
     untouched = ClusterOptions(options.members)
-    given = {"bind", "votes", "voters"}
+    given = {"bind", "votes", "voters", "sync_at_once"}
     for field in fields(ClusterOptions):
         if field.name not in given:
             assert getattr(options, field.name) == getattr(untouched, field.name), field.name
     assert len(ClusterSettings(nodes=",".join(f"{n}@h:{n}" for n in range(1, 9))).voters) == MAX_VOTERS  # type: ignore[arg-type]  # as it is read
+
+
+def test_the_log_is_synced_at_once_where_an_acknowledgement_waits_for_it() -> None:
+    assert not options_of().sync_at_once
+    settings = load_table(
+        {
+            "node": {"id": 1},
+            "storage": {"ack_policy": "quorum_fsync"},
+            "plugins": {"rmq-cluster-raft": {"nodes": NODES}},
+        },
+        "test",
+    )
+    assert cluster_options(settings).sync_at_once
+    listeners = {"tcp": {"external": {"ack_policy": "quorum_fsync"}}}
+    settings = load_table(
+        {"node": {"id": 1}, "listener": listeners, "plugins": {"rmq-cluster-raft": {"nodes": NODES}}}, "test"
+    )
+    assert cluster_options(settings).sync_at_once
 
 
 def test_every_key_arrives(tmp_path: Path) -> None:

@@ -229,3 +229,22 @@ def test_a_disconnect_that_ends_the_session_decides_about_the_will(three: Three,
     client.disconnect(reason, [(wire.SESSION_EXPIRY, 0)])
     assert not one.has_session("c")
     assert watcher.payloads() == ([b"gone"] if reason else [])
+
+
+def test_a_qos_2_message_that_was_committed_before_its_node_died_is_delivered_once(group: Group, three: Three) -> None:
+    one, two, last = three
+    subscriber, kept = last.connect("s"), last.connect("k", expiry=100)
+    subscriber.subscribe(("t", 2))
+    kept.subscribe(("t", 2))
+    publisher = one.connect("p", expiry=100)
+    one.holds_applying = True
+    qos2(publisher, 1, b"m")  # the others have it; its own node doesn't know, and dies
+    one.kill()
+    group.declare_down(1)
+    moved = resumed(two, "p")
+    qos2(moved, 1, b"m", dup=True)
+    moved.take(Pubrec)
+    moved.send(wire.pubrel(1))
+    moved.take(Pubcomp)
+    assert [m.payload for m in subscriber.receive_all()] == [b"m"]
+    assert [m.payload for m in kept.receive_all()] == [b"m"]
