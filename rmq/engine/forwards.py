@@ -44,7 +44,7 @@ class Forwards:
         self._send = send
         self._deadline_s = deadline_s
         self._sent: dict[int, _Sent] = {}
-        self._topics: dict[bytes, str] = {}
+        self._names: dict[bytes, str] = {}
 
     def flush(self) -> None:
         """Send what the turn has brought."""
@@ -107,7 +107,7 @@ class Forwards:
         broker = self._broker
         broker.touch_clock()
         number = int.from_bytes(body[:NUMBER_BYTES], "big")
-        messages = unpack_forwards(body, NUMBER_BYTES, self._topics)
+        messages = unpack_forwards(body, NUMBER_BYTES, broker.ctx.now, self._names)
         broker.counters.forwards_received += len(messages)
         bugs: list[Exception] = []
         answer = _Answer(lambda: self._send(node, FORWARD_ACK, body[:NUMBER_BYTES]))

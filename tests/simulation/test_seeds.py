@@ -1,6 +1,6 @@
 """Random courses of a whole cluster: nothing acknowledged is lost, doubled, out of order, or different elsewhere.
 
-RMQ_SIM_SEEDS=n   how many seeds are run (default 12)
+RMQ_SIM_SEEDS=n   how many seeds are run (default 8)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from tests.simulation.runs import Line, run, run_many
 
-SEEDS: Final = int(os.environ.get("RMQ_SIM_SEEDS", "12"))
+SEEDS: Final = int(os.environ.get("RMQ_SIM_SEEDS", "8"))
 # How often a seed has these on average, at least: courses on which nothing happens prove nothing.
 FLOORS: Final = {"acknowledged": 100.0, "leaders": 1.5, "truncations": 0.3, "takeovers": 0.4, "resumes": 5.0}
 

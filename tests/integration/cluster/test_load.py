@@ -1,4 +1,4 @@
-"""Clients that go from node to node under load: they notice nothing of the cluster, and lose nothing when a node dies."""
+"""Clients that roam over the nodes under load notice nothing of the cluster, and lose nothing when nodes die."""
 
 from __future__ import annotations
 
