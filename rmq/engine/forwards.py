@@ -1,5 +1,6 @@
 """Messages to other nodes: sent once a turn, acknowledged by a deadline; and what comes from them."""
 
+import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -19,98 +20,175 @@ if TYPE_CHECKING:
 # Kinds of frames.
 FORWARD: Final = 12
 FORWARD_ACK: Final = 13
-# A frame is sent when it has grown so far, or at the end of the turn.
+# A frame is made when so much has come together, or at the end of the turn.
 FRAME_BYTES: Final = 256 * 1024
-# A frame begins with its number, 0 if nobody waits for its acknowledgement.
+# What waits for a link that is down, or doesn't take more; beyond that it is dropped.
+HELD_BYTES: Final = 8 * 1024 * 1024
+# A frame begins with what tells the lives of a node from each other, and its number: 0 if nobody waits for it.
+RUN_BYTES: Final = 8
 NUMBER_BYTES: Final = 8
+HEAD_BYTES: Final = RUN_BYTES + NUMBER_BYTES
 
 
-class _Sent:
-    """What a node hasn't acknowledged: numbers of frames, when their time is over, who waits."""
+class _Frame:
+    """``count`` messages, and who waits for them to be acknowledged until ``deadline``."""
+
+    __slots__ = ("body", "count", "deadline", "number", "receipts")
+
+    def __init__(self, body: bytes, number: int, count: int, receipts: list[Receipt], deadline: float) -> None:
+        self.body = body
+        self.number = number
+        self.count = count
+        self.receipts = receipts
+        self.deadline = deadline
+
+
+class _Way:
+    """To one node: frames that the link hasn't taken, and those that it has and that aren't acknowledged."""
+
+    __slots__ = ("held", "last_number", "queue", "waiting")
 
     def __init__(self) -> None:
-        self.last_frame = 0
-        self.waiting: deque[tuple[int, float, list[Receipt]]] = deque()
+        self.last_number = 0
+        self.held = 0
+        self.queue: deque[_Frame] = deque()
+        self.waiting: deque[_Frame] = deque()
 
 
 class Forwards:
-    """What can't be sent, or isn't acknowledged within ``deadline_s``, is counted, and who waits is told all the same.
+    """What isn't acknowledged within ``deadline_s`` is counted, and who waits is told all the same.
 
-    A transient session may miss a message when its node or the way to it fails.
+    A transient session may miss a message when its node or the way to it fails for so long. A frame whose link broke
+    is sent again, and delivered once.
     """
 
     def __init__(self, broker: "Broker", send: Callable[[int, int, bytes], bool], deadline_s: float) -> None:
         self._broker = broker
         self._send = send
         self._deadline_s = deadline_s
-        self._sent: dict[int, _Sent] = {}
+        self._run = secrets.token_bytes(RUN_BYTES)
+        self._ways: dict[int, _Way] = {}
+        self._seen: dict[int, tuple[bytes, int]] = {}
         self._names: dict[bytes, str] = {}
 
     def flush(self) -> None:
-        """Send what the turn has brought."""
+        """Send what the turn has brought, and what waited for a link."""
         for node, lane in self._broker.ctx.lanes.by_node.items():
             if lane.packed:
-                self._flush(node, lane)
+                self._take(node, lane)
+        for node, way in self._ways.items():
+            if way.queue:
+                self._send_on(node, way)
 
-    def _flush(self, node: int, lane: Lane) -> None:
+    def _take(self, node: int, lane: Lane) -> None:
         packed, lane.packed = lane.packed, []
         receipts, lane.receipts = lane.receipts, []
         large = lane.size > FRAME_BYTES
         lane.size = 0
-        broker = self._broker
-        sent = self._sent.get(node)
-        if sent is None:
-            sent = self._sent[node] = _Sent()
-        number = 0
-        if receipts:
-            sent.last_frame += 1
-            number = sent.last_frame
-        arrives = True
+        way = self._ways.get(node)
+        if way is None:
+            way = self._ways[node] = _Way()
         if large:
             # In several frames, of which the last one is to be acknowledged: they arrive in order.
             frame: list[bytes] = []
             size = 0
             for item in packed:
                 if size and size + len(item) > FRAME_BYTES:
-                    arrives = self._send_frame(node, 0, frame) and arrives
+                    self._enter(way, frame, [])
                     frame = []
                     size = 0
                 frame.append(item)
                 size += len(item)
-            packed, count = frame, len(packed)
+            packed = frame
+        self._enter(way, packed, receipts)
+
+    def _enter(self, way: _Way, packed: list[bytes], receipts: list[Receipt]) -> None:
+        number = 0
+        if receipts:
+            way.last_number += 1
+            number = way.last_number
+        body = self._run + number.to_bytes(NUMBER_BYTES, "big") + b"".join(packed)
+        frame = _Frame(body, number, len(packed), receipts, self._broker.ctx.now + self._deadline_s)
+        if way.held + len(body) > HELD_BYTES:
+            self._drop(frame)
         else:
-            count = len(packed)
-        arrives = self._send_frame(node, number, packed) and arrives
-        if not arrives:
-            broker.counters.forwards_dropped += max(count - len(receipts), 0)
-            self._tell(receipts, acknowledged=False)
-        elif receipts:
-            sent.waiting.append((number, broker.ctx.now + self._deadline_s, receipts))
+            way.held += len(body)
+            way.queue.append(frame)
 
-    def _send_frame(self, node: int, number: int, packed: list[bytes]) -> bool:
-        return self._send(node, FORWARD, number.to_bytes(NUMBER_BYTES, "big") + b"".join(packed))
+    def _send_on(self, node: int, way: _Way) -> None:
+        queue = way.queue
+        while queue and self._send(node, FORWARD, queue[0].body):
+            frame = queue.popleft()
+            if frame.number:
+                way.waiting.append(frame)
+            else:
+                way.held -= len(frame.body)
 
-    def _tell(self, receipts: list[Receipt], *, acknowledged: bool) -> None:
-        broker = self._broker
-        if not acknowledged:
-            broker.counters.forwards_unacknowledged += len(receipts)
-        for receipt in receipts:
+    def _drop(self, frame: _Frame) -> None:
+        counters = self._broker.counters
+        counters.forwards_dropped += max(frame.count - len(frame.receipts), 0)
+        counters.forwards_unacknowledged += len(frame.receipts)
+        self._tell(frame)
+
+    def _tell(self, frame: _Frame) -> None:
+        for receipt in frame.receipts:
             try:
                 receipt.applied()
             except Exception:
-                broker.report_bug(None, "in answering a forwarded message")
+                self._broker.report_bug(None, "in answering a forwarded message")
+
+    def acknowledged(self, node: int, body: bytes) -> None:
+        """Another node has delivered what it was sent, up to a frame."""
+        number = int.from_bytes(body[:NUMBER_BYTES], "big")
+        way = self._ways.get(node)
+        if way is not None:
+            while way.waiting and way.waiting[0].number <= number:
+                frame = way.waiting.popleft()
+                way.held -= len(frame.body)
+                self._tell(frame)
+
+    def lost(self, node: int) -> None:
+        """The link is gone: what isn't acknowledged is sent again when there is another one."""
+        way = self._ways.get(node)
+        if way is not None:
+            way.queue = way.waiting + way.queue
+            way.waiting = deque()
+
+    def gone(self, node: int) -> None:
+        """The node is down: nothing that was on its way there arrives any more."""
+        way = self._ways.pop(node, None)
+        if way is not None:
+            for frame in (*way.waiting, *way.queue):
+                self._drop(frame)
+
+    def look_after(self, now: float) -> None:
+        """Every now and then: who has waited for too long waits no longer."""
+        for way in self._ways.values():
+            for frames in (way.waiting, way.queue):
+                while frames and frames[0].deadline <= now:
+                    frame = frames.popleft()
+                    way.held -= len(frame.body)
+                    self._drop(frame)
 
     # Receiving
 
     def received(self, node: int, body: bytes) -> None:
-        """A frame of another node: deliver what it has, and acknowledge it. Raises ``ValueError``."""
+        """A frame of another node: deliver what it has, once, and acknowledge it. Raises ``ValueError``."""
         broker = self._broker
         broker.touch_clock()
-        number = int.from_bytes(body[:NUMBER_BYTES], "big")
-        messages = unpack_forwards(body, NUMBER_BYTES, broker.ctx.now, self._names)
+        run = body[:RUN_BYTES]
+        number_bytes = body[RUN_BYTES:HEAD_BYTES]
+        number = int.from_bytes(number_bytes, "big")
+        answer = _Answer(lambda: self._send(node, FORWARD_ACK, number_bytes))
+        if number:
+            seen = self._seen.get(node)
+            if seen is not None and seen[0] == run and number <= seen[1]:
+                answer.applied()  # sent again, because the link broke before the acknowledgement came
+                return
+            self._seen[node] = (run, number)
+        messages = unpack_forwards(body, HEAD_BYTES, broker.ctx.now, self._names)
         broker.counters.forwards_received += len(messages)
         bugs: list[Exception] = []
-        answer = _Answer(lambda: self._send(node, FORWARD_ACK, body[:NUMBER_BYTES]))
         for left in deliver_frame(broker.ctx, messages, bugs):
             self._choose_another(left, answer)
         for bug in bugs:
@@ -149,27 +227,6 @@ class Forwards:
             return
         broker.counters.dropped_no_share_member += 1
         note_dropped(ctx, None, message, "no_share_member")
-
-    def acknowledged(self, node: int, body: bytes) -> None:
-        """Another node has delivered what it was sent, up to a frame."""
-        number = int.from_bytes(body[:NUMBER_BYTES], "big")
-        sent = self._sent.get(node)
-        if sent is not None:
-            while sent.waiting and sent.waiting[0][0] <= number:
-                self._tell(sent.waiting.popleft()[2], acknowledged=True)
-
-    def lost(self, node: int) -> None:
-        """The link is gone: nobody knows what of it arrived."""
-        sent = self._sent.get(node)
-        if sent is not None:
-            while sent.waiting:
-                self._tell(sent.waiting.popleft()[2], acknowledged=False)
-
-    def look_after(self, now: float) -> None:
-        """Every now and then: who has waited for too long waits no longer."""
-        for sent in self._sent.values():
-            while sent.waiting and sent.waiting[0][1] <= now:
-                self._tell(sent.waiting.popleft()[2], acknowledged=False)
 
 
 class _Answer(Receipt):

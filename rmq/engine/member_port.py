@@ -315,6 +315,7 @@ class _MemberEvents(AppliedEvents):
     def node_down(self, node: int, incarnation: int) -> None:
         """Nobody waits for it any more."""
         super().node_down(node, incarnation)
+        self._port.forwarding.gone(node)
         if node == self._port.node_id:
             self._port.declared_down(incarnation)
 

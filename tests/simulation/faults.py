@@ -121,6 +121,11 @@ class Faults:
 
     async def _power_everywhere(self) -> None:
         self._did("power_everywhere")
+        # Disks that lag: what is acknowledged all the same is lost now.
+        seconds = self._random.choice((0.0, 0.3))
+        for node in self._running():
+            node.speed.stall_until = self._world.agenda.now + 2 * seconds
+        await trio.sleep(seconds)
         self._world.forget_history()
         nodes = [node.node_id for node in self._running()]
         await self._world.power_off(*nodes)

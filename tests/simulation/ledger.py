@@ -11,7 +11,7 @@ from rmq.mqtt.topics import matches
 
 @dataclass
 class Sent:
-    """A message of a publisher. ``first_sent`` is when it was sent for the first time, in s."""
+    """A message of a publisher; ``order``: what was sent and granted before it has a lower one."""
 
     publisher: str
     number: int
@@ -19,7 +19,7 @@ class Sent:
     payload: bytes
     qos: int
     retain: bool
-    first_sent: float
+    order: int = 0
     tries: int = 0
     acknowledged: bool = False
     refused_at_once: bool = False
@@ -27,12 +27,12 @@ class Sent:
 
 @dataclass
 class Subscribed:
-    """A subscription that was granted; ``since``: when its SUBACK came."""
+    """A subscription that was granted; ``order`` is that of its SUBACK."""
 
     subscriber: str
     topic_filter: str
     qos: int
-    since: float
+    order: int
 
 
 @dataclass
@@ -48,15 +48,23 @@ class Ledger:
     fresh: Counter[tuple[str, bytes]] = field(default_factory=Counter)
     retained: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
 
+    _order: int = 0
+
     def send(self, message: Sent) -> None:
         """A message is about to be sent for the first time."""
+        message.order = self._next()
         self.sent[message.payload] = message
         if message.retain:
             self.retained[message.topic].append(message)
 
-    def subscribe(self, subscriber: str, topic_filter: str, qos: int, now: float) -> None:
+    def subscribe(self, subscriber: str, topic_filter: str, qos: int) -> None:
         """A SUBACK has come."""
-        self.subscribed.append(Subscribed(subscriber, topic_filter, qos, now))
+        self.subscribed.append(Subscribed(subscriber, topic_filter, qos, self._next()))
+
+    def _next(self) -> int:
+        # Not the time: what is published on a SUBACK is sent in the same moment.
+        self._order += 1
+        return self._order
 
     def missing(self) -> list[tuple[str, Sent]]:
         """What was acknowledged and hasn't come yet, with who hasn't got it."""
@@ -68,7 +76,7 @@ class Ledger:
                 (subscription.subscriber, message)
                 for message in self.sent.values()
                 if message.acknowledged
-                and message.first_sent > subscription.since
+                and message.order > subscription.order
                 and message.payload not in has
                 and matches(subscription.topic_filter, message.topic)
             ]

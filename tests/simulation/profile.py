@@ -59,11 +59,11 @@ class Profile:
             "lose_client": 2,
             "jump": 4,
         }
-        if profile.ack_policy == ACK_QUORUM_FSYNC:
-            every["power_everywhere"] = 1
         every["crash_everywhere"] = 0.7
         # Each seed leaves some faults out: what is hidden by one fault is seen without it.
         profile.faults = {name: weight for name, weight in every.items() if random.random() < 0.75}
+        if profile.ack_policy == ACK_QUORUM_FSYNC:
+            profile.faults["power_everywhere"] = 5
         profile.faults.setdefault("deaf", 3)
         profile.faults.setdefault("crash", 2)
         profile.faults.setdefault("partition", 2)

@@ -55,7 +55,7 @@ class Publisher(Client):
         # Every so often a retained message is deleted; what ends with "-" stands for that.
         ends = "-" if self.retain and self.number % 7 == 0 else ""
         payload = f"{self.name}.{self.number}{ends}".encode()
-        message = Sent(self.name, self.number, topic, payload, self.qos, self.retain, self.world.agenda.now)
+        message = Sent(self.name, self.number, topic, payload, self.qos, self.retain)
         self.ledger.send(message)
         if not self.expects_answers():
             self.waits()

@@ -47,7 +47,7 @@ class Subscriber(Client):
             topic_filter = self._asked.pop(packet.packet_id)
             if packet.codes[0] < 0x80:
                 self.granted.add(topic_filter)
-                self.ledger.subscribe(self.name, topic_filter, self.qos, self.world.agenda.now)
+                self.ledger.subscribe(self.name, topic_filter, self.qos)
                 self.subscribed(topic_filter)
             else:
                 self.later(0.2, 0.5, lambda: self.subscribe(topic_filter))

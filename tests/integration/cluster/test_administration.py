@@ -158,9 +158,8 @@ def without_a_file(backup: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize(
-    "runs", [pytest.param(True, id="running"), pytest.param(False, id="stopped", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [True, False], ids=["running", "stopped"])
 def test_rescue_goes_on_from_one_node(set_up: SetUp, guests: Guests, runs: bool) -> None:
     """And those that were left behind come back without what they had."""
     cluster = set_up("plugins.rmq-cluster-raft.quorum_timeout=1s")

@@ -146,6 +146,7 @@ def test_two_wiped_nodes_found_no_cluster_without_the_third(set_up: SetUp, guest
     rescued(cluster, guests, kept, cluster_id)
 
 
+@pytest.mark.slow
 def test_two_wiped_nodes_found_no_cluster_over_the_third(set_up: SetUp, guests: Guests) -> None:
     cluster, kept, cluster_id = lost_but_the_third(set_up, guests)
     cluster[1].start()

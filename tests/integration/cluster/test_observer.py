@@ -104,6 +104,7 @@ def test_it_dies_together_with_a_voter(set_up: SetUp, guests: Guests) -> None:
     kept.check(*cluster)
 
 
+@pytest.mark.slow
 def test_it_makes_no_majority(set_up: SetUp, guests: Guests) -> None:
     """With two of three voters dead it lives, and nothing is kept; one of them back, all goes on."""
     cluster, observer, _ = observed(set_up)
