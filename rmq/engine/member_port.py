@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from rmq.engine import disconnect
 from rmq.engine.applied import AppliedEvents, begin_timers
 from rmq.engine.cluster_clock import ClusterClock
 from rmq.engine.member_options import MemberOptions
@@ -14,6 +15,7 @@ from rmq.engine.rebind import rebind
 from rmq.engine.replicated_port import OPERATION_LEVEL, ReplicatedPort
 from rmq.engine.stored_port import RETRY_S
 from rmq.flow.context import STORAGE_HELD
+from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick
 from rmq.storage.cluster_state import NodeRecord, member_key
@@ -93,7 +95,7 @@ class MemberPort(ReplicatedPort):
             if session is not None:
                 will = None if session.persistent else session.will
                 again = ReclaimClient(session.client_id, self.node_id, channel.epoch, will)
-                self.propose(again, Reclaimed(self, session, channel.epoch))
+                self.propose(again, Reclaimed(self, session.client_id, channel.epoch))
 
     def _configure(self) -> None:
         rules = self.broker.state.rules()
@@ -117,11 +119,24 @@ class MemberPort(ReplicatedPort):
         self.propose(NodeDown(node_id, incarnation, 0.0, self.broker.touch_clock()))
 
     def declared_down(self, incarnation: int) -> None:
-        """This node was declared down."""
-        if incarnation == self.incarnation and not self.is_leaving:
-            log.warning("this node was declared down", incarnation=incarnation)
-            self.broker.ctx.storage = STORAGE_HELD
-            self.lease.end()
+        """This node was declared down, or has said so itself.
+
+        The others take what is applied from here on for never sent, so that nothing more may be sent to its clients
+        before they are this node's again.
+        """
+        broker = self.broker
+        if incarnation != self.incarnation:
+            return
+        if self.is_leaving:
+            for channel in list(broker.registry):
+                disconnect.close(broker, channel, codes.SERVER_SHUTTING_DOWN, "node stops")
+            return
+        log.warning("this node was declared down", incarnation=incarnation)
+        broker.ctx.storage = STORAGE_HELD
+        self.lease.end()
+        for channel in broker.registry:
+            channel.loading = True
+            channel.blocked = True
 
     def submit_join(self) -> None:
         """Propose it until it is committed."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect
+from rmq.flow.deliver import pump
 from rmq.mqtt import codes
 from rmq.session.receipts import Receipt
-from rmq.session.session import Session
 from rmq.storage.cluster_records import ClaimClient
 
 if TYPE_CHECKING:
@@ -52,25 +52,27 @@ class Claimed(Receipt):
 class Reclaimed(Receipt):
     """It is applied whether a connection keeps its client id."""
 
-    def __init__(self, port: "ReplicatedPort", session: Session, epoch: int) -> None:
+    def __init__(self, port: "ReplicatedPort", client_id: str, epoch: int) -> None:
         super().__init__(False)
         self._port = port
-        self._session = session
+        self._client_id = client_id
         self._epoch = epoch
 
     def applied(self) -> None:
-        session = self._session
         broker = self._port.broker
-        owner = broker.state.cluster.owners.get(session.client_id)
+        owner = broker.state.cluster.owners.get(self._client_id)
+        channel = broker.registry.get(self._client_id)
+        session = None if channel is None else channel.session
+        if channel is None or session is None or channel.epoch != self._epoch:
+            return
         is_owner = owner is not None and owner.node == self._port.node_id and owner.epoch == self._epoch
         if owner is not None and is_owner and not session.persistent:
             session.will = owner.will
+        if is_owner and (not session.persistent or broker.state.sessions.get(self._client_id) is session):
+            channel.loading = False
+            pump(broker.ctx, channel)
             return
-        if is_owner and broker.state.sessions.get(session.client_id) is session:
-            return
-        channel = session.channel
-        if channel is not None and channel.epoch == self._epoch:
-            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+        disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
 
 
 class Left(Receipt):
