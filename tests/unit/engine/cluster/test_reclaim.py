@@ -143,3 +143,34 @@ def test_a_will_that_is_due_as_its_client_is_claimed_again_isnt_published(
     client.lose()
     group.pass_time(3.0)
     assert watcher.payloads() == [b"gone"]
+
+
+def test_a_node_that_leaves_sends_nothing_that_the_others_take_for_unsent(group: Group, three: Three) -> None:
+    """[MQTT-3.3.1-1]: its successor would send the same identifier with DUP 0."""
+    one, two, last = three
+    client = last.connect("k", expiry=100)
+    client.subscribe(("t", 1))
+    publisher = one.connect("p")
+    last.port.leave(lambda: None)
+    group.settle()
+    publisher.publish("t", b"m", 1)
+    sent = [packet for packet in client.read() if isinstance(packet, Publish)]
+    assert sent == [] and client.closed
+    again = two.open()
+    again.send(wire.connect("k", clean=False, properties=[(wire.SESSION_EXPIRY, 100)]))
+    assert [(m.payload, m.dup) for m in again.read() if isinstance(m, Publish)] == [(b"m", False)]
+
+
+def test_a_node_that_is_declared_down_sends_nothing_before_its_clients_are_its_own_again(
+    group: Group, three: Three
+) -> None:
+    one, _, last = three
+    client = last.connect("k", expiry=100)
+    client.subscribe(("t", 1))
+    group.cut_off(last)
+    group.declare_down(last)
+    one.connect("p").publish("t", b"m", 1)
+    one.open().send(wire.connect("k", clean=False, properties=[(wire.SESSION_EXPIRY, 100)]))
+    group.heal(last)
+    assert [packet for packet in client.read() if isinstance(packet, Publish)] == []
+    assert client.closed
