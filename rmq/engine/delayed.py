@@ -4,6 +4,7 @@ import heapq
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from rmq.engine.retained_expiry import limit_retained
 from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED
 from rmq.flow.forwarded import choose_members
@@ -126,6 +127,7 @@ class DelayedMessages:
         message = self._as_published(operation.message)
         chosen = None
         if message is not None:
+            limit_retained(message, broker.options.retained_ttl_s)
             count_published(broker.ctx, message)
             chosen = choose_members(broker.ctx, message)
         broker.cluster.propose(PublishDelayed(operation.key, message, chosen))

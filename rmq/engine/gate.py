@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
 from rmq.engine.rate_wait import RateWait
+from rmq.engine.retained_expiry import limit_retained
 from rmq.flow.ports import FlowPorts
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
@@ -40,10 +41,8 @@ class EngineGate(FlowPorts):
         """Propose it."""
         broker = self.broker
         name = "" if publisher is None else publisher.client_id
-        if message is not None and message.retain:
-            ttl = broker.options.retained_ttl_s
-            if ttl and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl):
-                message.expires_at = message.created_at + ttl
+        if message is not None:
+            limit_retained(message, broker.options.retained_ttl_s)
         epoch = -1 if publisher is None else publisher.epoch
         applied = broker.cluster.propose(StoreMessage(message, chosen, name, packet_id, epoch), receipt)
         if not applied and message is not None and message.retain:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S: Final = 1.0
 
 
+def limit_retained(message: Message, ttl_s: int) -> None:
+    """A message that is to be retained is kept for no longer than ``ttl_s``, 0 for as long as it says itself."""
+    if message.retain and ttl_s and (message.expires_at == 0.0 or message.expires_at > message.created_at + ttl_s):
+        message.expires_at = message.created_at + ttl_s
+
+
 class RetainedExpiry(Timer):
     """Removes one retained message, unless it was replaced meanwhile."""
 

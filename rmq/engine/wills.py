@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rmq.engine.retained_expiry import limit_retained
 from rmq.flow.forwarded import choose_members
 from rmq.flow.origin_counts import count_published
 from rmq.flow.publish import note_dropped_by_hook
@@ -51,6 +52,7 @@ def propose_will(
     def propose(filtered: Message | None) -> None:
         chosen = None
         if filtered is not None:
+            limit_retained(filtered, broker.options.retained_ttl_s)
             count_published(broker.ctx, filtered)
             chosen = choose_members(broker.ctx, filtered)
         broker.cluster.propose(PublishWill(client_id, epoch, filtered, chosen, own_end, claim))
