@@ -28,7 +28,7 @@ from rmq_cluster.options import ClusterOptions
 from rmq_cluster.outgoing import Outgoing
 from rmq_cluster.peers import Peers, Status, note
 from rmq_cluster.port import Port
-from rmq_cluster.raft.log import RaftLog
+from rmq_cluster.raft.log import LOST_TAIL, RaftLog
 from rmq_cluster.reception import Reception
 from rmq_cluster.recover import INCOMING_FOLDER, LOG_FOLDER, OUTGOING_FOLDER
 from rmq_cluster.replication import Replication
@@ -109,6 +109,7 @@ class Cluster:
         self.digests = Digests()
         self.founding = Founding(node_id, options, self.peers, self.belonging, clock, random)
         raft_log = RaftLog(folder / LOG_FOLDER, boot)
+        port.lost_power = raft_log.cold == LOST_TAIL
         if raft_log.cut_off:
             log.warning("the log's torn tail was cut off", bytes=raft_log.cut_off, folder=str(folder / LOG_FOLDER))
         if port.snapshot_index < raft_log.base_index:

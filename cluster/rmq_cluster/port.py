@@ -26,6 +26,7 @@ class Port(Protocol):
     on_snapshot: Callable[[int], None]
     is_leader: bool
     voters: tuple[int, ...]
+    lost_power: bool
 
     def turn(self) -> None:
         """Pack what was proposed into a command, and send what is to be forwarded."""

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 class MemberPort(ReplicatedPort):
     """``on_snapshot`` is told the place of each snapshot that is safe on disk.
 
+    ``lost_power``: the log may have lost its end.
+
     ``alone`` is the folder with the data of a node alone, if there is such.
     """
 
@@ -44,6 +46,7 @@ class MemberPort(ReplicatedPort):
         self.on_snapshot: Callable[[int], None] = _nobody
         self.snapshot_index = found.batch
         self.snapshot_term = found.term
+        self.lost_power = False
         self._joining: tuple[str, bytes, Callable[[int], None]] | None = None
         self._join_submitted = False
         self._alone = alone
@@ -60,7 +63,8 @@ class MemberPort(ReplicatedPort):
     def join(self, nonce: str, then: Callable[[int], None]) -> None:
         """Have this node be up; ``then`` gets its incarnation once that is committed."""
         self.is_leaving = False
-        operation = NodeUp(self.node_id, nonce, self.member.grace_s, self.broker.touch_clock())
+        at = self.broker.touch_clock()
+        operation = NodeUp(self.node_id, nonce, self.member.grace_s, at, self.lost_power)
         command = self.pack([OPERATION_LEVEL, self.node_id, 0, 0]) + self.pack(encode_operation(operation))
         self._joining = (nonce, command, then)
         self._join_submitted = False
@@ -72,6 +76,7 @@ class MemberPort(ReplicatedPort):
             return
         self._joining = None
         was_member = self.incarnation > 0
+        self.lost_power = False
         self.incarnation = incarnation
         self.sequence = 0
         if self.command:

@@ -62,7 +62,7 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
     if isinstance(o, ReclaimClient):
         return [RECLAIM_CLIENT, o.client_id, o.node, o.epoch, encode_will(o.will)]
     if isinstance(o, NodeUp):
-        return [NODE_UP, o.node, o.nonce, o.grace, o.at]
+        return [NODE_UP, o.node, o.nonce, o.grace, o.at, o.lost_power]
     if isinstance(o, NodeDown):
         return [NODE_DOWN, o.node, o.incarnation, o.grace, o.at]
     if isinstance(o, ForgetNode):
@@ -100,7 +100,7 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
     if code == RECLAIM_CLIENT:
         return ReclaimClient(as_str(f[1]), as_int(f[2]), as_int(f[3]), decode_will(f[4]))
     if code == NODE_UP:
-        return NodeUp(as_int(f[1]), as_str(f[2]), as_float(f[3]), as_float(f[4]))
+        return NodeUp(as_int(f[1]), as_str(f[2]), as_float(f[3]), as_float(f[4]), bool(f[5]))
     if code == NODE_DOWN:
         return NodeDown(as_int(f[1]), as_int(f[2]), as_float(f[3]), as_float(f[4]))
     if code == FORGET_NODE:

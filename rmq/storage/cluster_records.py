@@ -116,11 +116,14 @@ class NodeUp:
     """A node begins a new incarnation, whose number is granted where this is applied; ``nonce`` tells whose it is.
 
     What its last incarnation had open is closed; wills that become due so are due ``grace`` seconds after ``at``.
+    ``lost_power``: its log may have lost its end, and others theirs, so that packet identifiers may be in use that
+    nobody knows of.
     """
 
-    __slots__ = ("at", "grace", "node", "nonce")
+    __slots__ = ("at", "grace", "lost_power", "node", "nonce")
 
-    def __init__(self, node: int, nonce: str, grace: float, at: float) -> None:
+    def __init__(self, node: int, nonce: str, grace: float, at: float, lost_power: bool = False) -> None:
+        self.lost_power = lost_power
         self.node = node
         self.nonce = nonce
         self.grace = grace

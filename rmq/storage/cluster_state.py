@@ -6,6 +6,7 @@ As deterministic as ``state``, which it is a part of; what it means for this nod
 from typing import TYPE_CHECKING, Final
 
 from rmq.mqtt.packets import Will
+from rmq.session.outbound import LAST_PACKET_ID
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.cluster_records import (
@@ -30,6 +31,9 @@ from rmq.storage.cluster_records import (
 
 if TYPE_CHECKING:
     from rmq.storage.state import State
+
+# More than are given to one session between two syncs of a log; no divisor of all, so that it doesn't come round soon.
+SKIPPED_PACKET_IDS: Final = 20_011
 
 # No client can have this as the beginning of its client id [MQTT-1.5.4-2].
 ROUTE_OWNER: Final = "\0node "
@@ -284,6 +288,8 @@ class ClusterState:
         if before is not None and before.up:
             self._node_down(o.node, before.incarnation, o.grace, at)
         self._sweep(o.node, o.grace, at)
+        if o.lost_power:
+            self._skip_packet_ids()
         self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
         self.state.events.node_up(o.node, self.index, o.nonce)
 
@@ -323,6 +329,17 @@ class ClusterState:
         if session.will is not None:
             session.will_due_at = at + max(min(session.will.delay_interval, session.expiry_interval), grace)
         state.events.session_closed(session)
+
+    def _skip_packet_ids(self) -> None:
+        """Identifiers that were given in the lost end of a log aren't given again to other messages soon.
+
+        A client that has answered such a message with PUBREC would take the other one for the same [MQTT-4.3.3-10].
+        """
+        for session in self.state.sessions.values():
+            outbound = session.outbound
+            if outbound is not None:
+                self.state.changing(session.client_id)
+                outbound.last_packet_id = (outbound.last_packet_id + SKIPPED_PACKET_IDS) % LAST_PACKET_ID
 
     def adopt(self, node: int, grace: float, at: float) -> None:
         """Sessions of a node that was alone become this node's, all without a connection."""

@@ -43,6 +43,7 @@ async def _course(world: World) -> None:
         world.problem(f"the cluster isn't founded: {list(world.nodes.values())}")
         return
     ledger = Ledger(world.problem)
+    world.power_went = ledger.power_went
     subscribers: list[Client] = [
         Subscriber(world, ledger, "s1", 1, ["t/#"], slow=0.0),
         Subscriber(world, ledger, "s2", 2, ["t/#"], slow=0.02),

@@ -75,6 +75,7 @@ class CountingPort:
         self.on_snapshot: Callable[[int], None] = lambda index: None
         self.is_leader = False
         self.voters: tuple[int, ...] = ()
+        self.lost_power = False
         self.applied_index = 0
         self.snapshot_index = 0
         self.snapshot_term = 0
