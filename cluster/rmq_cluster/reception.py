@@ -134,13 +134,14 @@ class Reception:
             if cluster.exchange is not None:
                 cluster.exchange.received(peer.node_id, kind, body)
         elif kind == kinds.FORWARD:
-            if peer.started:
+            # A link may stand for a moment before its peer is known to take part again: what it sends counts.
+            if cluster.replication.raft is not None:
                 try:
                     cluster.port.forwards(peer.node_id, body)
                 except ValueError as error:
                     raise BadFrame(str(error)) from None
         elif kind == kinds.FORWARD_ACK:
-            if peer.started:
+            if cluster.replication.raft is not None:
                 cluster.port.forward_ack(peer.node_id, body)
         elif kind == kinds.FILE:
             if peer.started:
