@@ -270,6 +270,9 @@ class _Opened(Receipt):
         # Claimed through another node meanwhile?
         if session is None or broker.state.cluster.epoch_of(self._info.client_id) != channel.epoch:
             disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+        elif broker.cluster.replicates and session.disconnected_at:
+            # This node was declared down meanwhile, and the session closed with all others that it had open.
+            disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, broker.ctx.no_answer)
         elif channel.state == CONNECTING:
             present = session.created_epoch != channel.epoch
             broker.go_on(channel, lambda: _bind(broker, channel, self._packet, self._info, session, present))
@@ -286,8 +289,11 @@ def _window(channel: Channel, packet: Connect) -> int:
 
 
 def _open_transient(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
+    owner = broker.state.cluster.owners.get(info.client_id)
     if broker.state.cluster.epoch_of(info.client_id) > channel.epoch:
         disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+    elif broker.cluster.replicates and owner is None:
+        disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, broker.ctx.no_answer)  # declared down meanwhile
     elif channel.state == CONNECTING:
         limits = channel.limits
         session = Session(info.client_id, False)

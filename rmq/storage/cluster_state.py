@@ -212,6 +212,11 @@ class ClusterState:
         will = waiting.will if waiting is not None and waiting.epoch == o.epoch else None
         self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, will)
 
+    def opened(self, client_id: str, node: int, epoch: int) -> None:
+        """The session of a claim is open; the node may have been declared down and be back in between."""
+        if node and client_id not in self.owners:
+            self.owners[client_id] = Owner(client_id, node, epoch, None)
+
     def release(self, client_id: str, epoch: int) -> None:
         """A claim is over, unless there was a later one."""
         owner = self.owners.get(client_id)

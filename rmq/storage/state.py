@@ -312,6 +312,7 @@ class State:
         session.epoch = operation.epoch
         session.node = operation.node
         session.remote = operation.node != 0 and operation.node != self.node_id
+        self.cluster.opened(operation.client_id, operation.node, operation.epoch)
         session.username = operation.username
         session.protocol_level = operation.protocol_level
         session.expiry_interval = operation.expiry_interval
