@@ -168,7 +168,11 @@ def test_a_member_that_doesnt_vote_serves_as_the_others_do(set_up: SetUp, guests
     back = guests.connect(observer, "s", present=True)
     moved.expect_disconnect(0x8E)
     assert publishers[0].publish("t", b"and back", 1) == 0
-    back.receive_publish(b"and back")
+    publish = back.receive_publish()
+    if publish.payload == b"to a voter":  # its PUBACK was on its way as the session moved
+        assert publish.dup
+        publish = back.receive_publish()
+    assert publish.payload == b"and back"
     # It counts for nothing: without it all goes on, and with it two dead voters are a majority that is lost.
     leader = cluster.leader()
     dead = [member for member in cluster.others(4) if member is not leader]
