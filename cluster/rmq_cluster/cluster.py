@@ -110,6 +110,8 @@ class Cluster:
         self.founding = Founding(node_id, options, self.peers, self.belonging, clock, random)
         raft_log = RaftLog(folder / LOG_FOLDER, boot)
         port.lost_power = raft_log.cold == LOST_TAIL
+        if port.lost_power:
+            log.warning("this node wasn't shut down cleanly: it votes when it has caught up, or all voters are here")
         if raft_log.cut_off:
             log.warning("the log's torn tail was cut off", bytes=raft_log.cut_off, folder=str(folder / LOG_FOLDER))
         if port.snapshot_index < raft_log.base_index:

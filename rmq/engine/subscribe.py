@@ -127,14 +127,18 @@ def _complete_subscribe(
 def _refuse(
     broker: "Broker", channel: Channel, packet: Subscribe, info: ClientInfo, outcomes: list[_Granted | int]
 ) -> None:
-    """Nobody knows whether what was granted will be entered: a subscription too much does less harm than none."""
+    """Nobody knows whether what was granted will be entered: if it is, it is taken out again right behind."""
     session = channel.session
     if session is None:
         return
     for outcome in outcomes:
-        if isinstance(outcome, _Granted) and not session.persistent and not outcome.existing:
-            for operation in unsubscribe_transient(broker, session, outcome.request.topic_filter):
-                broker.cluster.propose(operation)
+        if isinstance(outcome, _Granted) and not outcome.existing:
+            key = outcome.request.topic_filter
+            if session.persistent:
+                broker.cluster.propose(RemoveSubscription(session.client_id, key, session.epoch))
+            else:
+                for operation in unsubscribe_transient(broker, session, key):
+                    broker.cluster.propose(operation)
     refused: list[_Granted | int] = [o if isinstance(o, int) else codes.QUOTA_EXCEEDED for o in outcomes]
     _answer(broker, channel, packet, info, refused)
 

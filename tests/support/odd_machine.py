@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# A disk that takes its time, so that there is something that isn't safe yet whenever the power goes.
+SYNC_TAKES_S = 0.005
+
 
 def put_clock_forward(seconds: float) -> None:
     """The wall clock of this process is wrong by so much; the monotonic one goes on as it does."""
@@ -30,7 +33,7 @@ class SyncRecord:
 
     def __init__(self, path: str) -> None:
         self._record = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._fstat, self._stat = os.fstat, os.stat
+        self._fstat, self._stat, self._sleep = os.fstat, os.stat, time.sleep
 
     def install(self) -> None:
         """Stand in the way of the functions of ``os`` from now on."""
@@ -46,6 +49,7 @@ class SyncRecord:
     def _syncing(self, true: Callable[..., None]) -> Callable[..., None]:
         def call(file: Any) -> None:
             before = self._fstat(file if isinstance(file, int) else file.fileno())
+            self._sleep(SYNC_TAKES_S)
             true(file)
             self._write(before, before.st_size)  # what was written meanwhile may not be safe
 

@@ -65,8 +65,9 @@ def test_under_quorum_fsync_everything_acknowledged_is_there(machines: ClusterPr
             sent.append(payload)
             publishers[number % 3].publish(f"r/{number % 10}", payload, 1, retain=True)
         # Not waited for: it is lost or not.
-        for publisher in publishers:
-            publisher.send_publish("unknown", b"x" * 50_000, 1)
+        for _ in range(40):
+            for publisher in publishers:
+                publisher.send_publish("unknown", b"x" * 50_000, 1)
         lost += lose_power(machines, count)
         machines.wait_until_serving()
     subscriber = guests.connect(machines[2], "s", present=True)
