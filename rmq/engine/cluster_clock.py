@@ -19,6 +19,8 @@ class ClusterClock:
         self._since = monotonic()
         self._ahead = 0.0
         self._last = 0.0
+        self.is_known = False
+        """Whether a committed time is what it goes by."""
 
     def __call__(self) -> float:
         """The time."""
@@ -32,14 +34,19 @@ class ClusterClock:
 
     def begin(self, at: float) -> None:
         """It is this late, whatever this node took the time to be before."""
+        self.is_known = True
         self._last = 0.0
         self._ahead = 0.0
         self._base = at
         self._since = self._monotonic()
 
-    def set(self, at: float) -> None:
-        """It was this late when that was agreed on, maybe a while ago; who is ahead of that goes slower."""
+    def set(self, at: float) -> float:
+        """It was this late when that was agreed on, maybe a while ago; who is ahead of that goes slower.
+
+        Returns by how many seconds it went forward.
+        """
         now = self()
         self._ahead = max(now - at, 0.0)
         self._base = max(now, at)
         self._since = self._monotonic()
+        return max(at - now, 0.0)

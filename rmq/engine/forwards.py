@@ -170,6 +170,12 @@ class Forwards:
                     way.held -= len(frame.body)
                     self._drop(frame)
 
+    def postpone(self, seconds: float) -> None:
+        """The clock leapt."""
+        for way in self._ways.values():
+            for frame in (*way.waiting, *way.queue):
+                frame.deadline += seconds
+
     # Receiving
 
     def received(self, node: int, body: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
 log = structlog.get_logger(__name__)
+
+# By so much at once time doesn't go on by itself.
+LEAP_S: Final = 1.0
 
 
 class MemberPort(ReplicatedPort):
@@ -154,7 +157,9 @@ class MemberPort(ReplicatedPort):
 
     def tick(self, at: float) -> None:
         """Leader: propose that it is this late, if it isn't later already."""
-        self.propose(Tick(max(at, self.broker.touch_clock())))
+        # Its own clock is only one of those that ``at`` was chosen from, until a time is committed.
+        is_first = not self.broker.state.cluster.time
+        self.propose(Tick(at if is_first else max(at, self.broker.touch_clock())))
 
     @property
     def operation_level(self) -> int:
@@ -292,11 +297,26 @@ class MemberPort(ReplicatedPort):
         clock = broker.clock
         if not isinstance(clock, ClusterClock):
             return
-        if self.incarnation or clock() <= at:
-            clock.set(at)
-        else:
-            clock.begin(at)  # this node took it to be later than the cluster does
+        if not clock.is_known:
+            clock.begin(at)
             broker.timers.restart(broker.touch_clock())
+            return
+        leap = clock.set(at)
+        if leap > LEAP_S:
+            log.warning("the cluster's time leaps forward", seconds=round(leap, 1))
+            self._leapt(leap)
+
+    def _leapt(self, seconds: float) -> None:
+        """Nobody has waited, or been silent, for so long."""
+        broker = self.broker
+        broker.touch_clock()
+        self._progress_at += seconds
+        self._lost_at += seconds
+        self._again_at += seconds
+        self.lease.postpone(seconds)
+        self.forwarding.postpone(seconds)
+        for channel in broker.registry:
+            channel.last_read_at += seconds
 
     # The end
 

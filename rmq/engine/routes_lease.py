@@ -60,6 +60,13 @@ class RoutesLease:
         broker.ctx.routes_until = NEVER
         broker.storage_waits.go_on()
 
+    def postpone(self, seconds: float) -> None:
+        """The clock leapt: the lease goes on for as long as before."""
+        ctx = self._port.broker.ctx
+        if ctx.routes_until not in (0.0, NEVER):
+            ctx.routes_until += seconds
+        self._asked_at += seconds
+
     def end(self) -> None:
         """Others don't wait for this node any more."""
         self._known = False

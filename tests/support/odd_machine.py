@@ -4,7 +4,7 @@
 
 The node knows nothing of it: before anything of rmq is imported, ``time.time`` is put forward, and the calls that
 make files safe write to the record what they have made safe. ``undo_unsynced`` makes of a killed node's folder what
-a loss of power would have left of it.
+a loss of power would have left of it. While the file ``stuck`` stands beside the record, no sync ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class SyncRecord:
     """Writes device, inode and size of a file to a record whenever a sync of it is done."""
 
     def __init__(self, path: str) -> None:
+        self._stuck = stuck(Path(path))
         self._record = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._fstat, self._stat, self._sleep = os.fstat, os.stat, time.sleep
 
@@ -50,6 +51,8 @@ class SyncRecord:
         def call(file: Any) -> None:
             before = self._fstat(file if isinstance(file, int) else file.fileno())
             self._sleep(SYNC_TAKES_S)
+            while self._stuck.exists():
+                self._sleep(SYNC_TAKES_S)
             true(file)
             self._write(before, before.st_size)  # what was written meanwhile may not be safe
 
@@ -76,23 +79,37 @@ class SyncRecord:
         return call
 
 
+def stuck(record: Path) -> Path:
+    """The file that stops all syncs of the machine with this record while it exists."""
+    return record.with_name(record.name + ".stuck")
+
+
 def undo_unsynced(folder: Path, record: Path) -> int:
     """Cut every file below ``folder`` to what the record knows to be safe; how many bytes that took away.
 
     Names are kept: it leaves out that a loss of power may also undo a rename that no sync of its folder has followed.
     """
+    lost = 0
+    for path, safe, size in _unsynced(folder, record):
+        lost += size - safe
+        os.truncate(path, safe)
+    return lost
+
+
+def unsynced_bytes(folder: Path, record: Path) -> int:
+    """How many bytes below ``folder`` a loss of power would take just now."""
+    return sum(size - safe for _, safe, size in _unsynced(folder, record))
+
+
+def _unsynced(folder: Path, record: Path) -> Iterator[tuple[Path, int, int]]:
     safe: dict[tuple[int, int], int] = {}
     for line in record.read_text().splitlines():
         device, inode, size = json.loads(line)
         safe[device, inode] = size
-    lost = 0
     for path in folder.rglob("*"):
         if path.is_file():
             status = path.stat()
-            size = min(safe.get((status.st_dev, status.st_ino), 0), status.st_size)
-            lost += status.st_size - size
-            os.truncate(path, size)
-    return lost
+            yield path, min(safe.get((status.st_dev, status.st_ino), 0), status.st_size), status.st_size
 
 
 def main() -> None:

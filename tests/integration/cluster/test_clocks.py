@@ -18,6 +18,8 @@ from tests.support.wire import Will
 pytestmark = pytest.mark.slow
 
 HOUR_S: Final = 3600.0
+IN_TIME_S: Final = 30.0
+"""Long after a few seconds on the busiest machine, and far from an hour."""
 
 
 @pytest.fixture(params=[HOUR_S, -HOUR_S], ids=["fast", "slow"])
@@ -65,9 +67,9 @@ def test_everything_is_due_in_time(cluster: ClusterProcesses, guests: Guests) ->
             at.publish("t", topic.encode(), 1, properties=[(wire.MESSAGE_EXPIRY, seconds)])
     expected = {f"due/{what}/{number}" for what in ("will", "delayed") for number in (1, 2, 3)}
     for watcher in watchers:
-        assert {watcher.receive_publish(timeout_s=10).topic for _ in expected} == expected
+        assert {watcher.receive_publish(timeout_s=IN_TIME_S).topic for _ in expected} == expected
     took = time.monotonic() - began
-    assert 2 <= took < 6, "neither before its time nor long after"
+    assert 2 <= took < IN_TIME_S, "neither before its time nor long after"
     for member in cluster:
         assert set(retained_at(member, "r/#")) == {f"r/long/{number}" for number in (1, 2, 3)}
         guests.connect(member, f"short{member.number}", present=False)
@@ -101,6 +103,6 @@ def test_time_goes_on_evenly_when_the_leader_changes(
     began = time.monotonic()
     publisher.publish("$delayed/3/due/soon", b"soon", 1)
     cluster[3].ask("transfer_leadership", node_id=next_leader)
-    watcher.receive_publish(b"soon", 10)
-    assert 3 <= time.monotonic() - began < 6
+    watcher.receive_publish(b"soon", IN_TIME_S)
+    assert 3 <= time.monotonic() - began < IN_TIME_S
     watcher.expect_nothing()

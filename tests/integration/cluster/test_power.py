@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
 from tests.integration.cluster.load import Load
+from tests.integration.cluster.members import status, until
 from tests.support.client import Client
-from tests.support.cluster_processes import ClusterProcesses
-from tests.support.odd_machine import undo_unsynced
+from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.odd_machine import stuck, undo_unsynced, unsynced_bytes
 from tests.support.wire_parser import Publish
 
 pytestmark = pytest.mark.slow
@@ -45,6 +47,7 @@ def lose_power(cluster: ClusterProcesses, count: int) -> int:
     for member in cluster:
         assert member.sync_record is not None
         lost += undo_unsynced(member.data, member.sync_record)
+        stuck(member.sync_record).unlink(missing_ok=True)
         boot(member.number, cluster, count)
     for member in cluster:
         member.start()
@@ -55,6 +58,7 @@ def lose_power(cluster: ClusterProcesses, count: int) -> int:
 def test_under_quorum_fsync_everything_acknowledged_is_there(machines: ClusterProcesses, guests: Guests) -> None:
     machines.start()
     guests.off_line(machines[1], "s", ("t", 1))
+    guests.off_line(machines[1], "whatever", ("unknown", 1))
     sent: list[bytes] = []
     lost = 0
     for count in range(2, 5):
@@ -64,10 +68,13 @@ def test_under_quorum_fsync_everything_acknowledged_is_there(machines: ClusterPr
             assert publishers[number % 3].publish("t", payload, 1) == 0
             sent.append(payload)
             publishers[number % 3].publish(f"r/{number % 10}", payload, 1, retain=True)
-        # Not waited for: it is lost or not.
-        for _ in range(40):
-            for publisher in publishers:
-                publisher.send_publish("unknown", b"x" * 50_000, 1)
+        for member in machines:
+            assert member.sync_record is not None
+            stuck(member.sync_record).touch()
+        for publisher in publishers:
+            publisher.send_publish("unknown", b"x" * 50_000, 1)
+        for member in machines:
+            until(member, "writing what isn't safe", partial(would_lose, member))
         lost += lose_power(machines, count)
         machines.wait_until_serving()
     subscriber = guests.connect(machines[2], "s", present=True)
@@ -77,7 +84,13 @@ def test_under_quorum_fsync_everything_acknowledged_is_there(machines: ClusterPr
         reader = guests.passing(member)
         reader.subscribe("r/#")
         assert retained(reader) == set(sent[-10:])
-    assert lost > 0, "a loss of power that takes nothing shows nothing"
+    assert lost > 3 * 3 * 50_000, "a loss of power that takes nothing shows nothing"
+
+
+def would_lose(member: Member) -> bool:
+    """Whether a loss of power would take a message."""
+    assert member.sync_record is not None
+    return unsynced_bytes(member.data, member.sync_record) > 50_000
 
 
 def retained(client: Client) -> set[bytes]:
@@ -114,13 +127,18 @@ def test_under_quorum_a_node_says_so_and_waits_for_all(machines: ClusterProcesse
     for number in (1, 2):
         machines.wait_for_control(machines[number])
     for number in (1, 2):
-        assert not machines[number].serves(), "two cold nodes can't know what the third one has"
-        alarms = " ".join(machines[number].ask("status")["alarms"])
-        assert "wasn't shut down cleanly" in alarms and "no link to node 3" in alarms, alarms
-        assert "shut down cleanly" in machines[number].log, machines[number].log[-1500:]
+        waiting = machines[number]
+        assert not waiting.serves(), "two cold nodes can't know what the third one has"
+        until(waiting, "waiting for node 3 alone", partial(waits_for_node_3, waiting))
+        assert "shut down cleanly" in waiting.log, waiting.log[-1500:]
     machines[3].start()
     machines.wait_until_serving()
     guests.connect(machines[3], "s", present=True)
+
+
+def waits_for_node_3(member: Member) -> bool:
+    alarms = status(member).get("alarms", ())
+    return any("wasn't shut down cleanly" in alarm and "no link to node 3." in alarm for alarm in alarms)
 
 
 @pytest.mark.usefixtures("_root")
