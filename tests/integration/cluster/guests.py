@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from tests.support import wire
 from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import Member
 from tests.support.wire import Properties, Will
 from tests.support.wire_parser import Connack, Disconnect, Packet, Publish, Pubrel
+
+SLOW_MACHINE: Final = 3.0
+"""How many times as long as promised things may take here, where others use the machine too.
+
+That a promise in seconds is kept is shown in virtual time by tests/unit/cluster, and measured by `make bench-cluster`.
+"""
 
 
 class Guests:
@@ -126,7 +132,8 @@ def acknowledgements(packets: Sequence[Packet]) -> list[bytes]:
 
 def receive_within(client: Client, payload: bytes, seconds: float, began: float) -> float:
     """Receive a message, which must come within so many seconds since ``began``; how many it took."""
-    client.receive_publish(payload, max(began + seconds - time.monotonic(), 0.01) + 5)
+    limit = seconds * SLOW_MACHINE
+    client.receive_publish(payload, max(began + limit - time.monotonic(), 0.01))
     took = time.monotonic() - began
-    assert took <= seconds, f"{payload!r} came after {took:.2f} s"
+    assert took <= limit, f"{payload!r} came after {took:.2f} s"
     return took

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.integration.cluster.conftest import SetUp
-from tests.integration.cluster.guests import Guests, payloads_until_quiet, taken_over
+from tests.integration.cluster.guests import SLOW_MACHINE, Guests, payloads_until_quiet, taken_over
 from tests.integration.cluster.load import Load
 from tests.integration.cluster.retained import equal_everywhere
 from tests.support.client import ConnectionClosed
@@ -85,7 +85,7 @@ def test_the_minority_waits_and_heals_without_a_reconnect(
         assert isinstance(answer, Disconnect) or (isinstance(answer, Puback) and answer.code == 0x97), answer
     except ConnectionClosed:
         pass
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 20 * SLOW_MACHINE
 
     network.heal()
     cluster.wait_until_serving()
@@ -118,6 +118,7 @@ def test_whoever_stays_is_the_owner_again(
         publisher.publish("nobody", b"", 1)
     network.heal()
     cluster.wait_until_serving()
+    guests.passing(lonely).subscribe(("what was before is known everywhere", 1))
     for topic in ("t", "s"):
         assert publisher.publish(topic, topic.encode(), 1) == 0
     assert sorted(payloads_until_quiet(transient)) == [b"s", b"t"]
