@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # States of a delivery that its client knows of.
 IN_FLIGHT = (SENT, RESEND, RELEASED, RELEASING)
-SENT_OR_DONE = (*IN_FLIGHT, DONE)
 
 # What an MQTT 3 CONNACK says for a v5 reason code; others close the connection without a CONNACK.
 V3_RETURN_CODES = {
@@ -196,10 +195,7 @@ def leave_session(
     due_at = 0.0
     if will is not None and will.delay_interval > 0:
         due_at = now + min(will.delay_interval, expiry)
-    # What this client has acknowledged here may not count any more where it is now, and is sent to it again there.
-    states = SENT_OR_DONE if broker.cluster.replicates else IN_FLIGHT
-    inflight = _count(session, states)
-    broker.cluster.propose(CloseSession(session.client_id, epoch, expiry, inflight, due_at, now))
+    broker.cluster.propose(_closing(session, epoch, expiry, due_at, now))
     if due_at:
         enter_will_timer(broker, session.client_id, epoch, due_at)
     elif will is not None:
@@ -226,14 +222,20 @@ def _leave_in_cluster(
         return
     now = broker.ctx.now
     due_at = 0.0 if will is None else now + min(will.delay_interval, expiry)
-    broker.cluster.propose(CloseSession(client_id, epoch, expiry, _count(session, IN_FLIGHT), due_at, now))
+    broker.cluster.propose(_closing(session, epoch, expiry, due_at, now))
     if will is not None and will.delay_interval == 0:
         propose_will(broker, client_id, epoch, will, own_end=True)
 
 
-def _count(session: Session, states: tuple[int, ...]) -> int:
-    outbound = session.outbound
-    return 0 if outbound is None else sum(1 for d in outbound.deliveries.values() if d.state in states)
+def _closing(session: Session, epoch: int, expiry: int, will_due_at: float, now: float) -> CloseSession:
+    inflight = leaving = 0
+    if session.outbound is not None:
+        for delivery in session.outbound.deliveries.values():
+            if delivery.state in IN_FLIGHT:
+                inflight += 1
+            elif delivery.state == DONE:
+                leaving += 1
+    return CloseSession(session.client_id, epoch, expiry, inflight, will_due_at, now, leaving)
 
 
 def _tell_inflight(broker: "Broker", session: Session) -> None:

@@ -91,7 +91,7 @@ def encode_operation(o: Operation) -> list[object]:
             o.node,
         ]
     if isinstance(o, CloseSession):
-        return [CLOSE_SESSION, o.client_id, o.epoch, o.expiry_interval, o.inflight, o.will_due_at, o.at]
+        return [CLOSE_SESSION, o.client_id, o.epoch, o.expiry_interval, o.inflight, o.will_due_at, o.at, o.leaving]
     if isinstance(o, EndSession):
         return [END_SESSION, o.client_id, o.epoch]
     if isinstance(o, RemoveWill):
@@ -169,6 +169,7 @@ def decode_operation(fields: list[object]) -> Operation:
             as_int(fields[4]),
             as_float(fields[5]),
             as_float(fields[6]),
+            as_int(fields[7]) if len(fields) > 7 else 0,
         )
     if code == END_SESSION:
         return EndSession(as_str(fields[1]), as_int(fields[2]))

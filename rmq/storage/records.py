@@ -65,15 +65,24 @@ class CloseSession:
     """The connection of a persistent session ended; the session is kept for ``expiry_interval`` seconds.
 
     ``will_due_at`` is when its will is to be published, 0.0 when there is none any more; ``inflight`` is how many of
-    its deliveries, the oldest ones, were sent and not complete.
+    its deliveries, the oldest ones, were sent and not complete. ``leaving`` of those before them were complete, but
+    their removal wasn't applied yet: behind a newer claim it never is.
     """
 
-    __slots__ = ("at", "client_id", "epoch", "expiry_interval", "inflight", "will_due_at")
+    __slots__ = ("at", "client_id", "epoch", "expiry_interval", "inflight", "leaving", "will_due_at")
 
     def __init__(
-        self, client_id: str, epoch: int, expiry_interval: int, inflight: int, will_due_at: float, at: float
+        self,
+        client_id: str,
+        epoch: int,
+        expiry_interval: int,
+        inflight: int,
+        will_due_at: float,
+        at: float,
+        leaving: int = 0,
     ) -> None:
         self.inflight = inflight
+        self.leaving = leaving
         self.client_id = client_id
         self.epoch = epoch
         self.expiry_interval = expiry_interval

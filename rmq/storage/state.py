@@ -335,9 +335,13 @@ class State:
         session.disconnected_at = operation.at
         session.expiry_interval = operation.expiry_interval
         session.will_due_at = operation.will_due_at
-        if session.outbound is not None:
-            session.outbound.reserve(operation.inflight)
-            session.outbound.mark_sent(operation.inflight)
+        outbound = session.outbound
+        if outbound is not None:
+            sent = operation.inflight
+            if self.cluster.epoch_of(operation.client_id) > operation.epoch:
+                sent += operation.leaving  # claimed since: what was acknowledged here is still there
+            outbound.reserve(sent)
+            outbound.mark_sent(sent)
         if operation.will_due_at == 0.0:
             session.will = None
         self.cluster.release(operation.client_id, operation.epoch)

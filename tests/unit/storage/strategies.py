@@ -106,7 +106,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
         times,
         numbers,
     ),
-    st.builds(CloseSession, texts, numbers, numbers, st.integers(0, 65_000), times, times),
+    st.builds(CloseSession, texts, numbers, numbers, st.integers(0, 65_000), times, times, st.integers(0, 64)),
     st.builds(EndSession, texts, numbers),
     st.builds(RemoveWill, texts, numbers),
     st.builds(

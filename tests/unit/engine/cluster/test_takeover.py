@@ -248,3 +248,43 @@ def test_a_qos_2_message_that_was_committed_before_its_node_died_is_delivered_on
     moved.take(Pubcomp)
     assert [m.payload for m in subscriber.receive_all()] == [b"m"]
     assert [m.payload for m in kept.receive_all()] == [b"m"]
+
+
+@pytest.mark.parametrize("ending", ["lost", "claimed here"])
+def test_what_was_sent_before_a_claim_comes_with_dup_though_an_acknowledgement_came_too_late(
+    group: Group, three: Three, ending: str
+) -> None:
+    """What the client has acknowledged where it was doesn't count behind its claim, and stands before the rest."""
+    one, two, last = three
+    first = one.connect("s", expiry=100)
+    first.subscribe(("t", 1))
+    publisher = last.connect("p")
+    for payload in (b"0", b"1", b"2"):
+        publisher.publish("t", payload, 1)
+    sent = [packet for packet in first.read() if isinstance(packet, Publish)]
+    one.holds_commands = two.holds_applying = True
+    first.acknowledge(sent[:1])
+    if ending == "lost":
+        first.lose()
+    second = begin(two, "s")  # its claim is committed before the acknowledgement
+    publisher.publish("t", b"3", 1)
+    one.holds_commands = False
+    group.settle()
+    two.holds_applying = False
+    group.settle()
+    got = second.receive_all()
+    assert [(m.payload, m.dup) for m in got] == [(b"0", True), (b"1", True), (b"2", True), (b"3", False)]
+
+
+def test_what_was_never_sent_comes_without_dup_where_the_session_is_closed_in_good_time(three: Three) -> None:
+    one, two, last = three
+    first = one.connect("s", expiry=100, properties=[(wire.RECEIVE_MAXIMUM, 2)])
+    first.subscribe(("t", 1))
+    publisher = last.connect("p")
+    for number in range(5):
+        publisher.publish("t", b"%d" % number, 1)
+    sent = [packet for packet in first.read() if isinstance(packet, Publish)]
+    first.acknowledge(sent[:1])
+    first.lose()
+    got = resumed(two, "s").receive_all()
+    assert [(m.payload, m.dup) for m in got] == [(b"1", True), (b"2", True), (b"3", False), (b"4", False)]
