@@ -7,7 +7,7 @@ and has a default when it is missing, a new meaning gets a new code.
 from typing import Final
 
 from rmq.mqtt.message import Message
-from rmq.session.delivery import RELEASED, RELEASING, RESEND, SENT, Delivery
+from rmq.session.delivery import QUEUED, RELEASED, Delivery
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.cluster_codec import decode_cluster_operation, encode_cluster_operation
@@ -251,7 +251,7 @@ def encode_session(s: Session, locations: list[int]) -> list[object]:
         subscriptions,
         inbound,
         outbound,
-        _in_flight(s),
+        _sent(s),
         s.node,
     ]
 
@@ -269,12 +269,13 @@ def _encode_subscription(t: Subscription) -> list[object]:
     ]
 
 
-def _in_flight(s: Session) -> int:
+def _sent(s: Session) -> int:
+    """How many deliveries, the oldest ones, may have reached the client; what is acknowledged may still be there."""
     out = s.outbound
     count = 0
     if out is not None:
         for d in out.deliveries.values():
-            if d.state == SENT or d.state == RESEND or d.state == RELEASED or d.state == RELEASING:
+            if d.state != QUEUED:
                 count += 1
     return count
 

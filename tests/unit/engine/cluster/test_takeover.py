@@ -288,3 +288,22 @@ def test_what_was_never_sent_comes_without_dup_where_the_session_is_closed_in_go
     first.lose()
     got = resumed(two, "s").receive_all()
     assert [(m.payload, m.dup) for m in got] == [(b"1", True), (b"2", True), (b"3", False), (b"4", False)]
+
+
+def test_what_was_acknowledged_in_vain_counts_as_sent_in_a_snapshot(group: Group, three: Three) -> None:
+    one, two, last = three
+    first = one.connect("s", expiry=100)
+    first.subscribe(("t", 1))
+    publisher = last.connect("p")
+    for payload in (b"0", b"1", b"2"):
+        publisher.publish("t", payload, 1)
+    one.holds_commands = True
+    first.acknowledge([packet for packet in first.read() if isinstance(packet, Publish)][:1])
+    second = resumed(two, "s")
+    one.holds_commands = False
+    group.settle()
+    second.lose()
+    group.take_snapshot(one)
+    one.kill()
+    got = resumed(group.start(1), "s").receive_all()
+    assert [(m.payload, m.dup) for m in got] == [(b"0", True), (b"1", True), (b"2", True)]
