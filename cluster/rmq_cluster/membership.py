@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from rmq.management.cluster import BackupView, ClusterStatus
+from rmq.management.cluster import LEAVE_RATE, BackupView, ClusterStatus
 from rmq.management.errors import (
     AlreadyInACluster,
     BackupFailed,
@@ -47,6 +47,8 @@ class Membership:
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
+        # While this node is drained to leave: set when that is done, or given up.
+        self._drained: trio.Event | None = None
 
     def _raft(self) -> RaftNode:
         raft = self._cluster.replication.raft
@@ -85,14 +87,39 @@ class Membership:
         belonging.wants_in = False
         raise ClusterRefused("none of the members has let this node in; their logs say why")
 
-    async def leave(self) -> None:
-        """Take this node out for good."""
+    async def leave(self, rate: float = LEAVE_RATE) -> None:
+        """Take this node out for good, drained first."""
         raft = self._raft()
         cluster = self._cluster
-        if raft.voters == (cluster.node_id,):
+        self._can_go(raft)
+        if self._drained is not None:
+            raise ChangeUnderWay(f"node {cluster.node_id} leaves")
+        before = cluster.draining
+        self._drained = trio.Event()
+        try:
+            await self.drain(rate)
+            cluster.port.when_drained(self._drained.set)
+            await self._drained.wait()
+            if not cluster.draining:
+                raise ClusterRefused("undrain was asked for: this node stays")
+            await self._go(self._raft())
+        except BaseException:
+            if cluster.draining:
+                cluster.draining = before
+                cluster.port.drain(before)
+            raise
+        finally:
+            self._drained = None
+
+    def _can_go(self, raft: RaftNode) -> None:
+        if raft.voters == (self._cluster.node_id,):
             raise ClusterRefused("the only node that votes can't leave")
         if not raft.has_quorum:
             raise NoQuorum
+
+    async def _go(self, raft: RaftNode) -> None:
+        cluster = self._cluster
+        self._can_go(raft)  # others may have left or died meanwhile
         if cluster.replication.is_leader:
             await self.transfer_leadership()
         cluster.belonging.is_leaving = True
@@ -159,6 +186,8 @@ class Membership:
         if self._cluster.draining:
             self._cluster.draining = 0.0
             self._cluster.port.drain(0.0)
+        if self._drained is not None:
+            self._drained.set()
 
     async def transfer_leadership(self, node_id: int | None = None) -> int:
         """Hand leadership over; answers who has it."""

@@ -152,6 +152,9 @@ class Peers:
         peer.started = False
         peer.status = None
         peer.heard_at = self._clock()
+        # It may have less than it had, and time to apply it.
+        peer.behind_target = 0
+        peer.behind_since = peer.heard_at
         return peer
 
     def down(self, node_id: int) -> Peer:

@@ -18,6 +18,10 @@ class NodeState(Protocol):
     def up(self) -> bool:
         """Whether it has joined and neither left nor was declared down since."""
 
+    @property
+    def left(self) -> bool:
+        """If it isn't up: whether it has said so itself, stopping in good order."""
+
 
 class Port(Protocol):
     """The engine's side: what is replicated is packed and applied there."""
@@ -88,6 +92,9 @@ class Port(Protocol):
 
     def drain(self, rate: float) -> None:
         """Move clients away, so many a second, and take no new ones; 0.0: take clients again."""
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called, once, when no client is connected here any more, while the node is drained."""
 
     @property
     def operation_level(self) -> int:

@@ -122,7 +122,8 @@ class Reception:
         cluster = self._cluster
         status = cluster.peers.told(peer.node_id, body)
         if peer.started:
-            cluster.port.peer_status(peer.node_id, status.applied, status.synced)
+            # Behind its commit index its log may be another one than the leader's, and be replaced.
+            cluster.port.peer_status(peer.node_id, status.applied, min(status.synced, status.commit))
             if status.is_leader:
                 cluster.replication.leader_commit = status.commit
             if status.digest_index:

@@ -103,6 +103,7 @@ class Replication(Replicator):
         self._in_turn = False
         self._dirty = False
         self._syncing = False
+        self._told_synced = 0
         self._quorum = False
         self._progress = (0, 0)
         self._sync_pause = 0.0 if options.sync_at_once else SYNC_PAUSE_S
@@ -231,6 +232,8 @@ class Replication(Replicator):
             for done in refused:
                 done(Outcome.REFUSED)
             return
+        if self.log.synced < self._told_synced:
+            self._tell_synced()  # a leader has replaced the end of the log: what was synced there is gone
         self._in_turn = True
         more = False
         before = raft.applied_index
@@ -283,10 +286,14 @@ class Replication(Replicator):
         if error is not None:
             self._fail("log sync", error)
             return
-        self.port.own_synced(self.log.synced)
+        self._tell_synced()
         self._sync()
         self._look()
         self._wake()
+
+    def _tell_synced(self) -> None:
+        self._told_synced = self.log.synced
+        self.port.own_synced(self._told_synced)
 
     def _guarded(self, call: Callable[[RaftNode], None]) -> None:
         if self.raft is None or self.failed:

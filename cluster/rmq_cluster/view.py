@@ -38,9 +38,11 @@ def status_of(cluster: "Cluster") -> ClusterStatus:
 
 
 def state_of(cluster: "Cluster", node_id: int) -> MemberState:
-    """Whether a member is up, as it is committed."""
+    """Whether a member is up, as it is committed, and if it isn't, whether it was stopped in good order."""
     record = cluster.port.nodes.get(node_id)
-    return "up" if record is not None and record.up else "down"
+    if record is None:
+        return "down"
+    return "up" if record.up else "left" if record.left else "down"
 
 
 def _member(cluster: "Cluster", node_id: int, *, is_voter: bool) -> MemberView:

@@ -21,6 +21,9 @@ _NODE_OPTIONS = (
     click.option("--data-dir", metavar="DIR", help="Its data (node.data_dir)."),
     click.option("-f", "--config", "config_file", type=click.Path(path_type=Path), help="Its configuration file."),
 )
+_rate = click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=100.0, show_default=True, help="Clients a second."
+)
 _yes = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 
 
@@ -135,9 +138,10 @@ def join(target: Target, *, members: tuple[str, ...], discard_data: bool, yes: b
 
 
 @_command("leave")
-def leave(target: Target) -> None:
-    """Take the node out of the cluster for good, its clients and what it leads handed over first."""
-    target.ask("leave")
+@_rate
+def leave(target: Target, *, rate: float) -> None:
+    """Take the node out of the cluster for good: what it leads is handed over, its clients are moved away first."""
+    target.ask("leave", rate=rate)
     click.echo("left")
 
 
@@ -157,9 +161,7 @@ def remove(target: Target, *, member: int, yes: bool) -> None:
 
 
 @_command("drain")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=100.0, show_default=True, help="Clients a second."
-)
+@_rate
 def drain(target: Target, *, rate: float) -> None:
     """Begin to move the node's clients to the others, taking no new ones; what it leads is handed over."""
     target.ask("drain", rate=rate)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+# In words that can't be taken for those of another column, and loud where somebody has to look.
+STATES: Final = {"down": "DOWN", "left": "stopped"}
 COLUMNS: Final = ("node", "name", "address", "state", "votes", "role", "link", "behind", "start")
 
 
@@ -28,7 +30,7 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
 def _row(member: Mapping[str, Any], own: int, leader: int | None) -> tuple[str, ...]:
     role = "leader" if member["node_id"] == leader else "follower" if member["voter"] else "observer"
     link = "-" if member["node_id"] == own else "up" if member["link_up"] else "DOWN"
-    state = member["state"] if member["state"] != "down" else "DOWN"
+    state = STATES.get(member["state"], member["state"])
     return (
         str(member["node_id"]),
         member["name"],

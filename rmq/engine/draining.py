@@ -19,12 +19,13 @@ class Draining(Timer):
     ``other_listeners`` gives, by the name of a listener, where its clients are sent to (Server Reference).
     """
 
-    __slots__ = ("_broker", "_owed", "other_listeners", "rate")
+    __slots__ = ("_broker", "_drained", "_owed", "other_listeners", "rate")
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()
         self._broker = broker
         self._owed = 0.0
+        self._drained: Callable[[], None] | None = None
         self.rate = 0.0
         self.other_listeners: Callable[[], dict[str, str]] = dict
 
@@ -38,6 +39,10 @@ class Draining(Timer):
         else:
             broker.timers.cancel(self)
 
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called, once, when no client is connected while this goes on."""
+        self._drained = then
+
     def reference(self, listener: str) -> str | None:
         """Where the clients of a listener find another server, None if nobody says."""
         return self.other_listeners().get(listener)
@@ -50,4 +55,8 @@ class Draining(Timer):
             self._owed -= 1
             disconnect.close(broker, channel, codes.USE_ANOTHER_SERVER, "this node is being drained")
         self._owed = min(self._owed, 1.0)
+        then = self._drained
+        if then is not None and not len(broker.registry):
+            self._drained = None
+            then()
         return now + INTERVAL_S

@@ -119,7 +119,7 @@ class MemberPort(ReplicatedPort):
     def leave(self, then: Callable[[], None]) -> None:
         """Have it be known that this node stops: nothing is proposed behind that."""
         at = self.broker.touch_clock()
-        self.propose(NodeDown(self.node_id, self.incarnation, self.member.grace_s, at), Left(then))
+        self.propose(NodeDown(self.node_id, self.incarnation, self.member.grace_s, at, left=True), Left(then))
         self.is_leaving = True
 
     def declare_down(self, node_id: int, incarnation: int) -> None:
@@ -182,6 +182,10 @@ class MemberPort(ReplicatedPort):
     def drain(self, rate: float) -> None:
         """Move clients away, so many a second, and take no new ones; 0.0: take clients again."""
         self.broker.draining.set_rate(rate)
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """Have ``then`` called when no client is connected here any more, while the node is drained."""
+        self.broker.draining.when_drained(then)
 
     # Snapshots
 

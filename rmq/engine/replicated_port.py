@@ -258,8 +258,12 @@ class ReplicatedPort(StoredPort):
         self.forwarding.acknowledged(node_id, body)
 
     def peer_lost(self, node_id: int) -> None:
-        """The link with another node is gone."""
+        """The link with another node is gone: how far it is counts again when it says so over the next one.
+
+        It may come back with less than it had.
+        """
         self._applied.pop(node_id, None)
+        self._synced.pop(node_id, None)
         self.forwarding.lost(node_id)
 
     def _send(self, node_id: int, kind: int, body: bytes) -> bool:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from rmq.management.errors import NotInACluster
+
+# How many clients a second are moved away from a node that is to leave, unless somebody says otherwise.
+LEAVE_RATE: Final = 100.0
 
 # What was committed of a member: it works, it is declared down, it was stopped in good order.
 MemberState = Literal["up", "down", "left"]
@@ -78,8 +81,12 @@ class ClusterControl(Protocol):
         ``AlreadyInACluster`` if it is a member of one.
         """
 
-    async def leave(self) -> None:
-        """Take this node out of the cluster for good: leadership and clients handed over first."""
+    async def leave(self, rate: float = LEAVE_RATE) -> None:
+        """Take this node out of the cluster for good: leadership is handed over and it is drained first.
+
+        Its clients are moved away, ``rate`` a second; ``BadQuery`` for a rate that isn't above 0. ``undrain`` gives it
+        up until all of them are gone. When nothing came of it the node takes clients again.
+        """
 
     async def remove(self, node_id: int) -> None:
         """Take another member out, whether it is up or not; ``NotAMember``. Its id may come back empty."""
@@ -126,7 +133,7 @@ class NoCluster:
         """Refused: a node needs an id and an address for its links first, which are settings."""
         raise NotInACluster
 
-    async def leave(self) -> None:
+    async def leave(self, rate: float = LEAVE_RATE) -> None:
         """Refused."""
         raise NotInACluster
 

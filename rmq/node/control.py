@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from rmq.config import ConfigError, Problem
-from rmq.management.cluster import ClusterControl
+from rmq.management.cluster import LEAVE_RATE, ClusterControl
 from rmq.management.errors import ManagementError
 from rmq.net.listening_socket import ListenError, ListeningSocket, SocketOptions
 
@@ -171,9 +171,9 @@ class Request:
             raise BadRequest(f"{name} must be a list of whole numbers")
         return tuple(_whole(name, one) for one in value)
 
-    def rate(self, name: str) -> float:
+    def rate(self, name: str, default: float | None = None) -> float:
         """A number."""
-        value = self._values.get(name)
+        value = self._values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise BadRequest(f"{name} must be a number")
         return float(value)
@@ -196,7 +196,7 @@ def _whole(name: str, value: object) -> int:
 COMMANDS: Final[dict[str, Callable[[ClusterControl, Request], Awaitable[object]]]] = {
     "status": lambda control, request: control.status(),
     "join": lambda control, request: control.join(request.texts("members"), discard_data=request.wish("discard_data")),
-    "leave": lambda control, request: control.leave(),
+    "leave": lambda control, request: control.leave(request.rate("rate", LEAVE_RATE)),
     "remove": lambda control, request: control.remove(request.number("node_id")),
     "drain": lambda control, request: control.drain(request.rate("rate")),
     "undrain": lambda control, request: control.undrain(),

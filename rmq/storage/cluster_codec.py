@@ -64,7 +64,7 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
     if isinstance(o, NodeUp):
         return [NODE_UP, o.node, o.nonce, o.grace, o.at, o.lost_power]
     if isinstance(o, NodeDown):
-        return [NODE_DOWN, o.node, o.incarnation, o.grace, o.at]
+        return [NODE_DOWN, o.node, o.incarnation, o.grace, o.at, o.left]
     if isinstance(o, ForgetNode):
         return [FORGET_NODE, o.node]
     if isinstance(o, Tick):
@@ -102,7 +102,7 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
     if code == NODE_UP:
         return NodeUp(as_int(f[1]), as_str(f[2]), as_float(f[3]), as_float(f[4]), bool(f[5]))
     if code == NODE_DOWN:
-        return NodeDown(as_int(f[1]), as_int(f[2]), as_float(f[3]), as_float(f[4]))
+        return NodeDown(as_int(f[1]), as_int(f[2]), as_float(f[3]), as_float(f[4]), bool(f[5]))
     if code == FORGET_NODE:
         return ForgetNode(as_int(f[1]))
     if code == TICK:

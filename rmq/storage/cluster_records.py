@@ -131,14 +131,15 @@ class NodeUp:
 
 
 class NodeDown:
-    """An incarnation of a node is over: it died, or it leaves; its clients are off line.
+    """An incarnation of a node is over: it died, or it has ``left``, which it says itself; its clients are off line.
 
     What it proposed and wasn't applied before never will be. Wills are due ``grace`` seconds after ``at``.
     """
 
-    __slots__ = ("at", "grace", "incarnation", "node")
+    __slots__ = ("at", "grace", "incarnation", "left", "node")
 
-    def __init__(self, node: int, incarnation: int, grace: float, at: float) -> None:
+    def __init__(self, node: int, incarnation: int, grace: float, at: float, left: bool = False) -> None:
+        self.left = left
         self.node = node
         self.incarnation = incarnation
         self.grace = grace

@@ -22,7 +22,8 @@ def cluster_records(cluster: ClusterState) -> Iterator[list[object]]:
     """
     head: list[object] = [CLUSTER, cluster.time, cluster.level]
     nodes: list[list[object]] = [
-        [NODE, number, node.incarnation, node.nonce, node.up, node.sequence] for number, node in cluster.nodes.items()
+        [NODE, number, node.incarnation, node.nonce, node.up, node.sequence, node.left]
+        for number, node in cluster.nodes.items()
     ]
     routes = {node: list(filters) for node, filters in cluster.routes.items()}
     members = {
@@ -63,8 +64,8 @@ def enter_cluster_record(cluster: ClusterState, fields: list[Any]) -> bool:
     if kind == CLUSTER:
         _, cluster.time, cluster.level = fields
     elif kind == NODE:
-        _, number, incarnation, nonce, up, sequence = fields
-        cluster.nodes[number] = NodeRecord(incarnation, nonce, up, sequence)
+        _, number, incarnation, nonce, up, sequence, left = fields
+        cluster.nodes[number] = NodeRecord(incarnation, nonce, up, sequence, left)
     elif kind == ROUTES:
         for topic_filter in fields[2]:
             cluster.add_route(fields[1], topic_filter)

@@ -55,11 +55,15 @@ class Owner:
 
 
 class NodeRecord:
-    """A node as the log knows it: ``up`` until its ``incarnation`` is declared over. ``sequence`` is its last batch."""
+    """A node as the log knows it: ``up`` until its ``incarnation`` is declared over. ``sequence`` is its last batch.
 
-    __slots__ = ("incarnation", "nonce", "sequence", "up")
+    ``left``: it has said itself that it stops.
+    """
 
-    def __init__(self, incarnation: int, nonce: str, up: bool, sequence: int) -> None:
+    __slots__ = ("incarnation", "left", "nonce", "sequence", "up")
+
+    def __init__(self, incarnation: int, nonce: str, up: bool, sequence: int, left: bool = False) -> None:
+        self.left = left
         self.incarnation = incarnation
         self.nonce = nonce
         self.up = up
@@ -162,7 +166,7 @@ class ClusterState:
         elif isinstance(o, NodeUp):
             self._node_up(o)
         elif isinstance(o, NodeDown):
-            self._node_down(o.node, o.incarnation, o.grace, o.at)
+            self._node_down(o.node, o.incarnation, o.grace, o.at, left=o.left)
         elif isinstance(o, ReclaimClient):
             self._reclaim(o)
         elif isinstance(o, PublishWill):
@@ -298,11 +302,12 @@ class ClusterState:
         self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
         self.state.events.node_up(o.node, self.index, o.nonce)
 
-    def _node_down(self, node: int, incarnation: int, grace: float, at: float) -> None:
+    def _node_down(self, node: int, incarnation: int, grace: float, at: float, *, left: bool = False) -> None:
         record = self.nodes.get(node)
         if record is None or record.incarnation != incarnation or not record.up:
             return
         record.up = False
+        record.left = left
         self._sweep(node, grace, at)
         self.state.events.node_down(node, incarnation)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from rmq.management.cluster import BackupView, ClusterStatus, MemberView
+from rmq.management.cluster import LEAVE_RATE, BackupView, ClusterStatus, MemberView
 from rmq.management.errors import ManagementError
 
 STATUS = ClusterStatus(
@@ -54,8 +54,8 @@ class FakeCluster:
     async def join(self, members: tuple[str, ...], *, discard_data: bool = False) -> None:
         await self._take("join", members, discard_data)
 
-    async def leave(self) -> None:
-        await self._take("leave")
+    async def leave(self, rate: float = LEAVE_RATE) -> None:
+        await self._take("leave", rate)
 
     async def remove(self, node_id: int) -> None:
         await self._take("remove", node_id)

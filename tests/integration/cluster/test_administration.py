@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,50 @@ def test_drain_moves_clients_to_where_they_are_told(set_up: SetUp, guests: Guest
             guests.try_to_connect(drained, "late")[1].get(wire.SERVER_REFERENCE) == f"mqtt-{there.number}.example:1883"
         ),
     )
+
+
+def test_who_leaves_is_drained_first(set_up: SetUp, guests: Guests) -> None:
+    cluster = set_up()
+    for member in cluster:
+        member.sets.append(f"listener.tcp.external.advertise=mqtt-{member.number}.example:1883")
+    cluster.start()
+    gone = cluster.leader()
+    here, there = cluster.others(gone.number)
+    kept = Keepsake(guests, gone)
+    elsewhere = {f"mqtt-{member.number}.example:1883" for member in (here, there)}
+    clients = [guests.connect(gone, f"c-{number}") for number in range(10)]
+    for client in clients:
+        client.subscribe(("t", 1))
+    begun = time.monotonic()
+    assert typed(gone, "leave", "--rate", "20") == "left\n"
+    assert time.monotonic() - begun > 0.3, "not all of them at once"
+    for client in clients:
+        last = farewell(client)
+        assert last is not None and last.code == USE_ANOTHER_SERVER, last
+        assert last.get(wire.SERVER_REFERENCE) in elsewhere, last
+    assert member_ids(here) == member_ids(there) == sorted([here.number, there.number])
+    assert guests.passing(there).publish("t", b"meanwhile", 1) == 0
+    for client in clients:
+        guests.connect(here, client.client_id, client.level, present=True).receive_publish(b"meanwhile")
+    kept.check(here, there)
+    gone.stop()
+
+
+def test_who_was_stopped_is_told_apart_from_who_died(set_up: SetUp) -> None:
+    cluster = set_up()
+    cluster.start()
+    here, stopped, dead = cluster.leader(), *cluster.others(cluster.leader().number)
+    stopped.stop()
+    until(here, "told that it was stopped", lambda: view(here, stopped.number).get("state") == "left")
+    assert view(dead, stopped.number)["state"] == "left"
+    told = next(line.split() for line in typed(dead, "status").splitlines() if line.startswith(f"{stopped.number} "))
+    assert told[3] == "stopped" and "DOWN" in told
+    stopped.start()
+    cluster.wait_until_serving()
+    assert view(here, stopped.number)["state"] == "up"
+    dead.kill()
+    until(here, "sure that it died", lambda: view(here, dead.number)["state"] == "down")
+    assert view(stopped, dead.number)["state"] == "down"
 
 
 def test_a_backup_is_restored_in_a_new_cluster(set_up: SetUp, guests: Guests) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
+from rmq_cluster import kinds
+from rmq_cluster.links import CONTROL
+from rmq_cluster.peers import Status
+from rmq_cluster.view import state_of
 from trio.testing import MockClock
 
 from tests.unit.cluster.world import START_OF_TIME, CountingPort, Node, World
@@ -84,6 +88,59 @@ async def test_a_leader_that_is_cut_off_commits_nothing(world: World, autojump_c
     await world.same()
 
 
+async def test_what_a_leader_had_synced_and_nobody_else_has_does_not_count(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """The next leader's entries take the same places in the log."""
+    old = await three(world)
+    world.isolate(old.node_id)
+    old.port.propose(["add", "lost or late"])
+    log = old.cluster.replication.log
+    await world.until(lambda: old.port.synced == log.last_index > old.port.applied_index)
+    others = [node for node in world.nodes.values() if node is not old]
+    await world.until(lambda: any(node.is_leader for node in others))
+    for number in range(10):
+        await others[0].port.commit(number)
+    told: list[tuple[int, int]] = []
+    apply = old.port.apply
+
+    def noted(index: int, term: int, command: bytes) -> None:
+        told.append((old.port.synced, log.synced))
+        apply(index, term, command)
+
+    old.port.apply = noted  # type: ignore[method-assign]  # to look at what it knew then
+    world.reunite()
+    await world.same()
+    assert told and all(known <= true for known, true in told), told
+
+
+async def test_what_a_peer_has_synced_counts_as_far_as_it_is_committed(world: World, autojump_clock: MockClock) -> None:
+    """Behind that it may have the entries of a leader of before."""
+    leader = await three(world)
+    peer = next(node for node in world.nodes.values() if node is not leader)
+    status = Status(5, 9, 1.7e9, 1, False, 1, 7, False, 0, b"")
+    leader.cluster.reception.frames(peer.node_id, CONTROL, [(kinds.STATUS, status.packed())])
+    assert leader.port.statuses[peer.node_id] == (5, 7)
+
+
+async def test_a_node_that_comes_back_empty_is_given_time_to_apply(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    gone = next(node for node in world.nodes.values() if node is not leader).node_id
+    for number in range(50):
+        await leader.port.commit(number)
+    await world.kill(gone)
+    world.wipe(gone)
+    await trio.sleep(leader.cluster.options.laggard_after + 5)
+    # Up to the link of its next life its last word is that it was almost there.
+    leader.cluster.peers.peer(gone).behind_target = 1_000_000
+    await world.start(gone)
+    await world.ready(gone)
+    incarnation = leader.port.nodes[gone].incarnation
+    await trio.sleep(10)
+    assert leader.port.nodes[gone].up
+    assert leader.port.nodes[gone].incarnation == incarnation
+
+
 async def test_all_killed_at_once_have_everything_when_they_are_back(world: World, autojump_clock: MockClock) -> None:
     await three(world)
     for number in range(10):
@@ -128,6 +185,32 @@ async def test_a_clean_stop_hands_over_and_says_so_at_once(world: World, autojum
     await world.start(leader.node_id)
     await world.ready(leader.node_id)
     await world.same()
+
+
+async def test_who_was_stopped_is_told_apart_from_who_died(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    stopped, _ = (node_id for node_id in (1, 2, 3) if node_id != leader.node_id)
+    await world.stop(stopped)
+
+    async def states() -> set[tuple[str, ...]]:
+        found = [await node.cluster.control.status() for node in world.nodes.values()]
+        return {tuple(member.state for member in status.members) for status in found}
+
+    def all_see(state: str) -> bool:
+        return all(state_of(node.cluster, stopped) == state for node in world.nodes.values())
+
+    await world.until(lambda: all_see("left"))
+    assert await states() == {tuple("left" if node_id == stopped else "up" for node_id in (1, 2, 3))}
+    # Also to who comes to know it by a snapshot only.
+    await world.kill(leader.node_id)
+    await world.start(leader.node_id)
+    await world.ready(leader.node_id)
+    assert all_see("left")
+    await world.start(stopped)
+    await world.ready(stopped)
+    await world.until(lambda: all_see("up"))
+    await world.kill(stopped)
+    await world.until(lambda: all_see("down"))
 
 
 async def test_the_last_node_stops_in_good_time_too(world: World, autojump_clock: MockClock) -> None:

@@ -16,6 +16,7 @@ from rmq.management.errors import (
     BadQuery,
     ChangeUnderWay,
     ClusterRefused,
+    ManagementError,
     NodeHasData,
     NoQuorum,
     NotAMember,
@@ -148,6 +149,66 @@ async def test_a_node_leaves_for_good(world: World, autojump_clock: MockClock, l
     await world.kill(node.node_id)
     with pytest.raises(IdentityError, match="removed from cluster"):
         await world.start(node.node_id)
+
+
+async def test_a_node_that_leaves_is_drained_first(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    leader.port.has_clients = True
+    left = trio.Event()
+
+    async def leave() -> None:
+        await leader.cluster.control.leave(20.0)
+        left.set()
+
+    world.nursery.start_soon(leave)
+    await world.until(lambda: leader.port.drained is not None)
+    await trio.sleep(60)
+    assert leader.port.drain_rate == 20.0 and not left.is_set()
+    others = [other for other in world.nodes.values() if other is not leader]
+    assert not leader.is_leader and all(other.voters == (1, 2, 3) for other in others)
+    assert leader.port.nodes[leader.node_id].up, "it serves those that are left"
+    with pytest.raises(ChangeUnderWay):
+        await leader.cluster.control.leave()
+    assert leader.port.drained is not None
+    leader.port.drained()
+    with trio.fail_after(10):
+        await left.wait()
+    await world.until(lambda: all(leader.node_id not in other.voters for other in others))
+
+
+async def test_a_node_that_may_not_leave_takes_clients_again(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    node = world.nodes[3]
+    refusals: list[Exception] = []
+
+    async def leave(rate: float) -> None:
+        try:
+            await node.cluster.control.leave(rate)
+        except ManagementError as error:
+            refusals.append(error)
+
+    with pytest.raises(BadQuery, match="above 0"):
+        await node.cluster.control.leave(0.0)
+    assert node.port.drain_rate == 0.0
+    # Somebody thinks better of it.
+    node.port.has_clients = True
+    world.nursery.start_soon(leave, 20.0)
+    await world.until(lambda: node.port.drain_rate == 20.0)
+    await node.cluster.control.undrain()
+    await world.until(lambda: len(refusals) == 1)
+    assert "undrain" in str(refusals[0]) and node.port.drain_rate == 0.0
+    # The majority goes meanwhile; it was drained before by hand, and stays so.
+    await node.cluster.control.drain(5.0)
+    node.port.drained = None
+    world.nursery.start_soon(leave, 20.0)
+    await world.until(lambda: node.port.drained is not None)
+    await world.kill(1)
+    await world.kill(2)
+    await world.until(lambda: not node.port.quorum)
+    assert node.port.drained is not None
+    node.port.drained()
+    await world.until(lambda: len(refusals) == 2)
+    assert isinstance(refusals[1], NoQuorum) and node.port.drain_rate == 5.0
 
 
 async def test_a_dead_node_is_removed_and_its_id_comes_back_empty(world: World, autojump_clock: MockClock) -> None:

@@ -59,9 +59,10 @@ class VirtualDisk:
 class Record:
     """What is committed of a node."""
 
-    def __init__(self, incarnation: int, up: bool) -> None:
+    def __init__(self, incarnation: int, up: bool, left: bool = False) -> None:
         self.incarnation = incarnation
         self.up = up
+        self.left = left
 
 
 class CountingPort:
@@ -89,6 +90,8 @@ class CountingPort:
         self.quorum = False
         self.stepped_out = ""
         self.drain_rate = 0.0
+        self.has_clients = False
+        self.drained: Callable[[], None] | None = None
         self.statuses: dict[int, tuple[int, int]] = {}
         self.synced = 0
         self.forwarded: list[tuple[int, bytes]] = []
@@ -179,9 +182,10 @@ class CountingPort:
             last = self.nodes.get(node_id)
             self.nodes[node_id] = Record(1 if last is None else last.incarnation + 1, True)
         elif kind == "down":
-            node_id, incarnation = rest
-            if node_id in self.nodes and self.nodes[node_id].incarnation == incarnation:
+            node_id, incarnation, left = rest
+            if node_id in self.nodes and self.nodes[node_id].incarnation == incarnation and self.nodes[node_id].up:
                 self.nodes[node_id].up = False
+                self.nodes[node_id].left = left
         elif kind == "tick":
             self.time = max(self.time, rest[0])
         elif kind == "level":
@@ -216,10 +220,10 @@ class CountingPort:
         self.propose(["up", self.node_id, nonce], lambda: then(self.nodes[self.node_id].incarnation))
 
     def leave(self, then: Callable[[], None]) -> None:
-        self.propose(["down", self.node_id, self.nodes[self.node_id].incarnation], then)
+        self.propose(["down", self.node_id, self.nodes[self.node_id].incarnation, True], then)
 
     def declare_down(self, node_id: int, incarnation: int) -> None:
-        self.propose(["down", node_id, incarnation])
+        self.propose(["down", node_id, incarnation, False])
 
     def tick(self, at: float) -> None:
         self.propose(["tick", at])
@@ -229,6 +233,11 @@ class CountingPort:
 
     def drain(self, rate: float) -> None:
         self.drain_rate = rate
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        self.drained = then
+        if not self.has_clients:
+            then()
 
     def raise_level(self, level: int) -> None:
         self.propose(["level", level])
@@ -279,7 +288,7 @@ class CountingPort:
             "index": index,
             "term": self.applied_term,
             "values": self.values,
-            "nodes": {str(key): [record.incarnation, record.up] for key, record in self.nodes.items()},
+            "nodes": {str(key): [record.incarnation, record.up, record.left] for key, record in self.nodes.items()},
             "seen": {str(key): value for key, value in self._seen.items()},
             "time": self.time,
             "level": self.committed_level,
@@ -316,7 +325,7 @@ class CountingPort:
     @property
     def state(self) -> tuple[object, ...]:
         """What has to be the same on every node."""
-        nodes = {key: (record.incarnation, record.up) for key, record in self.nodes.items()}
+        nodes = {key: (record.incarnation, record.up, record.left) for key, record in self.nodes.items()}
         return self.values, nodes, self.time, self.committed_level
 
 

@@ -60,7 +60,8 @@ async def test_every_call_arrives_with_its_arguments(tmp_path: Path) -> None:
     requests: list[tuple[dict[str, object], tuple[object, ...], object]] = [
         ({"command": "join", "members": ["1@h:1"]}, ("join", ("1@h:1",), False), None),
         ({"command": "join", "members": [], "discard_data": True}, ("join", (), True), None),
-        ({"command": "leave"}, ("leave",), None),
+        ({"command": "leave"}, ("leave", 100.0), None),
+        ({"command": "leave", "rate": 7}, ("leave", 7.0), None),
         ({"command": "remove", "node_id": 3}, ("remove", 3), None),
         ({"command": "drain", "rate": 5}, ("drain", 5.0), None),
         ({"command": "drain", "rate": 0.5}, ("drain", 0.5), None),
@@ -100,6 +101,8 @@ async def test_every_call_arrives_with_its_arguments(tmp_path: Path) -> None:
         (b'{"command": "remove", "node_id": "3"}\n', "node_id must be a whole number"),
         (b'{"command": "drain", "rate": "fast"}\n', "rate must be a number"),
         (b'{"command": "drain", "rate": false}\n', "rate must be a number"),
+        (b'{"command": "drain"}\n', "rate must be a number"),
+        (b'{"command": "leave", "rate": null}\n', "rate must be a number"),
         (b'{"command": "join", "members": "1@h:1"}\n', "members must be a list of strings"),
         (b'{"command": "join", "members": [1]}\n', "members must be a list of strings"),
         (b'{"command": "join", "members": [], "discard_data": 1}\n', "discard_data must be true or false"),
@@ -172,7 +175,7 @@ async def test_a_command_is_finished_though_nobody_waits_for_it(tmp_path: Path) 
             await cluster.begun.wait()
         cluster.gate.set()
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert cluster.calls[-1] == ("leave", "finished")
+        assert cluster.calls[-1] == ("leave", 100.0, "finished")
 
 
 async def test_only_so_many_at_a_time(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(AddMember, numbers, texts, texts, texts, texts, qos_levels, numbers),
     st.builds(RemoveMember, numbers, texts, texts),
     st.builds(NodeUp, numbers, texts, times, times, st.booleans()),
-    st.builds(NodeDown, numbers, numbers, times, times),
+    st.builds(NodeDown, numbers, numbers, times, times, st.booleans()),
     st.builds(ForgetNode, numbers),
     st.builds(Tick, times),
     st.builds(

@@ -200,7 +200,8 @@ class Group:
                 if other is not member and not member.is_cut_off and not other.is_cut_off:
                     applied = other.port.applied_index
                     if member.port._applied.get(other.node_id) != applied:
-                        member.port.peer_status(other.node_id, applied, applied)
+                        synced = 0 if other.holds_syncing else applied
+                        member.port.peer_status(other.node_id, applied, synced)
 
     def tick(self) -> None:
         """The leader tells the time."""

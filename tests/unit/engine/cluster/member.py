@@ -42,7 +42,8 @@ class MemberDisk(Disk):
 class Member(Engine, Replicator):
     """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing.
 
-    ``hears_nothing``: what it proposes is committed, but it is told that nobody knows.
+    ``hears_nothing``: what it proposes is committed, but it is told that nobody knows. ``holds_syncing``: nothing of
+    its log is synced, as far as it tells others.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Member(Engine, Replicator):
         self.folder = folder
         self.holds_commands = self.holds_applying = False
         self.is_cut_off = self.hears_nothing = False
+        self.holds_syncing = False
         self.commands: deque[tuple[bytes, Done]] = deque()
         self._committed: dict[int, Done] = {}
         self._unknown: list[Done] = []
@@ -183,7 +185,7 @@ class Member(Engine, Replicator):
         found["waiting wills"] = {w.client_id: (w.epoch, w.due_at) for w in cluster.wills.values()}
         found["tables"] = {n: sorted(f) for n, f in cluster.routes.items() if f}
         found["members"] = {n: sorted(m) for n, m in cluster.members.items() if m}
-        found["nodes"] = {n: (r.incarnation, r.up, r.sequence) for n, r in cluster.nodes.items()}
+        found["nodes"] = {n: (r.incarnation, r.up, r.left, r.sequence) for n, r in cluster.nodes.items()}
         found["home"] = {s.client_id: (s.node, s.disconnected_at, s.created_epoch) for s in state.sessions.values()}
         found["time"] = cluster.time
         return found
