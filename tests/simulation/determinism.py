@@ -18,10 +18,14 @@ import trio
 import rmq.engine.replicated_port
 import rmq.engine.snapshots
 import rmq.engine.stored_port
+import rmq_cluster.cluster
 from rmq.engine.timers import Timer, TimerWheel
 
 # Digests are taken so often that a difference is found where it arises.
 DIGEST_EVERY = 16
+# The network is slower than a real one, and what is paced goes as much slower, in seconds.
+TICK_S = 0.04
+STATUS_PAUSE_S = 0.008
 
 
 class CountingClock:
@@ -107,6 +111,8 @@ def determinism(
                 (rmq.engine.snapshots, "time", CountingClock()),
                 (rmq.engine.stored_port, "DiskThread", make_thread),
                 (rmq.engine.replicated_port, "DIGEST_EVERY", DIGEST_EVERY),
+                (rmq_cluster.cluster, "TICK_S", TICK_S),
+                (rmq_cluster.cluster, "STATUS_PAUSE_S", STATUS_PAUSE_S),
             ):
                 stack.enter_context(mock.patch.object(target, name, value))
             yield

@@ -11,7 +11,7 @@ from rmq.storage.disk_thread import Done as StorageDone
 from tests.simulation.agenda import Agenda
 
 # How long a job takes, in seconds.
-QUICK_S = (0.0005, 0.008)
+QUICK_S = (0.001, 0.016)
 
 
 class DiskSpeed:
@@ -57,7 +57,7 @@ class VirtualDisk:
         result, failure = _outcome(job)
         self._news = (done, result, failure)
         # Between a job and the news of it there is a moment: a node may die in it.
-        self._agenda.later(0.0, 0.001, lambda: self._tell(life), self._node)
+        self._agenda.later(0.0, 0.004, lambda: self._tell(life), self._node)
 
     def _tell(self, life: int) -> None:
         news = self._news

@@ -19,7 +19,7 @@ from tests.simulation.determinism import OrderedWheel
 from tests.support.engine import Engine, FakeSocket
 
 # How long bytes take between a client and its node.
-DELAY_S: Final = (0.0003, 0.003)
+DELAY_S: Final = (0.001, 0.008)
 
 
 class Socket(FakeSocket):
@@ -76,7 +76,7 @@ class SimEngine(Engine):
         self._node_id = node_id
         self._is_awake = False
         broker = self.broker
-        broker.clock = ClusterClock(wall_clock, agenda.clock.current_time)
+        broker.clock = ClusterClock(wall_clock, lambda: agenda.now)
         broker.timers = OrderedWheel(broker.touch_clock(), lambda: broker.report_bug(None, "in a timer"))
         broker.flush = self.flush_now
 

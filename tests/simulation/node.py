@@ -91,7 +91,7 @@ class Node:
             node_id,
             folder,
             self.port,
-            clock=world.agenda.clock.current_time,
+            clock=lambda: world.agenda.now,
             wall_clock=wall_clock,
             random=Random(world.random.random()),
             make_disk=self.make_disk,
