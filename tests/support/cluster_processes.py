@@ -22,7 +22,7 @@ from tests.support.cluster_network import Network
 from tests.support.wire import Properties, Will
 from tests.support.wire_parser import Connack
 
-SERVING_TIMEOUT_S: Final = 30.0
+SERVING_TIMEOUT_S: Final = 90.0
 """How long the nodes may take from their start until a client can connect, on a busy machine."""
 
 DIAL_TIMEOUT_S: Final = 5.0
