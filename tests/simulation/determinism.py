@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+import rmq_cluster.cluster
 import structlog
 import trio
 
 import rmq.engine.replicated_port
 import rmq.engine.snapshots
 import rmq.engine.stored_port
-import rmq_cluster.cluster
 from rmq.engine.timers import Timer, TimerWheel
 
 # Digests are taken so often that a difference is found where it arises.

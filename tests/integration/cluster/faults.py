@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.test_visibility import paused
 from tests.support.cluster_network import Network
 from tests.support.cluster_processes import Member
+from tests.support.load.load import Load
 
 STOP_S: Final = 15.0
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from rmq.cli.control_client import NodeUnavailable, Refused
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.retained import retained_at
 from tests.integration.cluster.test_disks import command
 from tests.integration.cluster.test_growth import entry
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.retained import retained_at
 from tests.support.wire_parser import Publish
 
 PATIENCE_S: Final = 30.0

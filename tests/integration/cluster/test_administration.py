@@ -11,12 +11,12 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, refused, status, typed, until, view
 from tests.integration.cluster.test_growth import entry, joined, member_ids
 from tests.support import wire
 from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.load.load import Load
 from tests.support.wire_parser import Connack, Disconnect
 
 USE_ANOTHER_SERVER = 0x9C

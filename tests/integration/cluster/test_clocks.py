@@ -10,9 +10,9 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.retained import retained_at
 from tests.support import wire
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.retained import retained_at
 from tests.support.wire import Will
 
 pytestmark = pytest.mark.slow

@@ -12,12 +12,12 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
-from tests.integration.cluster.retained import equal_everywhere
 from tests.integration.storage.test_full_disk import fill
 from tests.support.broker_process import interpreter
 from tests.support.client import Client, ConnectionClosed, Silence
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
+from tests.support.retained import equal_everywhere
 from tests.support.wire_parser import Disconnect, Puback
 
 pytestmark = pytest.mark.slow

@@ -9,11 +9,11 @@ import pytest
 from rmq.cli.control_client import NodeUnavailable, Refused
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, events, only, refused, said, status, typed, until
-from tests.integration.cluster.retained import retained_at
 from tests.integration.cluster.test_growth import entry, joined, member_ids
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
+from tests.support.retained import retained_at
 
 WAITS = "the cluster isn't founded yet"
 ADOPTED = "this node is empty and belongs to a cluster"

@@ -7,11 +7,11 @@ import pytest
 from rmq.cli.control_client import Refused
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
-from tests.integration.cluster.retained import equal_everywhere
 from tests.support import wire
 from tests.support.client import ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
+from tests.support.retained import equal_everywhere
 from tests.support.wire_parser import Disconnect, Pubcomp, Pubrec
 
 pytestmark = pytest.mark.slow

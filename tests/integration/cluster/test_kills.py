@@ -20,9 +20,9 @@ import pytest
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.faults import Faults
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.support.client import ConnectionClosed, Silence
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.load.load import Load
 from tests.support.wire_parser import Puback
 
 pytestmark = pytest.mark.slow

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.faults import Faults
-from tests.integration.cluster.load import Load
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.load.load import Load
 
 
 def test_nothing_is_lost_or_doubled_by_roaming(cluster: ClusterProcesses) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import SLOW_MACHINE, Guests, payloads_until_quiet, receive_within
-from tests.integration.cluster.retained import retained_at
 from tests.support import wire
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.retained import retained_at
 from tests.support.wire import Will
 from tests.support.wire_parser import Puback
 

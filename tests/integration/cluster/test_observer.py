@@ -11,9 +11,9 @@ from rmq.cli.control_client import Refused
 from tests.integration.cluster import test_delivery, test_retained, test_shared, test_takeover, test_visibility
 from tests.integration.cluster.conftest import OPTIONS, SetUp, end
 from tests.integration.cluster.guests import Guests, payloads_until_quiet
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, status, until, view
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
 from tests.support.wire import Will
 
 OBSERVER = 3

@@ -9,11 +9,11 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import SLOW_MACHINE, Guests, payloads_until_quiet, taken_over
-from tests.integration.cluster.load import Load
-from tests.integration.cluster.retained import equal_everywhere
 from tests.support.client import ConnectionClosed
 from tests.support.cluster_network import Network
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
+from tests.support.retained import equal_everywhere
 from tests.support.wire import Will
 from tests.support.wire_parser import Disconnect, Puback
 

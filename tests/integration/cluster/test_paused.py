@@ -9,10 +9,10 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests, receive_within, taken_over
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.test_visibility import paused
 from tests.support import wire
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.load.load import Load
 from tests.support.wire import Will
 from tests.support.wire_parser import Publish
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import status, until
 from tests.support.client import Client
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
 from tests.support.odd_machine import stuck, undo_unsynced, unsynced_bytes
 from tests.support.wire_parser import Publish
 

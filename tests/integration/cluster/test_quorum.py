@@ -12,10 +12,10 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import SLOW_MACHINE, Guests, payloads_until_quiet
-from tests.integration.cluster.retained import equal_everywhere
 from tests.support import wire
 from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.retained import equal_everywhere
 from tests.support.wire_parser import Connack, Disconnect, Puback, Publish, Pubrec, Suback
 
 pytestmark = pytest.mark.slow

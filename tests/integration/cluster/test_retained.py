@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.retained import equal_everywhere, retained_at
 from tests.support import wire
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.retained import equal_everywhere, retained_at
 
 
 def test_every_node_has_what_was_retained_at_any(cluster: ClusterProcesses, guests: Guests, name: str) -> None:

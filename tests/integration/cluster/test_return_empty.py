@@ -6,10 +6,10 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, said, status, until, view
 from tests.integration.cluster.test_growth import joined, member_ids
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
 
 INSTALLED = "the snapshot is in place"
 LOG_KEPT = 4 * 1024 * 1024

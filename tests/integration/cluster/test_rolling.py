@@ -8,9 +8,9 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import SLOW_MACHINE, Guests
-from tests.integration.cluster.load import Load
 from tests.support.client import Client, ConnectionClosed
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
 from tests.support.wire import Will
 from tests.support.wire_parser import Disconnect
 

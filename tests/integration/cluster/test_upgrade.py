@@ -10,11 +10,11 @@ import pytest
 from rmq.cli.control_client import NodeUnavailable
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import Keepsake, events, only, status, until, view
 from tests.integration.cluster.test_growth import entry, joined, member_ids
 from tests.support.broker_process import interpreter
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.load.load import Load
 
 NEWER_BUILD: Final = Path(__file__).parents[2] / "support" / "newer_build.py"
 NEW_OPERATION: Final = 200

@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.cluster.ledger import ClusterLedger
-from tests.integration.storage.ledger import payload_of
+from tests.support.load.ledger import Ledger, payload_of
 
 ONE = ("t", 1)
 TWO = ("t", 2)
 
 
 @pytest.fixture
-def ledger() -> ClusterLedger:
+def ledger() -> Ledger:
     """A subscriber of one topic at both QoS."""
-    made = ClusterLedger()
+    made = Ledger()
     made.open_account("s", [ONE, TWO], 2)
     return made
 
 
-def sent(ledger: ClusterLedger, count: int, stream: tuple[str, int] = ONE) -> None:
+def sent(ledger: Ledger, count: int, stream: tuple[str, int] = ONE) -> None:
     for _ in range(count):
         ledger.send(stream, 50, "to node 1")
 
 
-def deliver(ledger: ClusterLedger, *numbers: int, stream: tuple[str, int] = ONE) -> None:
+def deliver(ledger: Ledger, *numbers: int, stream: tuple[str, int] = ONE) -> None:
     for number in numbers:
         ledger.deliver("s", stream[0], payload_of(stream, number, 50), stream[1], "")
 
 
-def test_unknown_messages_may_come_or_not(ledger: ClusterLedger) -> None:
+def test_unknown_messages_may_come_or_not(ledger: Ledger) -> None:
     sent(ledger, 4)
     deliver(ledger, 1, 3)
     ledger.check_complete()
     assert ledger.violations == [] and ledger.backlog("s") == 0 and ledger.owed("s") == 0
 
 
-def test_acknowledged_messages_must_come(ledger: ClusterLedger) -> None:
+def test_acknowledged_messages_must_come(ledger: Ledger) -> None:
     sent(ledger, 3)
     ledger.acknowledge(ONE, 1, "")
     deliver(ledger, 0, 2)
@@ -46,7 +45,7 @@ def test_acknowledged_messages_must_come(ledger: ClusterLedger) -> None:
     assert "number 1" in violation and "never came" in violation
 
 
-def test_refused_messages_must_not_come(ledger: ClusterLedger) -> None:
+def test_refused_messages_must_not_come(ledger: Ledger) -> None:
     sent(ledger, 2)
     ledger.refuse(ONE, 0, "")
     deliver(ledger, 0, 1)
@@ -55,7 +54,7 @@ def test_refused_messages_must_not_come(ledger: ClusterLedger) -> None:
     assert "refused when it was delivered" in ledger.violations[1]
 
 
-def test_only_the_last_try_of_a_message_is_known_to_be_refused(ledger: ClusterLedger) -> None:
+def test_only_the_last_try_of_a_message_is_known_to_be_refused(ledger: Ledger) -> None:
     sent(ledger, 1)
     ledger.send_again(ONE, 0, "to node 2")
     ledger.refuse(ONE, 0, "")
@@ -63,7 +62,7 @@ def test_only_the_last_try_of_a_message_is_known_to_be_refused(ledger: ClusterLe
     assert ledger.violations == [] and ledger.refused == 0
 
 
-def test_first_deliveries_come_in_order(ledger: ClusterLedger) -> None:
+def test_first_deliveries_come_in_order(ledger: Ledger) -> None:
     sent(ledger, 4)
     deliver(ledger, 0, 1, 2, 1, 2)
     assert ledger.violations == [] and ledger.duplicates == 2
@@ -73,7 +72,7 @@ def test_first_deliveries_come_in_order(ledger: ClusterLedger) -> None:
     assert "after number 5" in violation
 
 
-def test_qos_2_comes_once(ledger: ClusterLedger) -> None:
+def test_qos_2_comes_once(ledger: Ledger) -> None:
     sent(ledger, 1, TWO)
     deliver(ledger, 0, 0, stream=TWO)
     (violation,) = ledger.violations
@@ -89,13 +88,13 @@ def test_qos_2_comes_once(ledger: ClusterLedger) -> None:
         ("t", b"nonsense", 1),
     ],
 )
-def test_messages_are_as_they_were_sent(ledger: ClusterLedger, topic: str, payload: bytes, qos: int) -> None:
+def test_messages_are_as_they_were_sent(ledger: Ledger, topic: str, payload: bytes, qos: int) -> None:
     sent(ledger, 1)
     ledger.deliver("s", topic, payload, qos, "")
     assert len(ledger.violations) == 1
 
 
-def test_an_account_begins_where_it_was_opened(ledger: ClusterLedger) -> None:
+def test_an_account_begins_where_it_was_opened(ledger: Ledger) -> None:
     sent(ledger, 3)
     ledger.acknowledge(ONE, 0, "")
     ledger.open_account("late", [ONE], 1)

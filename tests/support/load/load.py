@@ -8,12 +8,11 @@ from typing import Final, Self
 
 import pytest
 
-from tests.integration.cluster.course import LIMIT_S, Course
-from tests.integration.cluster.ledger import ClusterLedger
-from tests.integration.cluster.retained import equal_everywhere
-from tests.integration.cluster.roaming import Publisher, RoamingClient, Subscriber, join
-from tests.integration.storage.ledger import Stream, read_payload
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.load.clients import Publisher, RoamingClient, Subscriber, join
+from tests.support.load.course import LIMIT_S, Course
+from tests.support.load.ledger import Ledger, Stream, read_payload
+from tests.support.retained import equal_everywhere
 
 ONE: Final[list[Stream]] = [(f"load/a/{number}", 1) for number in range(3)]
 TWO: Final[list[Stream]] = [(f"load/b/{number}", 2) for number in range(3)]
@@ -30,7 +29,7 @@ class Load:
     def __init__(self, cluster: ClusterProcesses, seed: int) -> None:
         self.cluster = cluster
         self.rng = random.Random(seed)
-        self.ledger = ClusterLedger()
+        self.ledger = Ledger()
         self.course = Course(cluster, self.ledger)
         self._seed = seed
         self._subscribers: list[Subscriber] = []

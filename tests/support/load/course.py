@@ -6,9 +6,9 @@ import threading
 import time
 from typing import Final
 
-from tests.integration.cluster.ledger import ClusterLedger
 from tests.support.client import Client, ConnectionClosed, Silence
 from tests.support.cluster_processes import COME_LATER, ClusterProcesses
+from tests.support.load.ledger import Ledger
 from tests.support.wire_parser import Disconnect
 
 LIMIT_S: Final = 20.0
@@ -21,7 +21,7 @@ GO_AWAY: Final = COME_LATER | {0x8B, 0x8E}
 class Course:
     """What all clients go by: the nodes, and what is to be done."""
 
-    def __init__(self, cluster: ClusterProcesses, ledger: ClusterLedger) -> None:
+    def __init__(self, cluster: ClusterProcesses, ledger: Ledger) -> None:
         self.cluster = cluster
         self.ledger = ledger
         self.calm = threading.Event()

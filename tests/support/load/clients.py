@@ -1,4 +1,4 @@
-"""Clients that know all nodes of a cluster: when one fails them they go to another, and now and then without need."""
+"""Clients that know all nodes there are: when one fails them they go to another, and now and then without need."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tests.integration.cluster.course import LIMIT_S, Course
-from tests.integration.storage.ledger import Stream
 from tests.support import wire
 from tests.support.client import Client, ConnectionClosed, Silence
 from tests.support.cluster_processes import COME_LATER, Member
+from tests.support.load.course import LIMIT_S, Course
+from tests.support.load.ledger import Stream
 from tests.support.wire_parser import (
     Connack,
     Disconnect,

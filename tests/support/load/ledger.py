@@ -1,4 +1,4 @@
-"""What publishers were told and subscribers got while nodes of a cluster fail: the books, and what is wrong in them.
+"""What publishers were told and subscribers got while nodes fail: the books, and what is wrong in them.
 
 Every message belongs to a stream (one topic at one QoS, from one publisher) and has a number; both are in its payload.
 A publisher may be told that it was acknowledged, or that it was refused, or nothing at all. What must follow:
@@ -17,7 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.integration.storage.ledger import Stream, payload_of, read_payload
+Stream = tuple[str, int]
+"""Topic and QoS."""
 
 KEPT_EVENTS: Final = 12
 
@@ -47,7 +48,22 @@ class Account:
     last: list[str] = field(default_factory=list)
 
 
-class ClusterLedger:
+def payload_of(stream: Stream, number: int, size: int) -> bytes:
+    """The payload of a message: its stream and number, and from them as many bytes as it has."""
+    head = f"{stream[0]}|{stream[1]}|{number}|{size}|".encode()
+    return (head * (size // len(head) + 1))[: max(size, len(head))]
+
+
+def read_payload(payload: bytes) -> tuple[Stream, int]:
+    """Stream and number of a payload; ValueError unless every byte is as it was sent."""
+    topic, qos, number, size, _ = payload.split(b"|", 4)
+    stream = (topic.decode(), int(qos))
+    if payload != payload_of(stream, int(number), int(size)):
+        raise ValueError("the payload isn't what was sent")
+    return stream, int(number)
+
+
+class Ledger:
     """Messages of all clients, each client in a thread of its own, and the faults there were.
 
     ``violations`` are the promises that were broken, each with what is known about the message.
@@ -71,7 +87,7 @@ class ClusterLedger:
         return f"{time.monotonic() - self._begin:.3f} s after {len(self.faults)} faults"
 
     def fault(self, what: str) -> None:
-        """Something was done to the cluster."""
+        """Something was done to the nodes."""
         with self.changed:
             self.faults.append(f"{time.monotonic() - self._begin:.3f} s: {what}")
 
@@ -191,7 +207,7 @@ class ClusterLedger:
                         self.violation(self._story(subscriber, stream, missing[0], wrong))
 
     def report(self) -> str:
-        """All that is wrong, and what was done to the cluster."""
+        """All that is wrong, and what was done to the nodes."""
         return "\n".join(
             [*self.violations[:20], f"{len(self.violations)} violations; faults:", *self.faults[-40:], self.summary()]
         )
