@@ -6,8 +6,9 @@ from typing import Final
 from rmq.net.layers import ByteLayer
 from rmq.net.listening_socket import ListenError
 from rmq.net.proxy_protocol import ProxyProtocolLayer
-from rmq.net.tls import CertificateError, TlsLayer, certificate_name, server_context
+from rmq.net.tls import TlsLayer, certificate_name, server_context
 from rmq.net.websocket import WebSocketLayer
+from rmq.pem import CertificateError
 
 # A client may put several MQTT packets into one frame; larger frames than this are those of nobody we know.
 MIN_FRAME_LIMIT: Final = 1_048_576

@@ -4,6 +4,7 @@ import ssl
 from typing import Final
 
 from rmq.net.layers import BROKEN, ENDED, TLS_HANDSHAKE, ByteLayer, LayerError
+from rmq.pem import CertificateError, load_authorities, load_identity, reason_of
 
 RECORD_BYTES: Final = 16_384
 # Answers (to key updates) that a peer may leave unread.
@@ -25,10 +26,6 @@ _ESCAPED: Final = frozenset(',+"\\<>;')
 _VERIFY_MODES: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
-class CertificateError(ValueError):
-    """A file of certificates or keys that can't be used; the text names the file and says why."""
-
-
 def server_context(certfile: str, keyfile: str, client_ca: str | None, verify: str) -> ssl.SSLContext:
     """What all TLS connections of a listener are made with: TLS 1.2 or later, no renegotiation, no compression.
 
@@ -48,45 +45,17 @@ def server_context(certfile: str, keyfile: str, client_ca: str | None, verify: s
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_mode = mode
-    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certfile)  # only to know which file is at fault
-    _read(keyfile)
-    try:
-        context.load_cert_chain(certfile, keyfile, lambda: _refuse_password(keyfile))
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise CertificateError(f"{keyfile}: not the key of the certificate in {certfile}") from None
-        raise CertificateError(f"{keyfile}: no usable PEM key: {_reason(error)}") from None
+    load_identity(context, certfile, keyfile)
     if client_ca is not None and mode != ssl.CERT_NONE:
-        _load_authorities(context, client_ca)
+        load_authorities(context, client_ca)
     return context
-
-
-def _load_authorities(context: ssl.SSLContext, path: str) -> None:
-    _read(path)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise CertificateError(f"{path}: no usable PEM certificates: {_reason(error)}") from None
-
-
-def _read(path: str) -> None:
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise CertificateError(f"{path}: {error.strerror}") from None
-
-
-def _refuse_password(path: str) -> str:
-    # Without this OpenSSL would ask the terminal.
-    raise CertificateError(f"{path}: the key is encrypted; a key without a passphrase is needed")
 
 
 def _reason(error: ssl.SSLError) -> str:
     verify_message = getattr(error, "verify_message", "")
     if verify_message:
         return f"client certificate not accepted, {verify_message}"
-    return (error.reason or error.strerror or "unknown error").lower().replace("_", " ")
+    return reason_of(error)
 
 
 class TlsLayer(ByteLayer):

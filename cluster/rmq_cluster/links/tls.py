@@ -2,6 +2,7 @@
 
 import ssl
 
+from rmq.pem import CertificateError, load_authorities, load_identity
 from rmq_cluster.links.options import LinkError, TlsFiles
 
 
@@ -23,38 +24,9 @@ def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    _load_authorities(ssl.SSLContext(protocol), files.certfile)  # only to know which file is at fault
-    _read(files.keyfile)
     try:
-        context.load_cert_chain(files.certfile, files.keyfile, lambda: _refuse_password(files.keyfile))
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise LinkError(f"{files.keyfile}: not the key of the certificate in {files.certfile}") from None
-        raise LinkError(f"{files.keyfile}: no usable PEM key: {_reason(error)}") from None
-    _load_authorities(context, files.cafile)
+        load_identity(context, files.certfile, files.keyfile)
+        load_authorities(context, files.cafile)
+    except CertificateError as error:
+        raise LinkError(str(error)) from None
     return context
-
-
-def _load_authorities(context: ssl.SSLContext, path: str) -> None:
-    _read(path)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise LinkError(f"{path}: no usable PEM certificates: {_reason(error)}") from None
-
-
-def _read(path: str) -> None:
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise LinkError(f"{path}: {error.strerror}") from None
-
-
-def _refuse_password(path: str) -> str:
-    # Without this OpenSSL would ask the terminal.
-    raise LinkError(f"{path}: the key is encrypted; a key without a passphrase is needed")
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or error.strerror or "unknown error").lower().replace("_", " ")

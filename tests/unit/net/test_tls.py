@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmq.net.layers import BROKEN, ENDED, TLS_HANDSHAKE, LayerError
-from rmq.net.tls import MAX_PENDING, CertificateError, TlsLayer, certificate_name, server_context
+from rmq.net.tls import MAX_PENDING, TlsLayer, certificate_name, server_context
+from rmq.pem import CertificateError
 from tests.support.certificates import Certificates, Pair
 from tests.support.tls_client import TlsClient
 
