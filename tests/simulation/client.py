@@ -12,6 +12,7 @@ from tests.simulation.world import World
 from tests.support import wire
 from tests.support.engine import whole_packet
 from tests.support.packet_notation import V5
+from tests.support.wire import Will
 from tests.support.wire_parser import Connack, Disconnect, Packet, parse
 
 EXPIRY_S: Final = 1_000_000
@@ -106,7 +107,8 @@ class Client:
         self.line = Line(self, node)
         self.waits()
         properties = [(wire.SESSION_EXPIRY, EXPIRY_S if self.persistent else 0), (wire.RECEIVE_MAXIMUM, 10)]
-        self.line.send(wire.connect(self.name, clean=not self.persistent, keep_alive=0, properties=properties))
+        clean, will = not self.persistent, self.will()
+        self.line.send(wire.connect(self.name, clean=clean, keep_alive=0, properties=properties, will=will))
 
     def _again(self) -> None:
         self.world.agenda.later(0.05, 0.6, self._connect)
@@ -193,6 +195,10 @@ class Client:
         self.opened()
 
     # What a kind of client does
+
+    def will(self) -> Will | None:
+        """The will of the connection that is about to be made."""
+        return None
 
     def opened(self) -> None:
         """It is connected."""

@@ -58,6 +58,7 @@ class Faults:
 
     def _did(self, name: str, text: object = "") -> None:
         self._world.note(f"fault {name} {text}")
+        self._world.unrest.note(self._world.agenda.now)
         self._world.counts[f"fault {name}"] += 1
 
     # Nodes

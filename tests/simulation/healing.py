@@ -7,7 +7,7 @@ from typing import Final
 import trio
 
 from rmq.storage.digest import digest_of
-from tests.simulation.client import Client
+from tests.simulation.cast import Cast
 from tests.simulation.ledger import Ledger
 from tests.simulation.publisher import Publisher
 from tests.simulation.world import World
@@ -17,15 +17,18 @@ from tests.unit.storage.replica import facts
 SOUND_S: Final = 40.0
 DELIVERED_S: Final = 60.0
 EQUAL_S: Final = 20.0
+# For so long all goes on with nothing wrong, before clients end: what is promised only then is looked at then.
+CALM_S: Final = 1.2
 
 
 class Healing:
     """Each step that isn't reached in time is a problem."""
 
-    def __init__(self, world: World, ledger: Ledger, clients: list[Client]) -> None:
+    def __init__(self, world: World, ledger: Ledger, cast: Cast) -> None:
         self._world = world
         self._ledger = ledger
-        self._clients = clients
+        self._cast = cast
+        self._clients = cast.clients
 
     async def run(self) -> None:
         """All steps."""
@@ -33,6 +36,9 @@ class Healing:
         if not await world.until(world.is_sound, SOUND_S):
             world.problem(f"the cluster isn't sound again: {list(world.nodes.values())}")
             return
+        await world.until(lambda: all(client.is_open for client in self._clients), DELIVERED_S, 0.1)
+        await trio.sleep(CALM_S)
+        self._cast.stop()
         if not await world.until(self._is_settled, DELIVERED_S, 0.1):
             waiting = [
                 f"{client.name} ({'open' if client.is_open else 'not open'}, {client.line and client.line.node})"
@@ -40,9 +46,10 @@ class Healing:
                 if not client.is_open or client.expects_answers()
             ]
             world.problem(f"clients aren't answered: {waiting}")
-        await world.until(lambda: not self._ledger.missing(), DELIVERED_S, 0.5)
+        await world.until(lambda: not self._ledger.missing() and not self._cast.testaments.missing(), DELIVERED_S, 0.5)
         await trio.sleep(1.0)
         self._ledger.check()
+        self._cast.check()
         self._check_owners()
         await self._compare()
         self._check_counters()

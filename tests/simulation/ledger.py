@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import inf
+from typing import Final
 
 from rmq.mqtt.topics import matches
+
+SHARE: Final = "$share/"
+_matches = lru_cache(maxsize=10_000)(matches)
 
 
 @dataclass
 class Sent:
     """A message of a publisher; ``order``: what was sent and granted before it has a lower one.
 
-    ``under_way_when_power_went``: on all nodes, before it was acknowledged.
+    ``sent_at`` and ``acknowledged_at`` are virtual times in s. ``under_way_when_power_went``: on all nodes, before it was acknowledged.
     """
 
     publisher: str
@@ -25,6 +31,8 @@ class Sent:
     order: int = 0
     tries: int = 0
     acknowledged: bool = False
+    sent_at: float = 0.0
+    acknowledged_at: float = 0.0
     refused_at_once: bool = False
     under_way_when_power_went: bool = False
 
@@ -40,6 +48,22 @@ class Subscribed:
 
 
 @dataclass
+class Stay:
+    """From a SUBACK of a session that ends with its connection to that end; ``order`` is that of the SUBACK.
+
+    ``got`` has what reached the application.
+    """
+
+    client: str
+    topic_filters: list[str]
+    qos: int
+    order: int = 0
+    began_at: float = inf
+    ended_at: float = inf
+    got: list[bytes] = field(default_factory=list)
+
+
+@dataclass
 class Ledger:
     """``got`` has for each subscriber what reached its application, in order; ``fresh`` how often
     it came without DUP. ``problem`` is told what was broken.
@@ -50,6 +74,7 @@ class Ledger:
     subscribed: list[Subscribed] = field(default_factory=list)
     got: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     fresh: Counter[tuple[str, bytes]] = field(default_factory=Counter)
+    stayed: list[Stay] = field(default_factory=list)
     retained: dict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
 
     _order: int = 0
@@ -64,6 +89,11 @@ class Ledger:
     def subscribe(self, subscriber: str, topic_filter: str, qos: int) -> None:
         """A SUBACK has come."""
         self.subscribed.append(Subscribed(subscriber, topic_filter, qos, self._next()))
+
+    def stays(self, stay: Stay) -> None:
+        """The SUBACK of a session has come that ends with its connection."""
+        stay.order = self._next()
+        self.stayed.append(stay)
 
     def _next(self) -> int:
         # Not the time: what is published on a SUBACK is sent in the same moment.
@@ -82,7 +112,7 @@ class Ledger:
                 if message.acknowledged
                 and message.order > subscription.order
                 and message.payload not in has
-                and matches(subscription.topic_filter, message.topic)
+                and _matches(subscription.topic_filter, message.topic)
             ]
         return found
 
@@ -90,9 +120,13 @@ class Ledger:
         """At the end: every promise."""
         for subscriber, message in self.missing()[:5]:
             self.problem(f"{subscriber} never got {message}")
+        in_groups = {s.subscriber for s in self.subscribed if s.topic_filter.startswith(SHARE)}
         granted = {subscription.subscriber: subscription.qos for subscription in self.subscribed}
         for subscriber, payloads in self.got.items():
             self._check_one(subscriber, payloads, granted.get(subscriber, 0))
+            # What waits for one member of a group and goes to another one comes when it comes.
+            if subscriber not in in_groups:
+                self._check_order(subscriber, payloads)
         # A publisher that sends a message again may double it; the cluster itself may only repeat it, and says so.
         for (subscriber, payload), count in self.fresh.items():
             known = self.sent.get(payload)
@@ -107,7 +141,6 @@ class Ledger:
 
     def _check_one(self, subscriber: str, payloads: list[bytes], granted: int) -> None:
         seen: set[bytes] = set()
-        last: dict[tuple[str, str], int] = {}
         for payload in payloads:
             message = self.sent.get(payload)
             if message is None:
@@ -121,6 +154,13 @@ class Ledger:
                     self.problem(f"{subscriber} got twice: {message}")
                 continue
             seen.add(payload)
+
+    def _check_order(self, subscriber: str, payloads: list[bytes]) -> None:
+        last: dict[tuple[str, str], int] = {}
+        for payload in dict.fromkeys(payloads):
+            message = self.sent.get(payload)
+            if message is None:
+                continue
             lane = (message.publisher, message.topic)
             if message.number < last.get(lane, 0):
                 self.problem(f"{subscriber} got after {last[lane]}: {message}")

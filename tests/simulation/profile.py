@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from rmq.session.limits import ACK_QUORUM, ACK_QUORUM_FSYNC
+
+
+# Clients that are in some runs only.
+TRANSIENTS: Final = "transients"
+GROUPS: Final = "groups"
+WILLS: Final = "wills"
 
 
 @dataclass
@@ -19,7 +26,8 @@ class Profile:
     snapshot_after: int = 20_000
     kept_bytes: int = 4_000
     grows: bool = False
-    duration: float = 10.0
+    extras: tuple[str, ...] = ()
+    duration: float = 6.0
     pause: tuple[float, float] = (0.2, 1.5)
     skew: dict[int, float] = field(default_factory=dict)
     faults: dict[str, float] = field(default_factory=dict)
@@ -32,7 +40,8 @@ class Profile:
         kind = seed % 8
         if kind == 6:
             profile.nodes = 5
-            profile.duration = 6.0
+            profile.duration = 4.0
+        profile.extras = ((TRANSIENTS,), (GROUPS,), (WILLS,))[seed % 3]
         profile.grows = kind == 4
         if kind == 7:
             profile.nodes = 4

@@ -70,7 +70,10 @@ class Publisher(Client):
 
     def _send(self, packet_id: int, message: Sent) -> None:
         assert self.line is not None
-        dup = message.tries > 0
+        # A session of its own begins with each connection of one that isn't kept: nothing is a repetition there.
+        dup = message.tries > 0 and self.persistent
+        if not message.tries:
+            message.sent_at = self.world.agenda.now
         message.tries += 1
         payload = b"" if message.payload.endswith(b"-") else message.payload
         self.line.send(wire.publish(message.topic, payload, message.qos, packet_id, message.retain, dup))
@@ -123,6 +126,7 @@ class Publisher(Client):
             return
         if code < REFUSED:
             message.acknowledged = True
+            message.acknowledged_at = self.world.agenda.now
             self.world.counts["acknowledged"] += 1
         else:
             self.world.counts["refused"] += 1

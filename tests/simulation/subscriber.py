@@ -65,12 +65,14 @@ class Subscriber(Client):
             self.ledger.fresh[self.name, packet.payload] += 1
         if packet.qos < 2:
             got.append(packet.payload)
+            self.arrived(packet.payload)
             if packet.qos:
                 self._answer(wire.puback(packet.packet_id))
             return
         if packet.packet_id not in self._known:
             self._known.add(packet.packet_id)
             got.append(packet.payload)
+            self.arrived(packet.payload)
         self._answer(wire.pubrec(packet.packet_id))
 
     def _answer(self, data: bytes) -> None:
@@ -81,6 +83,9 @@ class Subscriber(Client):
             self.later(self.slow, self.slow, lambda: line.send(data))
         else:
             line.send(data)
+
+    def arrived(self, payload: bytes) -> None:
+        """A message has reached the application."""
 
     def subscribed(self, topic_filter: str) -> None:
         """It is granted."""

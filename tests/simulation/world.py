@@ -20,11 +20,13 @@ from tests.simulation.network import SimNetwork
 from tests.simulation.node import Node, address, host
 from tests.simulation.power import Power
 from tests.simulation.profile import Profile
+from tests.simulation.unrest import Unrest
 
 START: Final = 1_700_000_000.0
 # Of what is logged these say that the program is wrong.
 BUGS: Final = ("bug", "a bug")
 MAX_PROBLEMS: Final = 20
+LOOK_AFTER_S: Final = 0.1
 
 
 class Machine:
@@ -44,6 +46,7 @@ class World:
         self.agenda = Agenda(Random(self.random.random()), clock)
         self.network = SimNetwork(self.agenda, Random(self.random.random()))
         self.power = power
+        self.unrest = Unrest()
         self.nursery: trio.Nursery
         self.nodes: dict[int, Node] = {}
         self.members = {node_id: address(node_id) for node_id in range(1, profile.nodes + 1)}
@@ -54,7 +57,7 @@ class World:
         self.on_start: list[Callable[[Node], None]] = []
         self._folder = folder
         self._machines: dict[int, Machine] = {}
-        self.power_went: Callable[[], None] = lambda: None
+        self.power_went: list[Callable[[], None]] = []
         self._commands: dict[int, tuple[int, int]] = {}
         self._digests: dict[int, tuple[int, bytes]] = {}
 
@@ -119,6 +122,7 @@ class World:
         finally:
             NODE.reset(token)
         self.note(f"start {node_id}")
+        self.unrest.note(self.agenda.now)
         self.nodes[node_id] = node
         await self.nursery.start(node.run)
         for call in self.on_start:
@@ -157,6 +161,7 @@ class World:
         shutil.rmtree(self.folder(node_id))
 
     def _count(self, node_id: int, node: Node | None = None) -> None:
+        self.unrest.note(self.agenda.now)
         counters = (node or self.nodes[node_id]).engine.counters
         self.counts["takeovers"] += counters.takeovers
         self.counts["resumes"] += counters.session_resumed
@@ -178,6 +183,15 @@ class World:
         """Whether all members run, and all are well."""
         return len(self.nodes) >= len(self.members) and all(node.is_sound for node in self.nodes.values())
 
+    def look(self) -> None:
+        """Every now and then: whether something is wrong."""
+        now = self.agenda.now
+        network = self.network
+        is_wrong = network.blocked or network.slow or not self.is_sound() or self.leader() is None
+        if is_wrong or any(machine.speed.stall_until > now for machine in self._machines.values()):
+            self.unrest.note(now)
+        self.agenda.after(LOOK_AFTER_S, self.look)
+
     async def until(self, condition: Callable[[], bool], seconds: float, step: float = 0.02) -> bool:
         """Wait, in virtual time, until something holds; False if it doesn't for so long."""
         deadline = self.agenda.now + seconds
@@ -193,7 +207,8 @@ class World:
         """All nodes have lost what they hadn't synced: other commands may take those places."""
         self._commands.clear()
         self._digests.clear()
-        self.power_went()
+        for call in self.power_went:
+            call()
 
     def applied(self, node: Node, index: int, term: int, command: bytes) -> None:
         """A node has applied a command: the same as all others at this place, with the same outcome."""

@@ -1,0 +1,100 @@
+"""What those must have got for whom nothing is kept, and the members of share groups; ``check`` compares.
+
+A message that was acknowledged, with nothing wrong near it, arrives once at each connection that stood all the while,
+and at one member of each group. One of QoS 2 never comes twice to a connection, nor one out of order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+from rmq.mqtt.topics import matches
+from tests.simulation.ledger import SHARE, Ledger, Sent, Stay
+from tests.simulation.unrest import AFTER_S, BEFORE_S, Unrest
+
+
+class Audience:
+    """``unrest`` says when something was wrong; ``problem`` is told what was broken; ``checked`` counts messages."""
+
+    def __init__(self, ledger: Ledger, unrest: Unrest, problem: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._unrest = unrest
+        self._problem = problem
+        self.checked: Counter[str] = Counter()
+
+    def check(self) -> None:
+        """At the end: every promise."""
+        calm = [message for message in self._ledger.sent.values() if message.acknowledged and self._is_calm(message)]
+        groups: dict[str, list[Stay]] = defaultdict(list)
+        for stay in self._ledger.stayed:
+            self._check_stay(stay, calm)
+            for topic_filter in stay.topic_filters:
+                if topic_filter.startswith(SHARE):
+                    groups[topic_filter].append(stay)
+        for topic_filter, stays in groups.items():
+            self._check_group(topic_filter, stays, calm)
+        self._check_kept_groups()
+
+    def _is_calm(self, message: Sent) -> bool:
+        return self._unrest.is_calm(message.sent_at, message.acknowledged_at)
+
+    def _check_stay(self, stay: Stay, calm: Iterable[Sent]) -> None:
+        counts = Counter(stay.got)
+        plain = [topic_filter for topic_filter in stay.topic_filters if not topic_filter.startswith(SHARE)]
+        for message in calm:
+            if message.order <= stay.order or message.acknowledged_at + AFTER_S > stay.ended_at:
+                continue
+            if any(matches(topic_filter, message.topic) for topic_filter in plain):
+                self.checked["stays"] += 1
+                count = counts[message.payload]
+                if not 1 <= count <= message.tries:
+                    self._problem(f"{stay.client}, connected since {stay.began_at:.3f}, got {count} times: {message}")
+        last: dict[tuple[str, str], int] = {}
+        seen: set[bytes] = set()
+        for payload in stay.got:
+            known = self._ledger.sent.get(payload)
+            if known is None:
+                self._problem(f"{stay.client} got {payload!r}, which nobody sent")
+            elif payload in seen:
+                if min(known.qos, stay.qos) == 2 and not known.under_way_when_power_went:
+                    self._problem(f"{stay.client}, connected since {stay.began_at:.3f}, got twice: {known}")
+            else:
+                seen.add(payload)
+                lane = (known.publisher, known.topic)
+                if plain and known.number < last.get(lane, 0):
+                    self._problem(f"{stay.client}, connected, got after {last[lane]}: {known}")
+                last[lane] = max(known.number, last.get(lane, 0))
+
+    def _check_group(self, topic_filter: str, stays: list[Stay], calm: Iterable[Sent]) -> None:
+        counts = Counter(payload for stay in stays for payload in stay.got)
+        plain = topic_filter.split("/", 2)[2]
+        for message in calm:
+            if not matches(plain, message.topic):
+                continue
+            start, end = message.sent_at - BEFORE_S, message.acknowledged_at + AFTER_S
+            changes = any(start < time < end for stay in stays for time in (stay.began_at, stay.ended_at))
+            if changes or not any(stay.began_at < start and stay.ended_at > end for stay in stays):
+                continue
+            self.checked["groups"] += 1
+            count = counts[message.payload]
+            if not 1 <= count <= message.tries:
+                self._problem(f"{count} members of {topic_filter} got {message}")
+
+    def _check_kept_groups(self) -> None:
+        groups: dict[str, dict[str, int]] = defaultdict(dict)
+        for subscription in self._ledger.subscribed:
+            if subscription.topic_filter.startswith(SHARE):
+                groups[subscription.topic_filter].setdefault(subscription.subscriber, subscription.order)
+        for topic_filter, members in groups.items():
+            plain = topic_filter.split("/", 2)[2]
+            counts = Counter(payload for name in members for payload in self._ledger.got[name])
+            for message in self._ledger.sent.values():
+                if not matches(plain, message.topic):
+                    continue
+                self.checked["kept groups"] += 1
+                count = counts[message.payload]
+                if count == 0 and message.acknowledged and message.order > max(members.values()):
+                    self._problem(f"no member of {topic_filter} got {message}")
+                if count > 1 and message.qos == 2 and not message.under_way_when_power_went:
+                    self._problem(f"{count} times members of {topic_filter} got {message}")
