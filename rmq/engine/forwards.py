@@ -156,9 +156,14 @@ class Forwards:
 
     def gone(self, node: int) -> None:
         """The node is down: nothing that was on its way there arrives any more."""
-        way = self._ways.pop(node, None)
+        way = self._ways.get(node)
         if way is not None:
-            for frame in (*way.waiting, *way.queue):
+            # Its numbers go on: the node may have been alive all the while, and know the last one.
+            frames = (*way.waiting, *way.queue)
+            way.waiting.clear()
+            way.queue.clear()
+            way.held = 0
+            for frame in frames:
                 self._drop(frame)
 
     def look_after(self, now: float) -> None:

@@ -74,3 +74,15 @@ def test_nobody_waits_for_a_node_that_is_down(group: Group, three: Three) -> Non
         group.declare_down(two)
         assert publisher.take(Puback).code == 0
     assert one.counters.forwards_unacknowledged == 1
+
+
+def test_a_node_that_was_declared_down_and_lives_gets_what_is_sent_afterwards(group: Group, three: Three) -> None:
+    one, two, _ = three
+    subscriber = two.connect("s")
+    subscriber.subscribe(("t", 1))
+    publisher = one.connect("p")
+    for payload in (b"1", b"2"):
+        publisher.publish("t", payload, 1)
+    group.declare_down(two)
+    publisher.publish("t", b"3", 1)
+    assert [m.payload for m in subscriber.receive_all()] == [b"1", b"2", b"3"]
