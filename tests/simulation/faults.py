@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
+from typing import Final
 
 import trio
 
@@ -14,6 +15,9 @@ from tests.simulation.node import Node, host
 from tests.simulation.world import World
 
 Ways = set[tuple[str, str]]
+
+# How long a step may take of a fault that needs several things to happen one after the other (s).
+STEP_S: Final = 0.6
 
 
 class Faults:
@@ -34,6 +38,7 @@ class Faults:
             "one_way": self._one_way,
             "deaf": self._deaf,
             "mute": self._mute,
+            "late_batch": self._late_batch,
             "slow": self._slow,
             "cut": self._cut,
             "half_cut": self._half_cut,
@@ -123,13 +128,14 @@ class Faults:
     async def _power_everywhere(self) -> None:
         self._did("power_everywhere")
         # Disks that lag: what is acknowledged all the same is lost now.
-        seconds = self._random.choice((0.0, 0.3))
+        seconds = self._random.choice((0.0, 0.3, 0.5))
         for node in self._running():
             node.speed.stall_until = self._world.agenda.now + 2 * seconds
         await trio.sleep(seconds)
         self._world.forget_history()
         nodes = [node.node_id for node in self._running()]
-        await self._world.power_off(*nodes)
+        # Else a disk may have more than was synced, and one that has is enough.
+        await self._world.power_off(*nodes, only_synced=self._random.random() < 0.6)
         for node_id in nodes:
             await self._restart(node_id, 0.2, 3.0)
 
@@ -222,9 +228,40 @@ class Faults:
         pair = self._leader_and_other()
         if pair is not None:
             leader, other = pair
-            seconds = self._random.uniform(1.6, 1.95)
+            seconds = self._random.uniform(1.6, self._world.profile.link_dead_after - 0.05)
             self._did("mute", f"{other.node_id} {seconds:.2f}")
             self._for_a_while({(host(other.node_id), host(leader.node_id))}, seconds)
+
+    async def _late_batch(self) -> None:
+        """What a node proposes is held up on its way to the leader until the node is declared down and up again.
+
+        Another leader sees to the second; so the batch comes to one that leads, behind the node's next incarnation.
+        """
+        world = self._world
+        pair = self._leader_and_other()
+        others = [] if pair is None else [node for node in self._running() if node not in pair and node.votes]
+        if pair is None or not others:
+            return
+        (leader, node), other = pair, self._random.choice(others)
+        self._did("late_batch", f"{node.node_id} by {other.node_id}")
+        ways = {(host(node.node_id), host(leader.node_id))}
+        world.network.block(ways)
+
+        def is_up() -> bool:
+            record = other.port.nodes.get(node.node_id)
+            return record is not None and record.up
+
+        for low, step in (
+            (world.profile.link_dead_after, lambda: not is_up()),
+            (STEP_S, lambda: leader.lead(other) and other.is_leader),
+            (STEP_S, is_up),
+            (STEP_S, lambda: other.lead(leader) and leader.is_leader),
+        ):
+            if not await world.until(step, low):
+                break
+        else:
+            world.counts["late batches"] += 1
+        world.network.free(ways)
 
     def _leader_and_other(self) -> tuple[Node, Node] | None:
         leader = self._world.leader()

@@ -14,12 +14,14 @@ from rmq_cluster.raft.log import RaftLog
 
 from rmq.engine.applied import AppliedEvents
 from rmq.engine.broker import Broker
+from rmq.engine.forwards import Forwards
 from rmq.engine.gate import EngineGate
 from rmq.engine.replicated_port import ReplicatedPort
 from rmq.engine.routes_lease import RoutesLease
 from rmq.flow.context import NEVER
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
+from rmq.storage.cluster_records import PublishWill
 from rmq.storage.cluster_state import ClusterState
 from rmq.storage.records import Operation, StoreMessage
 from tests.unit.cluster.raft.mutations import MUTATIONS
@@ -44,6 +46,24 @@ def _any_incarnation(state: ClusterState, node: int, incarnation: int, sequence:
     return True
 
 
+def _answering_before_others(forwards: Forwards, way: Any, packed: list[bytes], receipts: list[Receipt]) -> None:
+    _enter(forwards, way, packed, [])
+    for receipt in receipts:
+        receipt.applied()
+
+
+def _delivering_again(forwards: Forwards, node: int, body: bytes) -> None:
+    forwards._seen.clear()
+    _received(forwards, node, body)
+
+
+def _publishing_wills(state: ClusterState, operation: PublishWill) -> None:
+    if operation.message is not None:
+        state.state.publish(operation.message, operation.chosen)
+
+
+_enter = Forwards._enter
+_received = Forwards.received
 _propose = ReplicatedPort.propose
 _after = Broker.after
 
@@ -103,6 +123,9 @@ COMMITTED_FIRST: Final[dict[str, Patch]] = {
     "routes are known for so long only": _instead(RoutesLease, "contact", _routes_for_ever),
     "who was taken over is closed": _instead(AppliedEvents, "taken_over", _nothing),
     "quorum_fsync waits for disks": _instead(ReplicatedPort, "_tell_synced", _as_synced),
+    "PUBACK waits for the nodes of connected subscribers": _instead(Forwards, "_enter", _answering_before_others),
+    "what is sent again over another link is delivered once": _instead(Forwards, "received", _delivering_again),
+    "a will is published on conditions": _instead(ClusterState, "_publish_will", _publishing_wills),
     "the log is synced": _instead(RaftLog, "sync", _never_synced),
 }
 

@@ -84,6 +84,7 @@ class Node:
         broker.cluster = self.port
         cluster_options = ClusterOptions(members, bind=address(node_id), secret=SECRET)
         cluster_options.advertised = address(node_id)
+        cluster_options.link_dead_after = profile.link_dead_after
         cluster_options.votes = node_id not in profile.observers
         cluster_options.voters = tuple(other for other in members if other not in profile.observers)
         self.cluster = Cluster(
@@ -157,6 +158,18 @@ class Node:
     def is_leader(self) -> bool:
         """Whether it leads."""
         return self.cluster.replication.is_leader
+
+    @property
+    def votes(self) -> bool:
+        """Whether it does."""
+        return self.node_id not in self.world.profile.observers
+
+    def lead(self, other: Node) -> bool:
+        """Hand leadership over, if this node has it."""
+        raft = self.cluster.replication.raft
+        if raft is not None and self.is_leader:
+            raft.transfer_leadership(other.node_id, lambda _: None)
+        return True
 
     @property
     def is_sound(self) -> bool:

@@ -70,16 +70,19 @@ class Power:
             for inode in self._folders.pop(name).values():
                 self._forget(inode)
 
-    def lose(self, folder: Path, random: Random) -> None:
-        """The power goes: in ``folder`` is left what a disk may have by then."""
+    def lose(self, folder: Path, random: Random, *, only_synced: bool) -> None:
+        """The power goes: in ``folder`` is left what a disk may have by then, or not a byte more than was synced."""
         for path, _, _ in sorted(os.walk(folder)):
-            self._lose_in(path, random)
+            self._lose_in(path, random, only_synced=only_synced)
 
-    def _lose_in(self, folder: str, random: Random) -> None:
+    def _lose_in(self, folder: str, random: Random, *, only_synced: bool) -> None:
         current = _names(folder)
         synced = self._folders.get(folder, {})
-        names = current if random.random() < 0.5 else synced
-        contents = {name: self._content(folder, name, current, inode, random) for name, inode in sorted(names.items())}
+        names = current if random.random() < 0.5 and not only_synced else synced
+        contents = {
+            name: self._content(folder, name, current, inode, random, only_synced=only_synced)
+            for name, inode in sorted(names.items())
+        }
         for name in current:
             os.unlink(os.path.join(folder, name))
         for name, content in contents.items():
@@ -89,14 +92,14 @@ class Power:
             os.close(fd)
         self._sync_folder(folder)
 
-    def _content(self, folder: str, name: str, current: Names, inode: int, random: Random) -> bytes:
+    def _content(self, folder: str, name: str, current: Names, inode: int, random: Random, *, only_synced: bool) -> bytes:
         if current.get(name) == inode:
             whole = Path(folder, name).read_bytes()
         else:
             fd = self._kept[inode]
             whole = os.pread(fd, os.fstat(fd).st_size, 0)
         synced = min(self._sizes.get(inode, 0), len(whole))
-        left = random.choice((synced, len(whole), random.randint(synced, len(whole))))
+        left = synced if only_synced else random.choice((synced, len(whole), random.randint(synced, len(whole))))
         self.lost_bytes += len(whole) - left
         return whole[:left]
 

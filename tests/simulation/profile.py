@@ -28,7 +28,8 @@ class Profile:
     grows: bool = False
     extras: tuple[str, ...] = ()
     duration: float = 6.0
-    pause: tuple[float, float] = (0.2, 1.5)
+    pause: tuple[float, float] = (0.1, 1.0)
+    link_dead_after: float = 2.0
     skew: dict[int, float] = field(default_factory=dict)
     faults: dict[str, float] = field(default_factory=dict)
 
@@ -58,6 +59,7 @@ class Profile:
             "one_way": 2,
             "deaf": 5,
             "mute": 2,
+            "late_batch": 2,
             "slow": 3,
             "cut": 2,
             "half_cut": 2,
@@ -69,10 +71,14 @@ class Profile:
             "jump": 4,
         }
         every["crash_everywhere"] = 0.7
+        if random.random() < 0.5:
+            profile.link_dead_after = 4.0  # a node is declared down while its links stand
         # Each seed leaves some faults out: what is hidden by one fault is seen without it.
         profile.faults = {name: weight for name, weight in every.items() if random.random() < 0.75}
         if profile.ack_policy == ACK_QUORUM_FSYNC:
             profile.faults["power_everywhere"] = 5
+        if profile.link_dead_after < 4.0:
+            profile.faults.pop("late_batch", None)
         profile.faults.setdefault("deaf", 3)
         profile.faults.setdefault("crash", 2)
         profile.faults.setdefault("partition", 2)

@@ -106,7 +106,7 @@ def _counting(counts: Counter[str]) -> AbstractContextManager[object]:
 
     def begun(state: ClusterState, node: int, incarnation: int, sequence: int) -> bool:
         record = state.nodes.get(node)
-        if record is not None and record.incarnation != incarnation:
+        if record is not None and (record.incarnation != incarnation or not record.up):
             counts["batches of the past"] += 1
         elif record is not None and sequence <= record.sequence:
             counts["batches again"] += 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Final
 
-# How far from a message nothing may be wrong, before it was sent and after it was acknowledged, in seconds.
-BEFORE_S = 0.5
-AFTER_S = 0.3
+# How far from something nothing may be wrong, before and after it, in seconds.
+BEFORE_S: Final = 0.5
+AFTER_S: Final = 0.3
 
 
 class Unrest:
@@ -21,6 +22,6 @@ class Unrest:
             self._times.append(now)
 
     def is_calm(self, start: float, end: float) -> bool:
-        """Whether nothing was wrong near a time."""
+        """Whether nothing was wrong from a while before ``start`` to ``end``."""
         at = bisect_left(self._times, start - BEFORE_S)
-        return at == len(self._times) or self._times[at] > end + AFTER_S
+        return at == len(self._times) or self._times[at] > end

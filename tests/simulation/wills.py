@@ -10,7 +10,7 @@ from typing import Final
 from tests.simulation.client import Client
 from tests.simulation.ledger import Ledger
 from tests.simulation.subscriber import Subscriber
-from tests.simulation.unrest import Unrest
+from tests.simulation.unrest import AFTER_S, Unrest
 from tests.simulation.world import World
 from tests.support import wire
 from tests.support.wire import Will
@@ -80,7 +80,7 @@ class Testaments:
                 continue
             count = testament.came
             is_barred = testament.fate == NEVER or (
-                testament.fate == GOODBYE and self._unrest.is_calm(testament.ended_at, testament.ended_at)
+                testament.fate == GOODBYE and self._unrest.is_calm(testament.ended_at, testament.ended_at + AFTER_S)
             )
             if count > 1 or (count and is_barred) or (not count and self._must_come(testament)):
                 self._problem(f"it came {count} times: {testament}")

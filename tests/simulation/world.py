@@ -135,8 +135,8 @@ class World:
         self._count(node_id)
         await self.nodes.pop(node_id).kill()
 
-    async def power_off(self, *node_ids: int) -> None:
-        """The power of some machines goes at once: what wasn't synced is lost, by chance; nobody is told."""
+    async def power_off(self, *node_ids: int, only_synced: bool = False) -> None:
+        """The power of some machines goes at once: what wasn't synced is lost, by chance or all of it; nobody is told."""
         nodes = [self.nodes.pop(node_id) for node_id in node_ids]
         for node in nodes:
             self.note(f"power of {node.node_id} off")
@@ -145,7 +145,7 @@ class World:
             node.die()
         for node in nodes:
             await node.kill()
-            self.power.lose(self.folder(node.node_id), self.random)
+            self.power.lose(self.folder(node.node_id), self.random, only_synced=only_synced)
             self.machine(node.node_id).boots += 1
 
     async def stop(self, node_id: int) -> None:
