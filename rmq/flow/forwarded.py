@@ -5,32 +5,71 @@ from rmq.flow.deliver import deliver_qos0, enqueue
 from rmq.flow.forward_wire import TO_ALL, Forwarded
 from rmq.flow.origin_counts import count_nonsubscribed, count_published
 from rmq.flow.route import deliver_to_member
-from rmq.flow.send import note_dropped
+from rmq.flow.send import note_dropped, send_packets
+from rmq.mqtt.codes import V5
 from rmq.mqtt.message import Message
+from rmq.mqtt.publish_wire import share_heads
 from rmq.routing.share_groups import ShareGroup
+from rmq.routing.targets import Target
+from rmq.session.channel import Channel
 
 
 def deliver_forwarded(ctx: FlowContext, message: Message) -> None:
     """To every connection here with a plain subscription, but for what comes from its session's queue."""
-    message_qos = message.qos
     for target in ctx.router.match(message.topic).plain:
-        session = target.session
-        channel = session.channel
+        channel = target.session.channel
+        if channel is not None:
+            _deliver(ctx, channel, target, message)
+
+
+def _deliver(ctx: FlowContext, channel: Channel, target: Target, message: Message) -> None:
+    session = target.session
+    if target.no_local and session.client_id == message.publisher:
+        own = target.without_own  # [MQTT-3.8.3-3]
+        if own is None:
+            return
+        target = own
+    qos = target.qos if target.qos < message.qos else message.qos
+    if qos and session.persistent:
+        return
+    retain = message.retain and target.retain_as_published
+    if qos == 0:
+        deliver_qos0(ctx, channel, message, retain, target.subscription_ids)
+    else:
+        enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
+
+
+def _deliver_run(ctx: FlowContext, run: Forwarded, bugs: list[Exception]) -> None:
+    """The same for all messages of a run, one connection after the other."""
+    messages: list[Message] | None = None
+    packets = run.packets
+    for target in ctx.router.match(run.topic).plain:
+        channel = target.session.channel
         if channel is None:
             continue
-        if target.no_local and session.client_id == message.publisher:
-            own = target.without_own  # [MQTT-3.8.3-3]
-            if own is None:
-                continue
-            target = own
-        qos = target.qos if target.qos < message_qos else message_qos
-        if qos and session.persistent:
+        if packets and _takes_packets(ctx, channel, target, len(packets)):
+            send_packets(ctx, channel, packets, run.count)
             continue
-        retain = message.retain and target.retain_as_published
-        if qos == 0:
-            deliver_qos0(ctx, channel, message, retain, target.subscription_ids)
-        else:
-            enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
+        if messages is None:
+            messages = run.messages(ctx.now)
+            share_heads(messages)
+        for message in messages:
+            try:
+                _deliver(ctx, channel, target, message)
+            except Exception as error:
+                bugs.append(error)
+
+
+def _takes_packets(ctx: FlowContext, channel: Channel, target: Target, size: int) -> bool:
+    """Whether nothing has to be looked at, or added, message by message."""
+    limits = channel.limits
+    return (
+        channel.version != V5
+        and not target.no_local
+        and limits.mqueue_rate == 0
+        and channel.out_size + size <= limits.out_buffer_limit
+        and not ctx.chains.message_delivered.handlers
+    )
 
 
 def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str) -> bool:
@@ -42,15 +81,18 @@ def deliver_picked(ctx: FlowContext, message: Message, key: str, client_id: str)
     return deliver_to_member(ctx, member, message)
 
 
-def deliver_frame(ctx: FlowContext, messages: list[Forwarded], bugs: list[Exception]) -> list[Forwarded]:
+def deliver_frame(ctx: FlowContext, runs: list[Forwarded], bugs: list[Exception]) -> list[Forwarded]:
     """All messages of a frame; returns those for members of share groups that have left since."""
     left: list[Forwarded] = []
-    for forwarded in messages:
+    for run in runs:
         try:
-            if forwarded.kind == TO_ALL:
-                deliver_forwarded(ctx, forwarded.message)
-            elif not deliver_picked(ctx, forwarded.message, forwarded.key, forwarded.client_id):
-                left.append(forwarded)
+            message = run.message
+            if message is None:
+                _deliver_run(ctx, run, bugs)
+            elif run.kind == TO_ALL:
+                deliver_forwarded(ctx, message)
+            elif not deliver_picked(ctx, message, run.key, run.client_id):
+                left.append(run)
         except Exception as error:
             bugs.append(error)
     return left

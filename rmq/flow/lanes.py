@@ -1,38 +1,139 @@
-"""What waits to be sent to other nodes at the end of the turn, one lane a node."""
+"""What waits to be sent to other nodes, one lane a node: messages gathered into runs."""
 
-from rmq.flow.forward_wire import TO_ALL, TO_MEMBER, pack_forward
+from typing import Final
+
+from rmq.flow.forward_wire import TO_ALL, TO_MEMBER, is_plain, pack_alone, run_flags, run_head
 from rmq.flow.ports import Pick
 from rmq.metrics.counters import Counters
 from rmq.mqtt.message import Message
+from rmq.mqtt.publish_wire import head_v3
 from rmq.session.receipts import Receipt
+
+# A run that is so long (bytes, messages) is followed by another one.
+RUN_BYTES: Final = 65_536
+RUN_MESSAGES: Final = 65_535
 
 
 class Lane:
-    """``packed`` messages of ``size`` bytes in all, and who waits for the node to acknowledge them."""
+    """``size`` bytes in all, and the ``receipts`` of who waits for the node to acknowledge them.
 
-    __slots__ = ("packed", "receipts", "size")
+    ``parts`` are the bytes in order, ``starts`` where in them each run begins and ``counts`` how many messages it has.
+    The head of a run that may still grow is left out until ``close``.
+    """
+
+    __slots__ = (
+        "_count",
+        "_flags",
+        "_length",
+        "_length_bytes",
+        "_publisher",
+        "_run_size",
+        "_topic",
+        "counts",
+        "parts",
+        "receipts",
+        "size",
+        "starts",
+    )
 
     def __init__(self) -> None:
-        self.packed: list[bytes] = []
+        self.parts: list[bytes] = []
+        self.starts: list[int] = []
+        self.counts: list[int] = []
         self.receipts: list[Receipt] = []
         self.size = 0
+        # The run that may still grow; none while its count is 0.
+        self._count = 0
+        self._flags = 0
+        self._topic = ""
+        self._publisher = ""
+        self._run_size = 0
+        self._length = -1
+        self._length_bytes = b""
 
-    def enter(self, packed: bytes, receipt: Receipt | None) -> None:
-        """Add a message."""
-        self.packed.append(packed)
-        self.size += len(packed)
+    def enter(self, message: Message, receipt: Receipt | None) -> None:
+        """Add a message that may share a run with others, for all subscribers."""
+        flags = run_flags(message)
+        if (
+            self._count == 0
+            or message.topic is not self._topic
+            or message.publisher is not self._publisher
+            or flags != self._flags
+            or self._run_size >= RUN_BYTES
+            or self._count == RUN_MESSAGES
+        ):
+            self.close()
+            self._begin(message, flags)
+        parts = self.parts
+        if flags == 0:
+            packet = head_v3(message, 0, False)
+            size = len(packet)
+            parts.append(packet)
+        else:
+            payload = message.payload
+            size = len(payload)
+            if size != self._length:
+                self._length = size
+                self._length_bytes = size.to_bytes(4, "big")
+            parts.append(self._length_bytes)
+            parts.append(payload)
+            size += 4
+        self._count += 1
+        self._run_size += size
+        self.size += size
         if receipt is not None:
             self.receipts.append(receipt)
 
+    def enter_alone(self, run: bytes, receipt: Receipt | None) -> None:
+        """Add a run of one message."""
+        self.close()
+        self.starts.append(len(self.parts))
+        self.counts.append(1)
+        self.parts.append(run)
+        self.size += len(run)
+        if receipt is not None:
+            self.receipts.append(receipt)
+
+    def _begin(self, message: Message, flags: int) -> None:
+        self.starts.append(len(self.parts))
+        self.counts.append(0)
+        self.parts.append(b"")
+        self._topic = message.topic
+        self._publisher = message.publisher
+        self._flags = flags
+
+    def close(self) -> None:
+        """No run grows any more."""
+        count = self._count
+        if count:
+            head = run_head(self._flags, count, self._topic, self._publisher, self._run_size)
+            self.parts[self.starts[-1]] = head
+            self.counts[-1] = count
+            self.size += len(head)
+            self._count = 0
+            self._run_size = 0
+
+    def clear(self) -> None:
+        """All of it was taken; whoever took it has the lists."""
+        self.parts = []
+        self.starts = []
+        self.counts = []
+        self.receipts = []
+        self.size = 0
+
 
 class Lanes:
-    """Whoever has the links takes what the lanes hold once a turn."""
+    """Whoever has the links takes what the lanes hold: at the end of the turn, or later while ``gathers``.
 
-    __slots__ = ("_counters", "by_node")
+    ``gathers``: the reactor takes one turn after the other, and says when they are over.
+    """
+
+    __slots__ = ("_counters", "by_node", "gathers")
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self.by_node: dict[int, Lane] = {}
+        self.gathers = False
 
     def lane(self, node: int) -> Lane:
         """The lane to a node."""
@@ -51,13 +152,17 @@ class Lanes:
         """
         count = 0
         if nodes is not None:
-            packed = pack_forward(message, TO_ALL, None)
-            for node in nodes:
-                self.lane(node).enter(packed, receipt)
+            if is_plain(message):
+                for node in nodes:
+                    self.lane(node).enter(message, receipt)
+            else:
+                run = pack_alone(message, TO_ALL, None)
+                for node in nodes:
+                    self.lane(node).enter_alone(run, receipt)
             count = len(nodes)
         if picks is not None:
             for pick in picks:
-                self.lane(pick.node).enter(pack_forward(message, TO_MEMBER, pick), receipt)
+                self.lane(pick.node).enter_alone(pack_alone(message, TO_MEMBER, pick), receipt)
             count += len(picks)
         self._counters.messages_forwarded += count
         return count if receipt is not None else 0

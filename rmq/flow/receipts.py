@@ -8,7 +8,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.codes import PINGRESP, PUBREC
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.limits import ACK_QUORUM_FSYNC
-from rmq.session.receipts import PendingReply
+from rmq.session.receipts import PendingReply, Receipt
 from rmq.session.session import Session
 
 # A place in the order of replies for something that has none of its own.
@@ -49,6 +49,30 @@ class Reply(PendingReply):
     def give_up(self) -> None:
         """No reason code can say that the outcome is unknown: the client sends it again on its next connection."""
         self._ctx.ports.close(self._channel, codes.SERVER_UNAVAILABLE, self._ctx.no_answer)
+
+
+def tell_all(receipts: list[Receipt], bugs: list[Exception]) -> None:
+    """Tell each of them that it is done; neighbours of one channel are sent together."""
+    last: Reply | None = None
+    for receipt in receipts:
+        try:
+            if type(receipt) is not Reply:
+                receipt.applied()
+                continue
+            receipt.parts -= 1
+            if receipt.parts > 0:
+                continue
+            receipt.ready = True
+            if last is not None and last._channel is not receipt._channel:
+                send_ready(last._ctx, last._channel)
+            last = receipt
+        except Exception as error:
+            bugs.append(error)
+    if last is not None:
+        try:
+            send_ready(last._ctx, last._channel)
+        except Exception as error:
+            bugs.append(error)
 
 
 def reply(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:

@@ -46,6 +46,24 @@ def head_v3(message: Message, qos: int, retain: bool) -> bytes:
     return head
 
 
+def share_heads(messages: list[Message]) -> None:
+    """Make the head for MQTT 3 once for messages of one topic and QoS, neighbours with payloads of one length.
+
+    Of QoS 0 the head has the payload in it: there is nothing to share.
+    """
+    head = b""
+    length = -1
+    for message in messages:
+        if message.qos == 0:
+            return
+        size = len(message.payload)
+        if size != length:
+            head = head_v3(message, message.qos, False)
+            length = size
+        message.wire_v3_key = message.qos * 2
+        message.wire_v3_head = head
+
+
 def head_v5(message: Message, qos: int, retain: bool) -> bytes:
     """The head for MQTT 5 receivers that need no property of their own; ``message.wire_v5_tail`` is the tail.
 

@@ -91,15 +91,30 @@ class Reactor:
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
-        """Take turns for ever; a cancelled scope ends it."""
+        """Take turns for ever; a cancelled scope ends it.
+
+        What goes to other nodes leaves when the turns that follow one another are over.
+        """
         fd = self._epoll.fileno()
         while True:
             await trio.lowlevel.wait_readable(fd)
-            deadline = time.monotonic() + SLICE_S
-            while self.turn():
-                if self.ctx.dirty or time.monotonic() >= deadline:
-                    await trio.lowlevel.checkpoint()
-                    deadline = time.monotonic() + SLICE_S
+            while self._slice():
+                await trio.lowlevel.checkpoint()
+
+    def _slice(self) -> bool:
+        """Turns until there is nothing to do, False, or until others are to get their chance."""
+        lanes = self.ctx.lanes
+        lanes.gathers = True
+        deadline = time.monotonic() + SLICE_S
+        more = True
+        while more:
+            more = self.turn()
+            if self.ctx.dirty or time.monotonic() >= deadline:
+                break
+        lanes.gathers = False
+        if self.ctx.node_id:
+            self._turn_storage()
+        return more
 
     def turn(self) -> bool:
         """Handle every socket that is ready, then flush. False when there was nothing to do."""
