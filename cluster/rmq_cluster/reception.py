@@ -115,7 +115,7 @@ class Reception:
                 cluster.replication.receive(peer, messages)
         except (BadMessage, BadStatus, BadTransfer, BadHello) as error:
             raise BadFrame(str(error)) from None
-        if channel != CONTROL:
+        if channel != CONTROL and not cluster.links.direct.in_turn:
             cluster.turn()
 
     def _status(self, peer: Peer, body: bytes) -> None:

@@ -4,7 +4,7 @@ They go in *runs*: messages of one publisher to one topic, of one QoS, one behin
 looked up, once. A run is its length (4 bytes, of all that follows), flags, how many messages it has, the lengths of
 topic name and publisher, and those. Then come the messages:
 
-* of QoS 0 without RETAIN: the PUBLISH packets of MQTT 3.1.1 as they are, which a receiver of that version gets unchanged;
+* of QoS 0 without RETAIN: the PUBLISH packets of MQTT 3.1.1, which receivers of that version get as they are;
 * others: each the length of its payload (4 bytes), and the payload;
 * with what most messages don't have (origin, times and properties; the key of a share group and the client id of its
   member): one alone in its run, and its payload is the rest.
@@ -42,8 +42,8 @@ TO_ANOTHER_MEMBER: Final = 2
 class Forwarded:
     """A run of messages that came from another node; ``key`` and ``client_id`` are "" where it is for all subscribers.
 
-    ``packets`` are the PUBLISH packets of a run of QoS 0 without RETAIN, b"" of others; ``start`` and ``stop`` say where
-    its payloads are in ``body``. ``message`` is the only one of a run that has more than a payload of its own.
+    ``packets`` are the PUBLISH packets of a run of QoS 0 without RETAIN, b"" of others; ``start`` and ``stop`` say
+    where its payloads are in ``body``. ``message`` is the only one of a run that has more than a payload of its own.
     """
 
     __slots__ = (

@@ -7,6 +7,7 @@ destination. Work that must wait runs in tasks elsewhere; its connection is paus
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -52,6 +53,7 @@ class Reactor:
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._listeners: dict[int, Listener] = {}
+        self._sources: dict[int, Callable[[], None]] = {}
         self._owner = _BugReporter(broker)
         self._wake_receive, self._wake_send = socket.socketpair()
         self._wake_receive.setblocking(False)
@@ -90,6 +92,16 @@ class Reactor:
         if self._listeners.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def watch_source(self, fd: int, on_ready: Callable[[], None]) -> None:
+        """Call this in every turn in which something else is ready to be read: the links to other nodes."""
+        self._sources[fd] = on_ready
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def forget_source(self, fd: int) -> None:
+        """Somebody else waits for it."""
+        if self._sources.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
     async def run(self) -> None:
         """Take turns for ever; a cancelled scope ends it.
 
@@ -124,8 +136,14 @@ class Reactor:
         self._busy = True
         self.broker.touch_clock()
         for fd in handle_ready(self._connections, ready, READ, select.EPOLLOUT, self._owner):
+            source = self._sources.get(fd)
             listener = self._listeners.get(fd)
-            if listener is not None:
+            if source is not None:
+                try:
+                    source()
+                except Exception:
+                    self.broker.report_bug(None, "in reading from other nodes")
+            elif listener is not None:
                 try:
                     listener.on_readable()
                 except Exception:

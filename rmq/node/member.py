@@ -67,6 +67,7 @@ class Member:
             self._lock.release()
             raise
         broker.turn_storage = self.cluster.turn
+        self._reactor = reactor
         broker.draining.other_listeners = self.cluster.other_listeners
         management.enter_cluster(make_peers(self.cluster, management.local), self.cluster.control)
         self._control = ControlSocket(settings.node.control_path, management.cluster)
@@ -98,6 +99,9 @@ class Member:
         """Take part from here on, until ``stop``, whatever is cancelled. Raises ``ConfigError``."""
         self.port.begin()
         await nursery.start(self._run)
+        direct = self.cluster.links.direct
+        direct.drive_elsewhere()
+        self._reactor.watch_source(direct.fd, direct.read_in_turn)
         nursery.start_soon(self._control.run)
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -116,6 +120,9 @@ class Member:
     async def stop(self) -> None:
         """Hand over what others can go on with, and have them know that this node stops."""
         if self._started:
+            # The reactor takes no turns from here on.
+            self._reactor.forget_source(self.cluster.links.direct.fd)
+            self.cluster.links.direct.drive_here()
             await self.cluster.stop()
             await self._ended.wait()
 

@@ -10,6 +10,7 @@ handshake   the handshake over a stream, from either side
 refusals    handshakes that came to nothing: counted, and logged once a minute
 guard       calls of the handler, whose bugs end no more than one link
 frames      frames out of bytes and into bytes
+direct      links over plain TCP without a task each: sockets read by the reactor
 connection  one connection that stands: what waits to be sent, its writer, what was heard
 link        the two connections to one node, read and written until either breaks
 accepting   the listening side: half-open handshakes, and halves of a pair that find each other

@@ -1,5 +1,6 @@
 """One connection that stands: what waits to be sent, within bounds, its writer, and what was heard of the peer."""
 
+import socket
 from collections import deque
 from typing import Final
 
@@ -29,7 +30,8 @@ class _Batch:
 class Connection:
     """One of a link's two connections. ``limit`` is how many bytes may wait in it.
 
-    ``is_heard`` is set by whoever reads from ``stream``.
+    ``is_heard`` is set by whoever reads from ``stream``. With ``sock``, the socket of a plain TCP connection, a frame
+    is sent at once while nothing waits, and only what the socket doesn't take waits for the writer.
     """
 
     __slots__ = (
@@ -47,12 +49,21 @@ class Connection:
         "channel",
         "is_heard",
         "pending",
+        "sock",
         "stream",
     )
 
-    def __init__(self, channel: int, stream: trio.abc.Stream, limit: int, counters: LinkCounters) -> None:
+    def __init__(
+        self,
+        channel: int,
+        stream: trio.abc.Stream,
+        limit: int,
+        counters: LinkCounters,
+        sock: socket.socket | None = None,
+    ) -> None:
         self.channel = channel
         self.stream = stream
+        self.sock = sock
         # Bytes that wait or are being sent.
         self.pending = 0
         self.is_heard = True
@@ -75,6 +86,9 @@ class Connection:
         if self.pending + size > self._limit:
             self._counters.drops[_FULL[self.channel]] += 1
             return False
+        if self.sock is not None and not self.pending and not self._is_closed:
+            self._send_now(self.sock, HEADER.pack(len(body), kind) + body, 1)
+            return True
         batch = self._batch
         batch.parts.append(HEADER.pack(len(body), kind))
         batch.parts.append(body)
@@ -87,6 +101,24 @@ class Connection:
             self._batches.append(batch)
             self._batch = _Batch()
         return True
+
+    def _send_now(self, sock: socket.socket, data: bytes, frames: int) -> None:
+        try:
+            sent = sock.send(data)
+        except OSError:
+            sent = 0  # it takes nothing, or is broken, which the writer finds out
+        if sent:
+            self._has_moved = True
+            self._counters.bytes_sent[self.channel] += sent
+        if sent == len(data):
+            self._counters.frames_sent[self.channel] += frames
+            return
+        batch = self._batch
+        batch.parts.append(data[sent:])
+        batch.frames += frames
+        batch.size = len(data) - sent
+        self.pending = batch.size
+        self._wake.set()
 
     async def write(self) -> None:
         """Send what waits, as one piece each time, until cancelled or the stream fails."""
@@ -145,7 +177,9 @@ class Connection:
         self._stuck_ticks = 0 if self._has_moved or not self._is_sending else self._stuck_ticks + 1
         if self._stuck_ticks >= stuck_after:
             return "stalled"
-        if not self.pending and not self._has_moved:
+        if not self.pending and not self._has_moved and self.sock is not None:
+            self._send_now(self.sock, _KEEP_ALIVE_FRAME, 0)
+        elif not self.pending and not self._has_moved:
             self._batch.parts.append(_KEEP_ALIVE_FRAME)
             self._batch.size += HEADER_BYTES
             self.pending += HEADER_BYTES

@@ -1,6 +1,8 @@
 """The link to one node: its two connections, read and written until either breaks."""
 
+import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -8,6 +10,7 @@ import trio
 
 from rmq_cluster.links.connection import Connection
 from rmq_cluster.links.counters import LinkCounters
+from rmq_cluster.links.direct import DirectSockets, socket_of
 from rmq_cluster.links.frames import FrameParser, FrameTooLong
 from rmq_cluster.links.guard import Guard
 from rmq_cluster.links.handler import CHANNEL_NAMES
@@ -17,6 +20,8 @@ from rmq_cluster.links.options import LinkOptions
 log = structlog.get_logger(__name__)
 
 READ_BYTES: Final = 262_144
+# Of a socket that is read in the reactor's turns: others wait meanwhile.
+DIRECT_BYTES: Final = 131_072
 
 
 class Link:
@@ -36,6 +41,7 @@ class Link:
         guard: Guard,
         counters: LinkCounters,
         on_end: Callable[["Link"], None],
+        direct: DirectSockets,
     ) -> None:
         self.peer = peer
         self.run, self.attempt = pair
@@ -44,9 +50,11 @@ class Link:
         self.gone = trio.Event()
         limits = options.control_buffer, options.data_buffer
         self.connections = [
-            Connection(channel, stream, limits[channel], counters) for channel, stream in enumerate(streams)
+            Connection(channel, stream, limits[channel], counters, socket_of(stream))
+            for channel, stream in enumerate(streams)
         ]
-        self._max_frame = options.max_frame
+        self._parsers = [FrameParser(options.max_frame) for _ in streams]
+        self._direct = direct
         self._guard = guard
         self._counters = counters
         self._on_end = on_end
@@ -78,6 +86,8 @@ class Link:
         self._counters.closes[kind] += 1
         self._scope.cancel()
         for connection in self.connections:
+            if connection.sock is not None:
+                self._direct.forget(connection.sock)
             connection.close()
         self._on_end(self)
         # A handler that closes the link while it is being told that it is up hears of the end after that.
@@ -90,10 +100,16 @@ class Link:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     for connection in self.connections:
-                        nursery.start_soon(self._read, connection)
+                        if connection.sock is None:
+                            nursery.start_soon(self._read, connection)
+                        else:
+                            self._direct.watch(connection.sock, partial(self._on_readable, connection, connection.sock))
                         nursery.start_soon(self._write, connection)
         finally:
             self.end("stopped", "this node stops")
+            for connection in self.connections:
+                if connection.sock is not None:
+                    connection.sock.close()
             await close(*(connection.stream for connection in self.connections))
             self.gone.set()
 
@@ -107,34 +123,46 @@ class Link:
                 return
 
     async def _read(self, connection: Connection) -> None:
-        channel = connection.channel
-        counters = self._counters
-        parser = FrameParser(self._max_frame)
         receive = connection.stream.receive_some
         try:
+            # What arrived just before the end stays unread: the peer may have begun anew on another link.
             while True:
                 data = await receive(READ_BYTES)
-                # What arrived just before the end stays unread: the peer may have begun anew on another link.
-                if self.has_ended():
+                if self.has_ended() or not self._take(connection, bytes(data)):
                     return
-                if not data:
-                    self.end("ended", f"the peer closed the {CHANNEL_NAMES[channel]} connection")
-                    return
-                connection.is_heard = True
-                counters.bytes_received[channel] += len(data)
-                frames = parser.feed(bytes(data))
-                if not frames:
-                    continue
-                counters.frames_received[channel] += len(frames)
-                problem = self._guard.frames(self.peer, channel, frames)
-                if problem is not None:
-                    self.end(*problem)
-                if self.has_ended():
-                    return
+        except STREAM_ERRORS as error:
+            self._fail(connection.channel, error)
+
+    def _on_readable(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(DIRECT_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(connection.channel, error)
+            return
+        self._take(connection, data)
+
+    def _take(self, connection: Connection, data: bytes) -> bool:
+        """Have handled what a read brought; False when that ended the link."""
+        channel = connection.channel
+        if not data:
+            self.end("ended", f"the peer closed the {CHANNEL_NAMES[channel]} connection")
+            return False
+        connection.is_heard = True
+        counters = self._counters
+        counters.bytes_received[channel] += len(data)
+        try:
+            frames = self._parsers[channel].feed(data)
         except FrameTooLong as error:
             self.end("bad_frame", f"on the {CHANNEL_NAMES[channel]} connection: {error}")
-        except STREAM_ERRORS as error:
-            self._fail(channel, error)
+            return False
+        if frames:
+            counters.frames_received[channel] += len(frames)
+            problem = self._guard.frames(self.peer, channel, frames)
+            if problem is not None:
+                self.end(*problem)
+        return not self.has_ended()
 
     async def _write(self, connection: Connection) -> None:
         try:

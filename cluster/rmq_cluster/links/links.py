@@ -10,6 +10,7 @@ from rmq_cluster.links.accepting import Acceptor
 from rmq_cluster.links.addresses import join_address
 from rmq_cluster.links.counters import LinkCounters
 from rmq_cluster.links.dialling import Dialler
+from rmq_cluster.links.direct import DirectSockets
 from rmq_cluster.links.guard import Guard, log_bug
 from rmq_cluster.links.handler import LinkHandler
 from rmq_cluster.links.handshake import Fields, Greeter
@@ -28,6 +29,8 @@ class Links:
     ``clock`` (seconds) is for how often something is logged, ``random`` for when to dial again, ``network`` is TCP
     unless given. ``on_bug`` is told of every exception of the handler that should not have been, and what was being
     done; without it they are logged. Raises ``LinkError`` for certificate files that can't be used.
+
+    ``direct`` are the sockets that somebody else may read in its turns.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Links:
         on_bug: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.counters = LinkCounters()
+        self.direct = DirectSockets()
         self._node_id = node_id
         self._options = options
         self._random = random
@@ -98,6 +102,7 @@ class Links:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                nursery.start_soon(self.direct.run)
                 nursery.start_soon(watch, self._standing, options.dead_after, options.stall_after)
                 self._start_dialling()
                 for listener in listeners:
@@ -196,7 +201,7 @@ class Links:
         self, peer: int, pair: tuple[bytes, int], fields: Fields, streams: Sequence[trio.abc.Stream], where: str
     ) -> Link:
         self._end(peer, "replaced", "the node made a new link")
-        link = Link(peer, pair, streams, self._options, self._guard, self.counters, self._forget)
+        link = Link(peer, pair, streams, self._options, self._guard, self.counters, self._forget, self.direct)
         self._links[peer] = link
         assert self._nursery is not None
         self._nursery.start_soon(link.serve)

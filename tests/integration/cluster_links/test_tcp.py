@@ -141,3 +141,41 @@ async def test_control_is_not_delayed_by_saturated_data(nursery: trio.Nursery) -
     assert two.links.pending(1, DATA) > 16 << 20
     # What waits on DATA would take many times as long: 32 MiB and more, at some hundred MiB/s.
     assert sorted(taken)[25] < 0.05
+
+
+async def test_somebody_else_may_read_in_turns_and_give_that_back(nursery: trio.Nursery) -> None:
+    one, two = SocketNode(1), SocketNode(2)
+    await start(nursery, one, two)
+    for node in (one, two):
+        await node.until_events(1)
+    direct = one.links.direct
+    direct.drive_elsewhere()
+    assert two.links.send(1, DATA, 5, b"first")
+    with trio.fail_after(PATIENCE_S):
+        await trio.lowlevel.wait_readable(direct.fd)
+        assert one.received == []
+        while not one.received:  # a keep-alive may have been there first
+            direct.read_in_turn()
+            await trio.lowlevel.checkpoint()
+    assert two.links.send(1, DATA, 5, b"second")
+    direct.drive_here()
+    await one.until_received(2)
+    assert [body for _, _, _, body in one.received] == [b"first", b"second"]
+
+
+async def test_what_a_socket_does_not_take_at_once_follows_in_order(nursery: trio.Nursery) -> None:
+    one, two = SocketNode(1), SocketNode(2)
+    await start(nursery, one, two)
+    for node in (one, two):
+        await node.until_events(1)
+    one.links.direct.drive_elsewhere()  # it reads nothing
+    bodies = [bytes([number]) * 1_000_000 for number in range(20)]
+    for body in bodies:
+        assert two.links.send(1, DATA, 5, body)
+    assert two.links.pending(1, DATA) > 0
+    one.links.direct.drive_here()
+    await one.until_received(len(bodies))
+    assert [body for _, _, _, body in one.received] == bodies
+    with trio.fail_after(PATIENCE_S):
+        assert await two.links.wait_for_room(1, DATA, 0)
+    assert two.links.counters.frames_sent[DATA] == len(bodies)
