@@ -38,13 +38,13 @@ class Installer(Protocol):
     def refuses(self, sender: int, index: int) -> str:
         """Why a snapshot isn't wanted from this node, "" if it is."""
 
-    def install(self, folder: Path, position: Position) -> None:
-        """Put it in place. Raises ``CorruptFile``, ``OSError``."""
+    def install(self, folder: Path, position: Position, done: Callable[[Exception | None], None]) -> None:
+        """Put it in place, which takes a while. ``done`` is told why it can't be. Raises ``OSError``."""
 
 
 class Incoming:
     """One snapshot at a time. ``answer`` sends an acknowledgement to a peer, ``received`` counts snapshots in
-    place, ``bytes`` what was written of all."""
+    place, ``bytes`` what was written of all. ``is_installing``: one is being put in place."""
 
     def __init__(self, folder: Path, disk: Disk, installer: Installer, answer: Callable[[int, bytes], None]) -> None:
         self._folder = folder
@@ -52,6 +52,8 @@ class Incoming:
         self._installer = installer
         self._answer = answer
         self._current: _Receipt | None = None
+        # Whatever becomes of the link, what is being put in place is going to be there.
+        self.is_installing = False
         self.received = 0
         self.failed = 0
         self.bytes = 0
@@ -59,7 +61,7 @@ class Incoming:
     @property
     def running(self) -> bool:
         """Whether one is coming."""
-        return self._current is not None
+        return self._current is not None or self.is_installing
 
     def take(self, peer: int, message: Message) -> None:
         """The next message of a peer. Raises ``BadTransfer``: what no sound peer sends."""
@@ -82,7 +84,8 @@ class Incoming:
             self._current = None
 
     def _begin(self, peer: int, begin: Begin) -> None:
-        reason = self._installer.refuses(peer, begin.index)
+        reason = "a snapshot is being put in place" if self.is_installing else ""
+        reason = reason or self._installer.refuses(peer, begin.index)
         if not reason and self._current is not None and self._current.peer != peer:
             reason = f"a snapshot of node {self._current.peer} is coming"
         if reason:
@@ -137,9 +140,19 @@ class Incoming:
 
     def _install(self, receipt: "_Receipt") -> None:
         begin = receipt.begin
+        position = Position(begin.index, begin.term, begin.voters, begin.observers)
+        log.info("the snapshot is complete and is put in place", peer=receipt.peer, index=begin.index)
+        self.is_installing = True
         try:
-            self._installer.install(self._folder, Position(begin.index, begin.term, begin.voters, begin.observers))
-        except (CorruptFile, OSError) as error:
+            self._installer.install(self._folder, position, lambda error: self._installed(receipt, error))
+        except OSError as error:
+            self._installed(receipt, error)
+
+    def _installed(self, receipt: "_Receipt", error: Exception | None) -> None:
+        begin = receipt.begin
+        self.is_installing = False
+        if error is not None:
+            self._current = receipt
             self._fail(receipt, error)
             return
         self._current = None

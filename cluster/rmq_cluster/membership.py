@@ -258,7 +258,7 @@ class Membership:
         folder = cluster.folder / RESTORE_FOLDER
         try:
             manifest = await in_disk(cluster.disk, lambda: unpack_backup(path, folder))
-            cluster.port.load_snapshot(folder, manifest.index, manifest.term)
+            await cluster.snapshots.load(folder, manifest.index, manifest.term)
         except (BadBackup, CorruptFile, OSError) as error:
             raise BackupFailed(str(path), getattr(error, "strerror", None) or str(error)) from None
         finally:
@@ -282,6 +282,8 @@ class Membership:
         identity = cluster.identity
         if raft.has_quorum or identity is None:
             raise ClusterRefused("the majority is here: members that are lost for good can be removed")
+        if cluster.incoming.is_installing:
+            raise ClusterRefused("the snapshot of another node is being put in place: try again in a while")
         log.warning("rescue: this node goes on alone", generation=identity.generation + 1)
         leave_behind(identity, cluster.node_id)
         cluster.belonging.save()

@@ -126,5 +126,8 @@ class Port(Protocol):
     def snapshot_files(self) -> list[tuple[Path, int]]:
         """The files of the snapshot on disk, and how many bytes of each belong to it."""
 
-    def load_snapshot(self, folder: Path, index: int, term: int) -> None:
-        """Replace the state by the snapshot in a folder. Raises ``CorruptFile``, ``OSError``."""
+    def load_snapshot(self, folder: Path, index: int, term: int, done: Callable[[Exception | None], None]) -> None:
+        """Replace the state by the snapshot in a folder, a little at a time; nothing may be applied meanwhile.
+
+        ``done`` is told None when that is done; or the ``CorruptFile`` or ``OSError`` for which nothing has changed.
+        """

@@ -353,6 +353,17 @@ class Replication(Replicator):
         if index > self.log.base_index:
             self._guarded(lambda raft: raft.compact(index))
 
+    def hold(self) -> None:
+        """Apply nothing until ``release``: the state is being replaced by a snapshot."""
+        if self.raft is not None:
+            self.raft.is_held = True
+
+    def release(self) -> None:
+        """Go on applying."""
+        if self.raft is not None:
+            self.raft.is_held = False
+        self._wake()
+
     def installed(self, index: int, term: int, members: Members) -> None:
         """The port has loaded another node's snapshot."""
         self._guarded(lambda raft: raft.installed(index, term, members))

@@ -1,9 +1,11 @@
 """The snapshot to be sent to others, and the place of one that was received."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 from rmq_cluster.identity import Position, save_identity
@@ -12,6 +14,8 @@ from rmq_cluster.raft.members import Members
 
 if TYPE_CHECKING:
     from rmq_cluster.cluster import Cluster
+
+log = structlog.get_logger(__name__)
 
 TAKE_TIMEOUT_S: Final = 300.0
 
@@ -63,6 +67,22 @@ class Snapshots:
             raise TransferFailed("there is no snapshot that the log goes on after")
         return OnDisk(index, term, raft_log.members_at(index), port.snapshot_files())
 
+    async def load(self, folder: Path, index: int, term: int) -> None:
+        """Have the port take what a backup has. Raises ``CorruptFile``, ``OSError``."""
+        loaded = trio.Event()
+        errors: list[Exception] = []
+
+        def done(error: Exception | None) -> None:
+            if error is not None:
+                errors.append(error)
+            loaded.set()
+
+        self._cluster.port.load_snapshot(folder, index, term, done)
+        with trio.CancelScope(shield=True):  # the folder must stay for so long
+            await loaded.wait()
+        for error in errors:
+            raise error
+
     # One of another node (Installer)
 
     def refuses(self, sender: int, index: int) -> str:
@@ -76,17 +96,27 @@ class Snapshots:
             return f"this node has applied {self._cluster.port.applied_index}, the snapshot ends at {index}"
         return ""
 
-    def install(self, folder: Path, position: Position) -> None:
-        """Put one in the place of what is there. Raises ``CorruptFile``, ``OSError``."""
+    def install(self, folder: Path, position: Position, done: Callable[[Exception | None], None]) -> None:
+        """Put one in the place of what is there; nothing is applied meanwhile."""
         cluster = self._cluster
         identity = cluster.identity
         if identity is None:
             raise OSError(0, "this node isn't in the cluster")
-        # Should the process end between the two, the next one knows from this where the log goes on.
+        # Should the process end before all is in place, the next one knows from this where the log goes on.
         identity.installing = position
         save_identity(cluster.folder, identity)
-        cluster.port.load_snapshot(folder, position.index, position.term)
-        members = Members(position.voters, position.observers)
-        cluster.replication.installed(position.index, position.term, members)
-        identity.installing = None
-        save_identity(cluster.folder, identity)
+        cluster.replication.hold()
+
+        def loaded(error: Exception | None) -> None:
+            if error is None:
+                members = Members(position.voters, position.observers)
+                cluster.replication.installed(position.index, position.term, members)
+            cluster.replication.release()
+            identity.installing = None
+            try:
+                save_identity(cluster.folder, identity)
+            except OSError as failure:
+                log.error("who this node is can't be saved", error=failure.strerror)
+            done(error)
+
+        cluster.port.load_snapshot(folder, position.index, position.term, loaded)

@@ -42,6 +42,8 @@ member_options     what its port is told
 member_receipts    what follows when its claims are applied
 forwards           messages to and from other nodes
 rebind             connections find their sessions again when the whole state is replaced
+installing         another node's snapshot in the place of all that is here
+slices             long work in slices
 cluster_clock      the cluster's time
 snapshots          when the state is written anew, and its steps
 solo               what one does that keeps nothing on disk

@@ -12,6 +12,7 @@ from rmq.mqtt.message import Message
 from rmq.session.session import Session
 from rmq.storage.events import StateEvents
 from rmq.storage.records import DelayMessage
+from rmq.storage.snapshot_reader import Steps
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -65,16 +66,20 @@ class AppliedEvents(StateEvents):
                     hand_over_shares(broker, session)
 
 
-def begin_timers(broker: "Broker") -> None:
-    """Let time go on for what was read from disk, or from another node."""
+def begin_timers(broker: "Broker") -> Steps:
+    """Let time go on for what was read from disk, or from another node; nothing is applied before it has ended."""
     events = broker.state.events
     for session in broker.state.sessions.values():
         if session.disconnected_at:
             events.session_closed(session)
+        yield 1
     for message in broker.ctx.retained.all():
         if message.expires_at:
             events.retained(message)
+        yield 1
     for operation in broker.state.delayed.values():
         events.delayed(operation)
+        yield 1
     for client_id in broker.state.cluster.wills:
         events.will_waits(client_id)
+        yield 1

@@ -9,9 +9,9 @@ import structlog
 from rmq.engine import disconnect
 from rmq.engine.applied import AppliedEvents, begin_timers
 from rmq.engine.cluster_clock import ClusterClock
+from rmq.engine.installing import Installing, Told
 from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_receipts import Left, Reclaimed
-from rmq.engine.rebind import rebind
 from rmq.engine.replicated_port import OPERATION_LEVEL, ReplicatedPort
 from rmq.engine.stored_port import RETRY_S
 from rmq.flow.context import STORAGE_HELD
@@ -21,9 +21,9 @@ from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimCli
 from rmq.storage.cluster_state import NodeRecord, member_key
 from rmq.storage.codec import encode_operation
 from rmq.storage.disk_thread import Job
-from rmq.storage.events import StateEvents
 from rmq.storage.records import Configure
-from rmq.storage.recovery import Found, take_over_files
+from rmq.storage.recovery import Found
+from rmq.storage.snapshot_reader import finish
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -37,7 +37,8 @@ LEAP_S: Final = 1.0
 class MemberPort(ReplicatedPort):
     """``on_snapshot`` is told the place of each snapshot that is safe on disk.
 
-    ``lost_power``: the log may have lost its end.
+    ``lost_power``: the log may have lost its end. ``installing`` is a snapshot of another node that is being put in the
+    place of what is here, if there is one.
 
     ``alone`` is the folder with the data of a node alone, if there is such.
     """
@@ -50,6 +51,7 @@ class MemberPort(ReplicatedPort):
         self.snapshot_index = found.batch
         self.snapshot_term = found.term
         self.lost_power = False
+        self.installing: Installing | None = None
         self._joining: tuple[str, bytes, Callable[[int], None]] | None = None
         self._join_submitted = False
         self._alone = alone
@@ -249,31 +251,24 @@ class MemberPort(ReplicatedPort):
         """The files of the snapshot on disk, and how many bytes of each belong to it."""
         return self.snapshots.files()
 
-    def load_snapshot(self, folder: Path, index: int, term: int) -> None:
-        """Replace the state by the snapshot in a folder. Raises ``CorruptFile``, ``OSError``."""
-        broker = self.broker
-        self.snapshots.abandon()
-        self.writer.drain()
-        self.writer.collect()
-        rebinding = rebind(broker)
-        events, broker.state.events = broker.state.events, StateEvents()
-        broker.state.clear()
-        broker.ctx.to_disk.clear()
-        broker.ctx.retaining.clear()
-        broker.delayed.clear()
-        found = take_over_files(folder, self.folder, broker.state, memory_budget=broker.options.memory_budget)
-        broker.state.events = events
-        self.segments = found.segments
-        self.unwritten = []
-        self.snapshots.restart(found)
+    def load_snapshot(self, folder: Path, index: int, term: int, done: Told) -> None:
+        """Replace the state by the snapshot in a folder, in slices; nothing may be applied before ``done`` is told."""
+        assert self.installing is None
+        self.installing = Installing(self, folder, index, term, done)
+        self.installing.begin()
+
+    def installed(self, index: int, term: int) -> None:
+        """The snapshot of another node is in the place of all that was here."""
         self.log.pass_over(index)
         self.term = self.snapshot_term = term
         self.snapshot_index = index
         self.bytes_since_snapshot = 0
-        self.begin()
-        record = self.nodes.get(self.node_id)
-        rebinding.finish(is_up=record is not None and record.up and record.incarnation == self.incarnation)
         self._look_at_own_record(index)
+
+    def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
+        """Read them, unless their files are just going."""
+        if self.installing is None or not self.installing.swallows(messages, then):
+            super().read_payloads(messages, then)
 
     def _look_at_own_record(self, index: int) -> None:
         """What this node had under way may be part of the state that it has taken over."""
@@ -289,11 +284,11 @@ class MemberPort(ReplicatedPort):
             self.declared_down(self.incarnation)
 
     def begin(self) -> None:
-        """Let time go on for what was read."""
+        """Let time go on for what was read at the start."""
         broker = self.broker
         if broker.state.cluster.time:
             self.time_moved(broker.state.cluster.time)
-        begin_timers(broker)
+        finish(begin_timers(broker))
 
     def time_moved(self, at: float) -> None:
         """The cluster's time is committed."""

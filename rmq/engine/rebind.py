@@ -9,18 +9,14 @@ from rmq.session.channel import Channel
 from rmq.session.delivery import DONE, QUEUED, RELEASED, RELEASING, RESEND, SENT
 from rmq.session.outbound import Outbound
 from rmq.session.session import Session
+from rmq.storage.snapshot_reader import Steps
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
 
-def rebind(broker: "Broker") -> "Rebinding":
-    """Note what this node's connections with kept sessions have under way; call before the state is replaced."""
-    return Rebinding(broker)
-
-
 class Rebinding:
-    """The connections, each with the session that it had."""
+    """This node's connections, each with the session that it had; made before the state is replaced."""
 
     def __init__(self, broker: "Broker") -> None:
         self._broker = broker
@@ -30,32 +26,36 @@ class Rebinding:
             if session is not None:
                 self._bound.append((channel, session))
 
-    def finish(self, *, is_up: bool) -> None:
+    def steps(self, *, is_up: bool) -> Steps:
         """Give each connection its session again, or close it: somebody else has claimed it.
 
-        ``is_up``: this node wasn't declared down meanwhile, so that each of its connections is an owner still.
+        ``is_up``: this node wasn't declared down meanwhile, so that each of its connections is an owner still. Until
+        its turn comes a connection goes by the session that it had; nothing is applied meanwhile.
         """
-        broker = self._broker
         for channel, before in self._bound:
-            session = broker.state.sessions.get(before.client_id)
-            if channel.session is not before:
-                continue
-            owner = broker.state.cluster.owners.get(before.client_id)
-            is_taken = is_up if owner is None else owner.epoch > channel.epoch
-            if not before.persistent:
-                if is_taken:
-                    disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took it over")
-                continue
-            if is_taken or session is None or session.epoch != channel.epoch:
-                disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-                continue
-            channel.loading = False
-            session.channel = channel
-            channel.session = session
-            before.channel = None
-            if session.outbound is not None:
-                _carry_over(before.outbound, session.outbound)
-            pump(broker.ctx, channel)
+            if channel.session is before:
+                self._rebind(channel, before, is_up=is_up)
+            yield 1 + (0 if before.outbound is None else len(before.outbound))
+
+    def _rebind(self, channel: Channel, before: Session, *, is_up: bool) -> None:
+        broker = self._broker
+        session = broker.state.sessions.get(before.client_id)
+        owner = broker.state.cluster.owners.get(before.client_id)
+        is_taken = is_up if owner is None else owner.epoch > channel.epoch
+        if not before.persistent:
+            if is_taken:
+                disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took it over")
+            return
+        if is_taken or session is None or session.epoch != channel.epoch:
+            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+            return
+        channel.loading = False
+        session.channel = channel
+        channel.session = session
+        before.channel = None
+        if session.outbound is not None:
+            _carry_over(before.outbound, session.outbound)
+        pump(broker.ctx, channel)
 
 
 def _carry_over(before: Outbound | None, outbound: Outbound) -> None:

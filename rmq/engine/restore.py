@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rmq.engine.applied import AppliedEvents, begin_timers
 from rmq.engine.disconnect import leave_session
 from rmq.storage.records import Configure
+from rmq.storage.snapshot_reader import finish
 
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
@@ -18,7 +19,7 @@ def restore(broker: "Broker") -> None:
     broker.cluster.propose(
         Configure(options.allow_multiple_matches, options.max_retained, options.max_retained_payload)
     )
-    begin_timers(broker)
+    finish(begin_timers(broker))
     for timer in list(broker.session_timers.values()):
         timer.fire(now)  # else whoever connects within the first tick finds what ended long ago
     for session in list(broker.state.sessions.values()):

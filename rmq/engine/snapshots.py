@@ -25,7 +25,8 @@ PAUSE_S: Final = 10.0
 class Snapshots:
     """``size`` is that of the newest snapshot, ``old_journals`` that of journal files before the current one.
 
-    ``wanted``: take one soon, to make room.
+    ``wanted``: take one soon, to make room. ``is_held``: none is begun, for another one takes the place of all that is
+    here.
     """
 
     def __init__(self, port: "StoredPort", recovery: Found) -> None:
@@ -35,6 +36,7 @@ class Snapshots:
         self.size = recovery.snapshot_bytes
         self.old_journals = recovery.old_journal_bytes
         self.wanted = False
+        self.is_held = False
         # The bytes of each segment that belong to the newest snapshot.
         self.sizes = dict(recovery.segments.sizes)
         self._writer: SnapshotWriter | None = None
@@ -59,7 +61,7 @@ class Snapshots:
     def maybe_begin(self) -> None:
         """Between two batches: begin a snapshot if the journal has grown enough, or room is needed."""
         port = self._port
-        if self._writer is not None or port.log.written == self._batch:
+        if self._writer is not None or self.is_held or port.log.written == self._batch:
             return
         grown = self.old_journals + port.log_bytes > max(port.options.snapshot_after, self.size)
         if (grown or self.wanted) and port.broker.ctx.now >= self._next_at:
@@ -83,7 +85,7 @@ class Snapshots:
     def begin_soon(self) -> None:
         """Take one whatever the size, as soon as no batch is being written."""
         self.wanted = True
-        if self._writer is None and not self._port.log.is_writing():
+        if self._writer is None and not self.is_held and not self._port.log.is_writing():
             self._begin()
 
     def _begin(self) -> None:
@@ -217,6 +219,16 @@ class Snapshots:
         else:
             self._batch = -1
             self.wanted = True
+
+    def hold(self) -> None:
+        """Begin none until ``release``; what is being written is given up."""
+        self.wanted = self.wanted or self.running
+        self.abandon()
+        self.is_held = True
+
+    def release(self) -> None:
+        """They may be begun again."""
+        self.is_held = False
 
     def abandon(self) -> None:
         """Write no further."""

@@ -55,6 +55,8 @@ class StoredPort(ClusterPort):
         self.sync_broken = False
         self.error = ""
         self.snapshots = Snapshots(self, recovery)
+        # Counts how often all that is on disk was replaced.
+        self._generation = 0
 
     @abstractmethod
     def fail(self, what: str, error: OSError, again: Callable[[], None]) -> None:
@@ -135,6 +137,7 @@ class StoredPort(ClusterPort):
     def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
         """Read them in the reading thread, or behind the writing of those that aren't written yet."""
         places = [message.location for message in messages]
+        generation = self._generation
         thread = self.reader
         self.unwritten += self.segments.take()
         if any(chunk.has(place) for chunk in self.unwritten for place in places):
@@ -146,10 +149,12 @@ class StoredPort(ClusterPort):
 
         def done(result: object, error: OSError | None) -> None:
             broker = self.broker
+            if generation != self._generation:
+                return  # whoever waited for them has another session now
             if error is not None:
                 broker.counters.storage_errors += 1
                 log.error("a waiting message can't be read", error=str(error))
-                again = Again(lambda: self.read_payloads(messages, then))
+                again = Again(lambda: self._read_again(generation, messages, then))
                 broker.timers.enter(again, broker.ctx.now + RETRY_S)
                 return
             assert isinstance(result, list)
@@ -158,6 +163,18 @@ class StoredPort(ClusterPort):
             then()
 
         thread.submit(read, done)
+
+    def _read_again(self, generation: int, messages: list[Message], then: Callable[[], None]) -> None:
+        if generation == self._generation:
+            self.read_payloads(messages, then)
+
+    def replace_files(self, found: Found) -> None:
+        """All that was on disk is replaced; what was under way for it comes to nothing."""
+        self._generation += 1
+        self.segments = found.segments
+        self.unwritten = []
+        self._unloading = []
+        self.snapshots.restart(found)
 
     def read_payload(self, message: Message) -> None:
         """Read it here and now."""

@@ -87,6 +87,12 @@ class FlowContext:
         self.observed = False
         self.routes_until = NEVER
 
+    def exchange_queues(self, other: "FlowContext") -> None:
+        """What waits in queues is another context's from here on, and the other way round."""
+        self.queued_bytes, other.queued_bytes = other.queued_bytes, self.queued_bytes
+        self.to_disk, other.to_disk = other.to_disk, self.to_disk
+        self.retaining = {}
+
     def take_picks(self) -> list[Pick] | None:
         """The members of share groups on other nodes that were chosen, and none any more."""
         picks = self.picks

@@ -21,9 +21,10 @@ class MatchCache:
     useful while thousands of clients a second subscribe to filters of their own.
     """
 
-    __slots__ = ("_half", "_missed", "_old", "_old_index", "_young_count", "_young_index", "young")
+    __slots__ = ("_half", "_missed", "_old", "_old_index", "_young_count", "_young_index", "size", "young")
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._half: int = size // 2
         # Names missed once lately.
         self._missed: set[str] = set()

@@ -60,6 +60,21 @@ class RetainedTrie:
         self._index = TopicIndex()
         self.system_count = 0
 
+    def exchange(self, other: "RetainedTrie") -> None:
+        """Take the content of another one, which gets this one's."""
+        self._messages, other._messages = other._messages, self._messages
+        self._index, other._index = other._index, self._index
+        self.system_count, other.system_count = other.system_count, self.system_count
+
+    def take_apart(self, count: int) -> bool:
+        """Let go of about so many messages, when nobody uses them any more; False when nothing is left."""
+        messages = self._messages
+        more = self._index.take_apart(count)
+        while count and messages:
+            messages.popitem()
+            count -= 1
+        return more or bool(messages)
+
     def match(self, topic_filter: str, limit: int = 0) -> list[Message]:
         """The messages matching a filter in one go, the first ``limit`` found unless it is 0."""
         matched: list[Message] = []

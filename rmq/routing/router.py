@@ -12,6 +12,8 @@ class Router:
 
     ``limited`` has the limited subscriptions (``Subscription.limit``) by topic filter and client id.
     ``strategy`` is one of ``share_groups.STRATEGY_NAMES``; ``seed`` makes its random choices differ between nodes.
+    ``successor`` is a router that is being filled to take the place of this one's content: what connections of this
+    node subscribe to, and nobody keeps, goes there too.
     """
 
     __slots__ = (
@@ -22,6 +24,7 @@ class Router:
         "limited",
         "shared_count",
         "subscription_count",
+        "successor",
     )
 
     def __init__(
@@ -39,6 +42,35 @@ class Router:
         self.limited: dict[str, dict[str, Subscription]] = {}
         self.subscription_count: int = 0
         self.shared_count: int = 0
+        self.successor: Router | None = None
+
+    def make_successor(self) -> "Router":
+        """An empty router by the same rules."""
+        made = Router(self._allow_multiple_matches, self._cache.size)
+        made._share_strategy = self._share_strategy.make_successor()
+        made._trie = TopicTrie(made._share_strategy)
+        return made
+
+    def exchange(self, other: "Router") -> None:
+        """Take the content of another router, which gets this one's."""
+        self._trie, other._trie = other._trie, self._trie
+        self._cache, other._cache = other._cache, self._cache
+        self._share_strategy, other._share_strategy = other._share_strategy, self._share_strategy
+        self._share_strategy.kind = other._share_strategy.kind
+        self.limited, other.limited = other.limited, self.limited
+        self.subscription_count, other.subscription_count = other.subscription_count, self.subscription_count
+        self.shared_count, other.shared_count = other.shared_count, self.shared_count
+        self.set_allow_multiple_matches(other._allow_multiple_matches)
+
+    def carry(self, subscription: Subscription) -> None:
+        """Add a subscription, unless another session of that client id has its place."""
+        found = self._trie.find(subscription.topic_filter, subscription.share_group, subscription.session.client_id)
+        if found is None or found.session is subscription.session:
+            self.add(subscription)
+
+    def take_apart(self, count: int) -> bool:
+        """Let go of about so many filters, when nobody uses the router any more; False when nothing is left."""
+        return self._trie.take_apart(count)
 
     def set_allow_multiple_matches(self, allowed: bool) -> None:
         """Whether overlapping subscriptions of one session make one delivery each."""
@@ -72,6 +104,10 @@ class Router:
         if subscription.limit:
             self.limited.setdefault(subscription.topic_filter, {})[subscription.session.client_id] = subscription
         self._cache.filter_changed(subscription.topic_filter)
+        if self.successor is not None:
+            session = subscription.session
+            if not session.persistent and not session.remote:
+                self.successor.carry(subscription)
         return replaced
 
     def remove(self, subscription: Subscription) -> bool:
@@ -89,6 +125,8 @@ class Router:
         if share_group:
             self.shared_count -= 1
         self._cache.filter_changed(topic_filter)
+        if self.successor is not None and not found.session.persistent and not found.session.remote:
+            self.successor.remove(subscription)
         return True
 
     def _drop_limited(self, subscription: Subscription) -> None:

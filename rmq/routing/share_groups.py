@@ -83,6 +83,10 @@ class ShareStrategy:
         self._old_bindings: dict[str, str] = {}
         self._turns: dict[str, Turn] = {}
 
+    def make_successor(self) -> "ShareStrategy":
+        """The same strategy for other groups: whose turn it is, and which member a publisher has, begin anew."""
+        return ShareStrategy(self.kind, self._random, 2 * self._sticky_half)
+
     def next_random(self, bound: int) -> int:
         """0 <= result < bound. xorshift: even enough for load, and cheap."""
         x = self._random

@@ -84,11 +84,13 @@ class TopicBranch:
 
 
 class TopicIndex:
-    __slots__ = ("_dollar_root", "_root")
+    __slots__ = ("_dollar_root", "_pending", "_root")
 
     def __init__(self) -> None:
         self._root: TopicBranch = TopicBranch()
         self._dollar_root: TopicBranch = TopicBranch()
+        # While it is taken apart: the branches that are left.
+        self._pending: list[TopicBranch] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -154,6 +156,28 @@ class TopicIndex:
                 branches[above].drop_child(levels[above])
             return True
         return False
+
+    def take_apart(self, count: int) -> bool:
+        """Let go of so many names or branches, when nobody uses the index any more; False when nothing is left."""
+        pending = self._pending
+        if pending is None:
+            pending = [self._root, self._dollar_root]
+            self._pending = pending
+        while count and pending:
+            count -= 1
+            branch = pending[len(pending) - 1]
+            children = branch.children
+            if not children:
+                buckets = branch.buckets
+                if buckets:
+                    branch.children = buckets.pop()
+                else:
+                    pending.pop()
+                continue
+            item = children.popitem()[1]
+            if isinstance(item, TopicBranch):
+                pending.append(item)
+        return bool(pending)
 
     def search(self, topic_filter: str) -> "TopicSearch":
         return TopicSearch(self._dollar_root if topic_filter.startswith("$") else self._root, topic_filter)

@@ -35,13 +35,15 @@ class Branch:
 class TopicTrie:
     """All subscriptions known here, by topic filter."""
 
-    __slots__ = ("_deepest", "_dollar_root", "_exact", "_root", "_strategy", "_wildcard_count")
+    __slots__ = ("_deepest", "_dollar_root", "_exact", "_pending", "_root", "_strategy", "_wildcard_count")
 
     def __init__(self, strategy: ShareStrategy) -> None:
         self._strategy = strategy
         self._exact: dict[str, Subscription | Subscribers] = {}
         self._root: Branch = Branch()
         self._dollar_root: Branch = Branch()
+        # While it is taken apart: the branches that are left.
+        self._pending: list[Branch] | None = None
         self._wildcard_count: int = 0
         # No filter in the trie has more levels than this; levels of a topic beyond it needn't be told apart.
         self._deepest: int = 0
@@ -75,6 +77,33 @@ class TopicTrie:
                 self._exact[topic_filter] = left
             return gone
         return self._remove_wildcard(topic_filter, share_group, client_id)
+
+    def take_apart(self, count: int) -> bool:
+        """Let go of so many filters or branches, when nobody uses the trie any more; False when nothing is left.
+
+        What is left is no trie: all at once it would take long to free.
+        """
+        exact = self._exact
+        while count and exact:
+            exact.popitem()
+            count -= 1
+        pending = self._pending
+        if pending is None:
+            pending = [self._root, self._dollar_root]
+            self._pending = pending
+        while count and pending:
+            branch = pending[len(pending) - 1]
+            children = branch.children
+            item: Branch | Subscription | Subscribers | None = None
+            if children:
+                item = children.popitem()[1]
+            else:
+                pending.pop()
+                item = branch.plus
+            if isinstance(item, Branch):
+                pending.append(item)
+            count -= 1
+        return bool(exact) or bool(pending)
 
     def find(self, topic_filter: str, share_group: str, client_id: str) -> Subscription | None:
         """The subscription with exactly this filter, share name and client id."""

@@ -19,6 +19,8 @@ record_file   files of records with checksums, and what damage in them means
 journal       the batches of operations on disk
 segments      messages on disk, outside of the journal
 snapshot      the whole state on disk, written while it changes
+snapshot_reader  and how it is read back, in steps
+replacing     a state that is filled beside the one in use, and takes its place
 cluster_snapshot  the records of a snapshot that only a cluster has
 recovery      the start with what is on disk
 disk_thread   a thread for the calls that block

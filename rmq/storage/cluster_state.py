@@ -120,6 +120,17 @@ class ClusterState:
         self.time = 0.0
         self.level = 0
 
+    def exchange(self, other: "ClusterState") -> None:
+        """Take the tables of another one, which gets this one's."""
+        self.level = other.level
+        self.time = other.time
+        self.nodes, other.nodes = other.nodes, self.nodes
+        self.owners, other.owners = other.owners, self.owners
+        self.wills, other.wills = other.wills, self.wills
+        self.routes, other.routes = other.routes, self.routes
+        self.members, other.members = other.members, self.members
+        self.session_counts, other.session_counts = other.session_counts, self.session_counts
+
     def begin_batch(self, node: int, incarnation: int, sequence: int) -> bool:
         """Whether a batch of operations is to be applied: not twice, and not of an incarnation that is over."""
         record = self.nodes.get(node)

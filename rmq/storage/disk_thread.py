@@ -32,12 +32,6 @@ class DiskThread:
                 raise error  # a bug, to be reported where it belongs
             done(result, error)
 
-    def drain(self) -> None:
-        """Wait until all that was submitted is done. Blocks."""
-        done = threading.Event()
-        self._jobs.put((done.set, _nothing))
-        done.wait()
-
     def close(self, timeout_s: float) -> bool:
         """Finish what was submitted; False when that takes longer."""
         self._jobs.put(None)
@@ -52,7 +46,3 @@ class DiskThread:
             except Exception as error:
                 self._outcomes.append((done, None, error))
             self._wake()
-
-
-def _nothing(_: object, __: OSError | None) -> None:
-    """It was only to be waited for."""

@@ -56,17 +56,23 @@ def record(content: bytes, mark: bytes = MARK) -> bytes:
     return RECORD_HEADER.pack(mark, size, crc) + content
 
 
+def read_file(path: Path, size: int) -> bytes:
+    """The first ``size`` bytes of a file, -1: all of it. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
 class RecordReader:
     """Reads a whole file of records into memory and hands out their contents.
 
     After the iteration ``end`` is the offset behind the last good record; ``torn`` how many bytes follow that are no
-    record. Raises ``CorruptFile`` for damage with a good record behind it, and for a wrong file header.
+    record. Raises ``CorruptFile`` for damage with a good record behind it, and for a wrong file header. ``data`` are
+    the bytes of the file, where somebody has read them already.
     """
 
-    def __init__(self, path: Path, magic: bytes, size: int = -1) -> None:
+    def __init__(self, path: Path, magic: bytes, size: int = -1, data: bytes | None = None) -> None:
         self.path = path
-        with path.open("rb") as file:
-            self._data = file.read(size)
+        self._data = read_file(path, size) if data is None else data
         self.end = 0
         self.torn = 0
         self._magic = magic

@@ -9,7 +9,8 @@ from rmq.flow.payloads import unload
 from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
 from rmq.storage.record_file import CorruptFile, sync_directory
 from rmq.storage.segments import Segments, segment_numbers, segment_path, write_chunks
-from rmq.storage.snapshot import SnapshotReader, snapshot_numbers, snapshot_path
+from rmq.storage.snapshot import snapshot_numbers, snapshot_path
+from rmq.storage.snapshot_reader import SnapshotReader
 from rmq.storage.state import State
 
 LOCK_NAME: Final = "lock"
@@ -113,7 +114,7 @@ def recover_member(folder: Path, state: State, *, memory_budget: int) -> Found:
 
     Raises ``CorruptFile``, ``OSError``.
     """
-    _finish_taking_over(folder)
+    finish_taking_over(folder)
     reader = _newest_snapshot(folder, state, memory_budget, [], repair=False)
     sizes = {} if reader is None else reader.sizes
     _sweep(folder, 1, set(sizes), 0 if reader is None else reader.number)
@@ -128,25 +129,26 @@ def recover_member(folder: Path, state: State, *, memory_budget: int) -> Found:
     return found
 
 
-def take_over_files(source: Path, folder: Path, state: State, *, memory_budget: int) -> Found:
-    """Put a snapshot that came from another node in the place of this node's own, and read it into an empty state.
+def begin_taking_over(source: Path, folder: Path) -> None:
+    """A snapshot of another node shall take the place of this node's own: from here on the next start has it do so.
 
-    Whenever the process ends meanwhile: the next start finds the old data or the new data, whole.
-    Raises ``CorruptFile``, ``OSError``.
+    Raises ``OSError``: nothing has changed.
     """
     source.rename(_next(folder))
-    sync_directory(folder.parent)
-    return recover_member(folder, state, memory_budget=memory_budget)
 
 
 def _next(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.next")
 
 
-def _finish_taking_over(folder: Path) -> None:
-    """If there is a folder that is to take the place of this one, have it do so."""
+def finish_taking_over(folder: Path) -> None:
+    """If there is a folder that is to take the place of this one, have it do so.
+
+    Raises ``OSError``; it may be tried again. Whenever the process ends meanwhile: the next start finds the old data or the new data, whole.
+    """
     if not _next(folder).exists():
         return
+    sync_directory(folder.parent)
     for path in folder.iterdir() if folder.exists() else ():
         path.unlink()
     if folder.exists():

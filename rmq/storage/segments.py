@@ -9,6 +9,7 @@ import os
 import secrets
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -176,15 +177,20 @@ def read_payload(folder: Path, location: int) -> bytes:
     raise OSError(5, f"damaged at byte {offset}", str(path))
 
 
-def read_messages(folder: Path, number: int, size: int = -1) -> tuple[dict[int, Message], int]:
-    """All messages of a segment by location, and its size; of its first ``size`` bytes if they are given.
+class SegmentReader:
+    """All messages of a segment with their locations; ``data`` are its bytes. Afterwards ``size`` is how many count.
 
-    Raises ``OSError``, ``CorruptFile``.
+    Raises ``CorruptFile``.
     """
-    reader = RecordReader(segment_path(folder, number), MAGIC, size)
-    messages: dict[int, Message] = {}
-    for offset, content in reader:
-        message = decode_message(unpack(content))
-        message.location = number << OFFSET_BITS | offset
-        messages[message.location] = message
-    return messages, max(reader.end, FILE_HEADER.size)
+
+    def __init__(self, folder: Path, number: int, data: bytes) -> None:
+        self._reader = RecordReader(segment_path(folder, number), MAGIC, data=data)
+        self._number = number
+        self.size = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        for offset, content in self._reader:
+            message = decode_message(unpack(content))
+            message.location = self._number << OFFSET_BITS | offset
+            yield message
+        self.size = max(self._reader.end, FILE_HEADER.size)

@@ -9,18 +9,16 @@ without its last record doesn't count.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from rmq.flow.payloads import load
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
-from rmq.storage.cluster_snapshot import cluster_records, enter_cluster_record
-from rmq.storage.codec import decode_operation, decode_session, encode_operation, encode_session
+from rmq.storage.cluster_snapshot import cluster_records
+from rmq.storage.codec import encode_operation, encode_session
 from rmq.storage.events import StateWatcher
-from rmq.storage.packing import pack, unpack
-from rmq.storage.record_file import CorruptFile, RecordReader, file_header, record, sync_directory
-from rmq.storage.records import DelayMessage
-from rmq.storage.segments import OFFSET_MASK, Segments, read_messages, read_payload, segment_of, segment_path
+from rmq.storage.packing import pack
+from rmq.storage.record_file import file_header, record, sync_directory
+from rmq.storage.segments import Segments, segment_of
 from rmq.storage.state import State
 
 MAGIC: Final = b"RMQ-SNAP"
@@ -199,83 +197,3 @@ class SnapshotFile:
     def discard(self) -> None:
         """Remove what was written."""
         self._temporary.unlink(missing_ok=True)
-
-
-class SnapshotReader:
-    """Reads a snapshot into an empty state. Afterwards ``journal`` and ``batch`` say where the journal goes on.
-
-    Payloads beyond ``memory_budget`` bytes stay on disk (0: none does). ``sizes`` are the bytes of the segments in use.
-    """
-
-    def __init__(self, folder: Path, number: int, memory_budget: int) -> None:
-        self._folder = folder
-        self._path = snapshot_path(folder, number)
-        self._memory_budget = memory_budget
-        self.number = number
-        self.journal = 1
-        self.batch = 0
-        self.size = 0
-        self.sizes: dict[int, int] = {}
-
-    def read(self, state: State) -> None:
-        """Enter everything. Raises ``CorruptFile``, ``OSError``."""
-        records = self._records()
-        messages = self._messages(records[-1])
-        for fields in records[:-1]:
-            try:
-                self._enter(state, fields, messages)
-            except KeyError as error:
-                place = int(error.args[0])
-                path = segment_path(self._folder, segment_of(place))
-                raise CorruptFile(path, place & OFFSET_MASK, "the message is missing") from None
-        state.snapshot = self.number
-
-    def _enter(self, state: State, fields: list[Any], messages: dict[int, Message]) -> None:
-        kind = fields[0]
-        if kind == HEAD:
-            _, _, self.journal, self.batch, state.last_epoch, rules = fields
-            state.apply(decode_operation(rules))
-        elif kind == SESSION:
-            state.restore_session(decode_session(fields[1], messages))
-        elif kind == RETAINED:
-            for location in fields[1]:
-                message = messages[location]
-                if message.on_disk:
-                    load(state.ctx, message, read_payload(self._folder, location))
-                state.retained.set(message)
-        elif enter_cluster_record(state.cluster, fields):
-            return
-        else:
-            _, key, location, due_at, publisher, packet_id = fields
-            message = messages[location]
-            if message.on_disk:
-                load(state.ctx, message, read_payload(self._folder, location))
-            state.delayed[key] = DelayMessage(key, message, due_at, publisher, packet_id)
-
-    def _records(self) -> list[list[Any]]:
-        reader = RecordReader(self._path, MAGIC)
-        records = [unpack(content) for _, content in reader]
-        self.size = reader.end
-        if reader.torn or not records or records[-1][0] != END or records[-1][1] != len(records) - 1:
-            raise CorruptFile(self._path, reader.end, "the snapshot isn't complete")
-        return records
-
-    def _messages(self, end: list[Any]) -> dict[int, Message]:
-        messages: dict[int, Message] = {}
-        in_memory = 0
-        for number, synced in end[2]:
-            try:
-                # What came behind was never synced: nobody can tell what a loss of power has made of it.
-                found, size = read_messages(self._folder, number, synced)
-            except FileNotFoundError:
-                raise CorruptFile(segment_path(self._folder, number), 0, "the file is missing") from None
-            self.sizes[number] = size
-            messages.update(found)
-            for message in found.values():
-                message.size = len(message.payload)
-                in_memory += message.size
-                if self._memory_budget and in_memory > self._memory_budget and message.size:
-                    in_memory -= message.size
-                    message.payload = b""
-                    message.on_disk = True
-        return messages

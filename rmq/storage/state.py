@@ -150,6 +150,20 @@ class State:
         self.cluster.clear()
         self.last_epoch = 0
 
+    def exchange(self, other: "State") -> None:
+        """Take all that another state keeps, which gets what this one has: both stand for the same node."""
+        self.sessions, other.sessions = other.sessions, self.sessions
+        self.delayed, other.delayed = other.delayed, self.delayed
+        self.last_epoch = other.last_epoch
+        self.max_retained = other.max_retained
+        self.max_retained_payload = other.max_retained_payload
+        # The mark of the last snapshot goes with the sessions that have it.
+        self.snapshot, other.snapshot = other.snapshot, self.snapshot
+        self.router.exchange(other.router)
+        self.retained.exchange(other.retained)
+        self.cluster.exchange(other.cluster)
+        self.ctx.exchange_queues(other.ctx)
+
     def is_at_home(self, session: Session) -> bool:
         """Whether this node answers for a session: it has the connection, had it last, or stands in for who had."""
         return self.node_id == 0 or self.cluster.home_of(session.node) == self.node_id

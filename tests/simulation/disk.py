@@ -70,18 +70,6 @@ class VirtualDisk:
         done, result, failure = news
         done(result, failure)
 
-    def drain(self) -> None:
-        """Do all that was submitted, here and now."""
-        self._life += 1  # what is on the agenda isn't any more
-        self._is_busy = False
-        news, self._news = self._news, None
-        if news is not None:
-            done, result, failure = news
-            done(result, failure)
-        while self._jobs:
-            job, done = self._jobs.popleft()
-            done(*_outcome(job))
-
     def kill(self) -> None:
         """The process is gone."""
         self._is_dead = True
@@ -121,10 +109,6 @@ class VirtualThread:
         while self._outcomes:
             done, result, failure = self._outcomes.popleft()
             done(result, failure)
-
-    def drain(self) -> None:
-        """Have all that was submitted done."""
-        self._disk.drain()
 
     def close(self, timeout_s: float) -> bool:
         """Finish what was submitted."""

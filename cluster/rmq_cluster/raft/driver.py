@@ -63,6 +63,7 @@ class Driver(Pysyncobj, Core):
         self._on_bug = on_bug
         self._outbox: list[tuple[int, Message]] = []
         self.is_stopped = False
+        self.is_held = False
         self._is_busy = False
         self._named: set[int] = set()
         self._parting: dict[int, float] = {}
@@ -264,7 +265,7 @@ class Driver(Pysyncobj, Core):
         if self.commit > log.written:
             log.flush()  # what is applied must not be forgotten by a killed process
         applied, commit = self.applied, self.commit
-        if applied >= commit:
+        if applied >= commit or self.is_held:
             return
         until = self.clock() + self.options.apply_time
         while applied < commit:

@@ -133,6 +133,15 @@ class RaftNode:
         if self._core.is_stopped:
             self._core.proposals.stop()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the machine is given nothing, whatever is committed: its state is being replaced."""
+        return self._core.is_held
+
+    @is_held.setter
+    def is_held(self, held: bool) -> None:
+        self._core.is_held = held
+
     def receive(self, peer: int, frame: bytes) -> None:
         """A frame came in; ``tick`` follows the last of a turn. Raises ``BadMessage`` for nonsense: drop the link."""
         self._core.receive(peer, frame)
@@ -148,7 +157,8 @@ class RaftNode:
     def tick(self) -> bool:
         """After what a turn received and proposed, and every 20 ms. True: more is committed than was applied, go on."""
         self._core.run(self._core.tick)
-        return not self._core.is_stopped and self._core.applied < self._core.commit
+        core = self._core
+        return not core.is_stopped and not core.is_held and core.applied < core.commit
 
     # -- members, leadership ---------------------------------------------------------------------------------------
 

@@ -268,15 +268,17 @@ class CountingPort:
             files.append((padding, self.padding))
         return files
 
-    def load_snapshot(self, folder: Path, index: int, term: int) -> None:
+    def load_snapshot(self, folder: Path, index: int, term: int, done: Callable[[Exception | None], None]) -> None:
         names = sorted(path.name for path in folder.iterdir())
         name = self._path(index).name
         if name not in names:
-            raise CorruptFile(folder, 0, "no snapshot")
+            done(CorruptFile(folder, 0, "no snapshot"))
+            return
         for found in names:
             (folder / found).rename(self.folder / found)
         self._read()
         assert (self.snapshot_index, self.snapshot_term) == (index, term)
+        done(None)
 
     def _path(self, index: int) -> Path:
         return self.folder / f"snapshot-{index:010d}.json"

@@ -11,7 +11,7 @@ from rmq.engine.stored_port import StorageOptions
 from rmq.mqtt.message import Message
 from rmq.session.limits import ACK_QUORUM_FSYNC, Limits
 from rmq.storage.record_file import CorruptFile
-from rmq.storage.segments import Segments, read_messages, write_chunks
+from rmq.storage.segments import Segments, write_chunks
 from rmq.storage.snapshot import SnapshotWriter
 from tests.support import wire
 from tests.support.engine import Engine
@@ -20,7 +20,7 @@ from tests.unit.engine.deferred import Deferred
 from tests.unit.engine.deferred import port as port
 from tests.unit.storage.disk_engine import SYNCER, DiskEngine
 from tests.unit.storage.strategies import new_state
-from tests.unit.storage.whole_state import read_snapshot, take_snapshot
+from tests.unit.storage.whole_state import read_messages, read_snapshot, take_snapshot
 
 
 def fsyncing() -> Limits:

@@ -12,7 +12,6 @@ from rmq.storage import segments as module
 from rmq.storage.record_file import CorruptFile, record
 from rmq.storage.segments import (
     Segments,
-    read_messages,
     read_payload,
     segment_numbers,
     segment_of,
@@ -21,6 +20,7 @@ from rmq.storage.segments import (
     write_chunks,
 )
 from tests.unit.storage.faulty_disk import FaultyDisk
+from tests.unit.storage.whole_state import read_messages
 
 
 def message(payload: bytes, topic: str = "t") -> Message:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rmq.mqtt.message import Message
-from rmq.storage.segments import Segments, read_payload, write_chunks
-from rmq.storage.snapshot import SnapshotFile, SnapshotReader, SnapshotWriter
+from rmq.storage.segments import SegmentReader, Segments, read_payload, segment_path, write_chunks
+from rmq.storage.snapshot import SnapshotFile, SnapshotWriter
+from rmq.storage.snapshot_reader import SnapshotReader
 from rmq.storage.state import State
 from tests.unit.storage.replica import Facts, facts
 from tests.unit.storage.strategies import new_state
@@ -112,6 +113,12 @@ def take_snapshot(folder: Path, state: State, number: int = 1, segments: Segment
     run = SnapshotRun(folder, state, segments or Segments(folder, 1), number)
     run.finish()
     return run
+
+
+def read_messages(folder: Path, number: int) -> tuple[dict[int, Message], int]:
+    """All messages of a segment by location, and its size."""
+    reader = SegmentReader(folder, number, segment_path(folder, number).read_bytes())
+    return {message.location: message for message in reader}, reader.size
 
 
 def read_snapshot(

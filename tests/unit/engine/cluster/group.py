@@ -230,13 +230,32 @@ class Group:
 
     def install(self, sender: Member, receiver: Member) -> None:
         """Put one member's newest snapshot in the place of what another has."""
+        self.begin_installing(sender, receiver)
+        self.finish_installing(receiver)
+
+    def begin_installing(self, sender: Member, receiver: Member) -> None:
+        """The same, which goes on in ``settle``; nothing is applied meanwhile. ``receiver.installed`` tells its end."""
         folder = self.folder / "incoming"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for path, size in sender.port.snapshot_files():
             (folder / path.name).write_bytes(path.read_bytes()[:size])
-        receiver.port.load_snapshot(folder, sender.port.snapshot_index, sender.port.snapshot_term)
-        receiver.skipped(sender.port.snapshot_index)
+        index = sender.port.snapshot_index
+        receiver.installed = []
+        held, receiver.holds_applying = receiver.holds_applying, True
+
+        def done(error: Exception | None) -> None:
+            receiver.installed.append(error)
+            receiver.holds_applying = held
+            if error is None:
+                receiver.skipped(index)
+
+        receiver.port.load_snapshot(folder, index, sender.port.snapshot_term, done)
+
+    def finish_installing(self, receiver: Member) -> None:
+        """Have it come to its end."""
+        self.settle()
+        assert receiver.installed == [None]
         self.pass_time(0.3)  # what nobody knows the outcome of is proposed again after a moment
 
     # Checking

@@ -32,13 +32,6 @@ TERM = 1
 Done = Callable[[int], None]
 
 
-class MemberDisk(Disk):
-    """A disk that can be waited for."""
-
-    def drain(self) -> None:
-        self.work()
-
-
 class Member(Engine, Replicator):
     """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing.
 
@@ -61,6 +54,7 @@ class Member(Engine, Replicator):
         self.holds_commands = self.holds_applying = False
         self.is_cut_off = self.hears_nothing = False
         self.holds_syncing = False
+        self.installed: list[Exception | None] = []
         self.commands: deque[tuple[bytes, Done]] = deque()
         self._committed: dict[int, Done] = {}
         self._unknown: list[Done] = []
@@ -78,7 +72,7 @@ class Member(Engine, Replicator):
         broker.state.configure(Configure(False, 0, 0))
         found = recover_member(folder, broker.state, memory_budget=0)
         broker.ctx.counters = broker.counters
-        self.disks: dict[str, MemberDisk] = {}
+        self.disks: dict[str, Disk] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stored_port, "DiskThread", self._disk)
             self.port = MemberPort(broker, found, member_options, lambda: None, alone=None)
@@ -87,8 +81,8 @@ class Member(Engine, Replicator):
         broker.turn_storage = self.port.turn
         self.port.begin()
 
-    def _disk(self, name: str, wake: Callable[[], None]) -> MemberDisk:
-        return self.disks.setdefault(name, MemberDisk(name, wake))
+    def _disk(self, name: str, wake: Callable[[], None]) -> Disk:
+        return self.disks.setdefault(name, Disk(name, wake))
 
     # What the port needs
 
