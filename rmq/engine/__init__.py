@@ -26,6 +26,7 @@ connection_log     one line a client that came or went
 timers             the timer wheel
 connection_timers  keep alive, handshake time-out, the time for last bytes
 session_timers     session expiry and will delay
+late_timers        these of very many sessions at once
 retained_expiry    the expiry of retained messages
 rate_wait          the next try of a channel whose delivery rate was used up
 restore            what goes on after a restart
@@ -37,6 +38,7 @@ stored_port        what ports that keep data on disk share
 journal_port       what a node alone that keeps its data does instead: journal, apply, answer
 replicated_port    what a member of a cluster does: replicate, apply, answer
 member_port        and how it joins and leaves, and takes snapshots
+digesting          whether all members have the same
 routes_lease       how long a member may go by what it knows of other nodes
 member_options     what its port is told
 member_receipts    what follows when its claims are applied

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect
 from rmq.engine.retained_expiry import RetainedExpiry
-from rmq.engine.session_end import hand_over_shares
 from rmq.engine.session_timers import OrphanedWill, enter_expiry_timer, enter_will_timer
 from rmq.flow.forwarded import deliver_applied
 from rmq.mqtt import codes
@@ -32,6 +31,14 @@ class AppliedEvents(StateEvents):
         if session.will is not None and session.will_due_at:
             enter_will_timer(broker, session.client_id, session.epoch, session.will_due_at)
 
+    def sessions_closed(self, sessions: list[Session]) -> None:
+        """Begin their timers; what waits for members of share groups goes to others."""
+        self._broker.late_timers.sessions_closed(sessions)
+
+    def wills_wait(self, client_ids: list[str]) -> None:
+        """Begin their timers."""
+        self._broker.late_timers.wills_wait(client_ids)
+
     def will_waits(self, client_id: str) -> None:
         """Begin its timer."""
         broker = self._broker
@@ -56,14 +63,6 @@ class AppliedEvents(StateEvents):
     def deliver(self, message: Message, chosen: list[str] | None) -> None:
         """Deliver it here."""
         deliver_applied(self._broker.ctx, message, chosen)
-
-    def node_down(self, node: int, incarnation: int) -> None:
-        """Give what waits for its clients in share groups to others."""
-        broker = self._broker
-        if broker.cluster.decides:
-            for session in list(broker.state.sessions.values()):
-                if session.node == node:
-                    hand_over_shares(broker, session)
 
 
 def begin_timers(broker: "Broker") -> Steps:

@@ -12,6 +12,7 @@ from rmq.engine.client_registry import ClientRegistry
 from rmq.engine.connection_log import ConnectionLog
 from rmq.engine.delayed import DelayedMessages
 from rmq.engine.draining import Draining
+from rmq.engine.late_timers import LateTimers
 from rmq.engine.limited import LimitedSubscriptions
 from rmq.engine.local_routes import LocalRoutes
 from rmq.engine.ports import ClusterPort
@@ -120,6 +121,7 @@ class Broker:
         self.draining = Draining(self)
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, WillDelay] = {}
+        self.late_timers = LateTimers(self)
         self.spawn: Spawn = _no_nursery
         self.flush: Callable[[], None] = _nothing
         self.turn_storage: Callable[[], None] = _nothing

@@ -179,7 +179,7 @@ class MemberPort(ReplicatedPort):
 
     def digest(self) -> tuple[int, bytes] | None:
         """The last index at which all nodes take a digest of their state, and the digest."""
-        return self.last_digest
+        return self.digests.last
 
     def drain(self, rate: float) -> None:
         """Move clients away, so many a second, and take no new ones; 0.0: take clients again."""
@@ -353,7 +353,6 @@ class _MemberEvents(AppliedEvents):
 
     def node_down(self, node: int, incarnation: int) -> None:
         """Nobody waits for it any more."""
-        super().node_down(node, incarnation)
         self._port.forwarding.gone(node)
         if node == self._port.node_id:
             self._port.declared_down(incarnation)

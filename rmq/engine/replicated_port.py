@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rmq.engine import disconnect
+from rmq.engine.digesting import Digesting
 from rmq.engine.forwards import Forwards
 from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_receipts import Claimed
@@ -19,7 +20,6 @@ from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
 from rmq.storage.cluster_records import ClaimClient, NodeUp, ReleaseClient
 from rmq.storage.codec import decode_operation
-from rmq.storage.digest import DIGEST_EVERY, digest_of
 from rmq.storage.fields import as_int
 from rmq.storage.packing import packer, unpack_all
 from rmq.storage.records import Operation
@@ -76,7 +76,7 @@ class ReplicatedPort(StoredPort):
         self._progress_at = 0.0
         self._stepped_out = False
         self._moved = False
-        self.last_digest: tuple[int, bytes] | None = None
+        self.digests = Digesting(broker.state)
         broker.ctx.storage = STORAGE_FAILED
         broker.ctx.no_answer = "no majority of the cluster answers"
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + LOOK_AFTER_S)
@@ -120,6 +120,7 @@ class ReplicatedPort(StoredPort):
             if self.command and self.broker.ctx.now >= self._again_at:
                 self.submitted = True
                 self.replicator.submit(self.command, self._done)
+        self.digests.go_on()
         if self._moved:
             self._moved = False
             self._after_applying()
@@ -170,8 +171,7 @@ class ReplicatedPort(StoredPort):
             self._apply_other(command)
             state.is_own = True
             self.log.pass_over(index)
-        if index % DIGEST_EVERY == 0:
-            self.last_digest = (index, digest_of(state))
+        self.digests.applied(index)
 
     def _is_own_next(self) -> bool:
         return self.broker.state.cluster.begin_batch(self.node_id, self.incarnation, self.sequence)

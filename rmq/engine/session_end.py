@@ -92,7 +92,8 @@ def _dispose(broker: "Broker", session: Session) -> None:
 def waiting_will(broker: "Broker", session: Session) -> Will | None:
     """The will of a session without a connection, if its delay isn't over yet."""
     timer = broker.will_timers.get(session.client_id)
-    return session.will if timer is not None and timer.epoch == session.epoch else None
+    waits = (timer is not None and timer.epoch == session.epoch) or broker.late_timers.has_will(session)
+    return session.will if waits else None
 
 
 def hand_over_shares(broker: "Broker", session: Session) -> None:

@@ -20,8 +20,9 @@ class Session:
 
     ``epoch`` counts the claims of this client id: what names an older one does nothing; ``created_epoch`` is the claim
     that began the session. ``ended``: it is gone, and whoever wants to know was told. ``snapshot`` is the number of the
-    last snapshot that has the session. ``node`` is the node with the connection, or that had it last (0: this one is
-    alone); ``remote``: it is another node. Tables are created when first needed: an idle session costs little.
+    last snapshot that has the session, ``digested`` that of the last digest. ``node`` is the node with the connection,
+    or that had it last (0: this one is alone); ``remote``: it is another node. Tables are created when first needed: an
+    idle session costs little.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Session:
         "client_id",
         "created_at",
         "created_epoch",
+        "digested",
         "disconnected_at",
         "drop_newest",
         "ended",
@@ -70,6 +72,7 @@ class Session:
         self.drop_newest = False
         self.ended = False
         self.snapshot = 0
+        self.digested = 0
         self.node = 0
         self.remote = False
 

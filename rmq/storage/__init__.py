@@ -4,6 +4,7 @@ records       operations, the only way to change what is kept
 cluster_records  operations that only a cluster has
 state         applies them deterministically
 cluster_state what only a cluster keeps: nodes, owners of client ids, routes, the time
+node_end      what the end of a node does to what it had open
 retaining     what becomes of a message that is to be retained
 member_delivery  messages for members of share groups
 subscriptions how subscriptions enter and leave sessions and the router

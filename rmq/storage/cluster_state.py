@@ -6,7 +6,6 @@ As deterministic as ``state``, which it is a part of; what it means for this nod
 from typing import TYPE_CHECKING, Final
 
 from rmq.mqtt.packets import Will
-from rmq.session.outbound import LAST_PACKET_ID
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
 from rmq.storage.cluster_records import (
@@ -28,12 +27,10 @@ from rmq.storage.cluster_records import (
     RemoveRoute,
     Tick,
 )
+from rmq.storage.node_end import adopt, skip_packet_ids, sweep
 
 if TYPE_CHECKING:
     from rmq.storage.state import State
-
-# More than are given to one session between two syncs of a log; no divisor of all, so that it doesn't come round soon.
-SKIPPED_PACKET_IDS: Final = 20_011
 
 # No client can have this as the beginning of its client id [MQTT-1.5.4-2].
 ROUTE_OWNER: Final = "\0node "
@@ -307,9 +304,9 @@ class ClusterState:
         at = self.time or o.at
         if before is not None and before.up:
             self._node_down(o.node, before.incarnation, o.grace, at)
-        self._sweep(o.node, o.grace, at)
+        sweep(self, o.node, o.grace, at)
         if o.lost_power:
-            self._skip_packet_ids()
+            skip_packet_ids(self)
         self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
         self.state.events.node_up(o.node, self.index, o.nonce)
 
@@ -319,57 +316,19 @@ class ClusterState:
             return
         record.up = False
         record.left = left
-        self._sweep(node, grace, at)
+        sweep(self, node, grace, at)
         self.state.events.node_down(node, incarnation)
 
-    def _sweep(self, node: int, grace: float, at: float) -> None:
-        """Close everything that a node had open."""
-        self.drop_routes(node)
-        state = self.state
-        for session in state.sessions.values():
-            if session.node == node and session.disconnected_at == 0.0:
-                self._close(session, grace, at)
-        gone = [owner for owner in self.owners.values() if owner.node == node]
-        for owner in gone:
-            del self.owners[owner.client_id]
-            if owner.will is not None and owner.client_id not in state.sessions:
-                self.wills[owner.client_id] = WaitingWill(owner.client_id, owner.epoch, owner.will, at + grace)
-                state.events.will_waits(owner.client_id)
-
-    def _close(self, session: Session, grace: float, at: float) -> None:
-        """What a connection's end does, told by nobody: whatever may have been sent counts as sent."""
-        state = self.state
-        state.changing(session.client_id)
-        session.disconnected_at = at
-        outbound = session.outbound
-        if outbound is not None:
-            count = min(len(outbound), outbound.may_be_sent())
-            outbound.reserve(count)
-            if session.channel is None:
-                outbound.mark_sent(count)
-        if session.will is not None:
-            session.will_due_at = at + max(min(session.will.delay_interval, session.expiry_interval), grace)
-        state.events.session_closed(session)
-
-    def _skip_packet_ids(self) -> None:
-        """Identifiers that were given in the lost end of a log aren't given again to other messages soon.
-
-        A client that has answered such a message with PUBREC would take the other one for the same [MQTT-4.3.3-10].
-        """
-        for session in self.state.sessions.values():
-            outbound = session.outbound
-            if outbound is not None:
-                self.state.changing(session.client_id)
-                outbound.last_packet_id = (outbound.last_packet_id + SKIPPED_PACKET_IDS) % LAST_PACKET_ID
+    def will_waits(self, owner: Owner, due_at: float) -> bool:
+        """The will of an owner whose node is gone and that left no session waits; False if there is none."""
+        if owner.will is None or owner.client_id in self.state.sessions:
+            return False
+        self.wills[owner.client_id] = WaitingWill(owner.client_id, owner.epoch, owner.will, due_at)
+        return True
 
     def adopt(self, node: int, grace: float, at: float) -> None:
         """Sessions of a node that was alone become this node's, all without a connection."""
-        for session in self.state.sessions.values():
-            self.count_session(session.node, -1)
-            self.count_session(node, 1)
-            session.node = node
-            if session.disconnected_at == 0.0:
-                self._close(session, grace, at)
+        adopt(self, node, grace, at)
 
     def _forget_node(self, o: ForgetNode) -> None:
         record = self.nodes.get(o.node)

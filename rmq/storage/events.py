@@ -18,8 +18,14 @@ class StateEvents:
     def session_closed(self, session: Session) -> None:
         """A persistent session has no connection any more: its expiry and its will may become due."""
 
+    def sessions_closed(self, sessions: list[Session]) -> None:
+        """The same of many, because their node is gone."""
+
     def will_waits(self, client_id: str) -> None:
         """The will of a client without a session waits, because its node is gone."""
+
+    def wills_wait(self, client_ids: list[str]) -> None:
+        """The same of many."""
 
     def retained(self, message: Message) -> None:
         """A message is retained that expires."""
@@ -48,7 +54,7 @@ class StateEvents:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class StateWatcher:
-    """Is told of a session before it changes; a snapshot that is being written is one."""
+    """Is told of a session before it changes: a snapshot that is being written, a digest that is being taken."""
 
     def before_session(self, session: Session) -> None:
         """The session is about to change or to end."""

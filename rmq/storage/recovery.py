@@ -144,7 +144,8 @@ def _next(folder: Path) -> Path:
 def finish_taking_over(folder: Path) -> None:
     """If there is a folder that is to take the place of this one, have it do so.
 
-    Raises ``OSError``; it may be tried again. Whenever the process ends meanwhile: the next start finds the old data or the new data, whole.
+    Raises ``OSError``; it may be tried again. Whenever the process ends meanwhile: the next start finds the old data or
+    the new data, whole.
     """
     if not _next(folder).exists():
         return

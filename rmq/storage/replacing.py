@@ -1,4 +1,4 @@
-"""A state that is filled beside the one in use and takes its place in one short step; the old one is let go in steps."""
+"""A state that is filled beside the one in use and takes its place in one step; the old one is let go in many."""
 
 from collections.abc import Iterable
 from typing import Any, Final

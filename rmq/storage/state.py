@@ -44,13 +44,17 @@ class State:
     topics that have a message may be replaced, a payload over the second is delivered but not retained. ``delayed`` has
     messages that are published later, by key, with the time. ``last_epoch`` is the highest epoch ever granted.
     ``is_own``: what is being applied was proposed here, so that it is counted here and nowhere else.
-    ``node_id`` is this node, 0 while it is alone; ``cluster`` is what only a cluster keeps.
+    ``watcher`` is a snapshot that is being written, ``digesting`` a digest that is being taken, ``snapshot`` and
+    ``digest_number`` are the numbers of the last of each. ``node_id`` is this node, 0 while it is alone; ``cluster`` is
+    what only a cluster keeps.
     """
 
     __slots__ = (
         "cluster",
         "ctx",
         "delayed",
+        "digest_number",
+        "digesting",
         "events",
         "is_own",
         "last_epoch",
@@ -75,6 +79,8 @@ class State:
         self.last_epoch = 0
         self.snapshot = 0
         self.watcher: StateWatcher | None = None
+        self.digest_number = 0
+        self.digesting: StateWatcher | None = None
         self.node_id = 0
         self.is_own = True
         self.events = StateEvents()
@@ -157,6 +163,7 @@ class State:
         self.last_epoch = other.last_epoch
         self.max_retained = other.max_retained
         self.max_retained_payload = other.max_retained_payload
+        self.digesting = None
         # The mark of the last snapshot goes with the sessions that have it.
         self.snapshot, other.snapshot = other.snapshot, self.snapshot
         self.router.exchange(other.router)
@@ -195,9 +202,16 @@ class State:
     def changing(self, client_id: str) -> Session | None:
         """The session of a client id, which is about to change."""
         session = self.sessions.get(client_id)
-        if session is not None and session.snapshot != self.snapshot and self.watcher is not None:
-            self.watcher.before_session(session)
+        if session is not None and (self.watcher is not None or self.digesting is not None):
+            self._tell(session)
         return session
+
+    def _tell(self, session: Session) -> None:
+        """Tell of a session that is about to change."""
+        if self.watcher is not None and session.snapshot != self.snapshot:
+            self.watcher.before_session(session)
+        if self.digesting is not None and session.digested != self.digest_number:
+            self.digesting.before_session(session)
 
     def changing_in(self, client_id: str, epoch: int) -> Session | None:
         """The same, while ``epoch`` is that of its last claim (-1: whichever it is)."""
@@ -289,8 +303,8 @@ class State:
                 target = own
             qos = target.qos if target.qos < message_qos else message_qos
             if qos:
-                if session.snapshot != self.snapshot and self.watcher is not None:
-                    self.watcher.before_session(session)
+                if self.watcher is not None or self.digesting is not None:
+                    self._tell(session)
                 retain = message.retain and target.retain_as_published
                 enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
         if chosen is not None:
@@ -319,6 +333,7 @@ class State:
             session.created_at = operation.at
             session.created_epoch = operation.epoch
             session.snapshot = self.snapshot
+            session.digested = self.digest_number
             self.sessions[operation.client_id] = session
         else:
             self.cluster.count_session(session.node, -1)

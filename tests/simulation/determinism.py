@@ -16,7 +16,7 @@ import rmq_cluster.cluster
 import structlog
 import trio
 
-import rmq.engine.replicated_port
+import rmq.engine.digesting
 import rmq.engine.snapshots
 import rmq.engine.stored_port
 from rmq.engine.timers import Timer, TimerWheel
@@ -110,7 +110,7 @@ def determinism(
                 (secrets, "token_hex", own.token_hex),
                 (rmq.engine.snapshots, "time", CountingClock()),
                 (rmq.engine.stored_port, "DiskThread", make_thread),
-                (rmq.engine.replicated_port, "DIGEST_EVERY", DIGEST_EVERY),
+                (rmq.engine.digesting, "DIGEST_EVERY", DIGEST_EVERY),
                 (rmq_cluster.cluster, "TICK_S", TICK_S),
                 (rmq_cluster.cluster, "STATUS_PAUSE_S", STATUS_PAUSE_S),
             ):
