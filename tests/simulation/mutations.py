@@ -46,14 +46,17 @@ def _any_incarnation(state: ClusterState, node: int, incarnation: int, sequence:
     return True
 
 
-def _answering_before_others(forwards: Forwards, way: Any, packed: list[bytes], receipts: list[Receipt]) -> None:
-    _enter(forwards, way, packed, [])
+def _answering_before_others(
+    forwards: Forwards, way: Any, parts: list[bytes], count: int, receipts: list[Receipt]
+) -> None:
+    _enter(forwards, way, parts, count, [])
     for receipt in receipts:
         receipt.applied()
 
 
 def _delivering_again(forwards: Forwards, node: int, body: bytes) -> None:
-    forwards._seen.clear()
+    for answers in forwards._answers.values():
+        answers.seen = 0
     _received(forwards, node, body)
 
 
