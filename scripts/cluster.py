@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/cluster.py [--data DIRECTORY]
 
-MQTT on 127.0.0.1:1884 to 1886, WebSocket on 8084 to 8086, between the nodes 5363 to 5365; node N has its data,
-configuration and log in DIRECTORY/cluster-N (default: data), and the secret is in DIRECTORY/cluster-secret.
+MQTT on 127.0.0.1:1884 to 1886, WebSocket on 8084 to 8086, the HTTP API on 6061 to 6063, between the nodes 5363 to 5365;
+node N has its data, configuration and log in DIRECTORY/cluster-N (default: data), and the secret is in
+DIRECTORY/cluster-secret.
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ class Ports:
     mqtt: int
     websocket: int
     links: int
+    http: int
 
 
-PORTS: Final = {number: Ports(1883 + number, 8083 + number, 5362 + number) for number in (1, 2, 3)}
+PORTS: Final = {number: Ports(1883 + number, 8083 + number, 5362 + number, 6060 + number) for number in (1, 2, 3)}
 
 
 def node_program() -> list[str]:
@@ -160,6 +162,8 @@ data_dir = {quoted(self.data(number))}
 addr = "{HOST}:{ports.mqtt}"
 [listener.ws.external]
 addr = "{HOST}:{ports.websocket}"
+[plugins.rmq-http-api]
+http_laddr = "{HOST}:{ports.http}"
 [plugins.rmq-cluster-raft]
 nodes = {nodes}
 secret_file = {quoted(self._secret_file())}

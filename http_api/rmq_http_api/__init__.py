@@ -1,5 +1,28 @@
 """The HTTP API of rmq: one management service, presented in the dialects that existing tools speak.
 
-Nothing is here yet. A later release brings the server, authentication, metrics for scraping, the dashboard, and one
-sub-package for each dialect.
+From a request to its answer, outside to inside:
+
+plugin          rmq-http-api: the plugin that puts the server into the node
+config          the keys of etc/plugins/rmq-http-api.toml
+server          sockets, TLS, HTTP on trio, graceful end; the only file that knows hypercorn
+streams         connections that don't wait for ever, and take turns with MQTT
+app             one request: who asks, what for, the answer; the only file that knows starlette
+access          who may do what: loopback, users, tokens
+failed_logins   a limit on failed logins for each address
+routing         the table of routes, matched on the path as it came
+calls           what a handler is given
+parameters      query and body, typed and checked
+paging          pages of long lists, and the link to the next one
+answers         what a handler gives back
+errors          everything that goes wrong as one JSON shape
+probes          /health/live and /health/ready
+service         what the plugin, the dialects and the other parts share
+
+rmqtt_v1        the dialect of RMQTT's HTTP API, version 1
+
+How a dialect is made: a package with a function that takes a ``service.ApiService`` and returns ``routing.Route``s,
+each with a pydantic model of its query and body; ``plugin`` puts the routes of all dialects into one ``RouteTable``.
+A handler takes a ``calls.Call``, asks ``rmq.management``, lets its errors through as they are (``errors`` has the
+status of each), and gives back ``answers.json_answer``, ``text_answer`` or, for long lists, ``rows_answer``. The core
+knows no dialect; dialects don't know each other.
 """

@@ -96,7 +96,7 @@ class PluginsSettings(Section):
     """[plugins]; the tables below it, one per plugin, belong to the plugins' own models."""
 
     dir: ConfigPath = "{config_dir}/plugins"
-    default_startups: Names = ("rmq-acl", "rmq-sys-topic")
+    default_startups: Names = ("rmq-acl", "rmq-sys-topic", "rmq-http-api")
 
     @field_validator("default_startups")
     @classmethod

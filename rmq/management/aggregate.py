@@ -1,15 +1,24 @@
 """The answers of several nodes made into one: rows of pages, gauges and counters."""
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
 from rmq.management.queries import Paging
 from rmq.metrics.keys import ONCE, RETAINED_TODAY, STATS
 
-View = TypeVar("View")
-
 _TAKEN_ONCE: Final = frozenset({stat.name for stat in STATS if stat.merge == ONCE} | {RETAINED_TODAY})
+
+
+class OfNode(Protocol):
+    """A row that says which node it is of."""
+
+    @property
+    def node_id(self) -> int:
+        """Its id."""
+
+
+View = TypeVar("View", bound=OfNode)
 
 
 def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str]) -> Page[View]:
@@ -20,7 +29,9 @@ def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[V
     if paging.with_total:
         total = sum(page.total or 0 for page in gathered.answers)
     cursor: str | None = None
-    if paging.after is not None:
+    if paging.after_node is not None:
+        rows.sort(key=lambda row: (row.node_id, key(row)))
+    elif paging.after is not None:
         rows.sort(key=key)
     end = paging.offset + paging.limit
     items = tuple(rows[paging.offset : end])

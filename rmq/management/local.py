@@ -19,6 +19,7 @@ from rmq.management.clients import (
     view_subscription,
     walk_clients,
 )
+from rmq.management.condition import Condition
 from rmq.management.errors import BadQuery, RetainedNotFound
 from rmq.management.host import read_host
 from rmq.management.last_connections import LastConnections
@@ -59,7 +60,8 @@ class LocalNode:
 
     ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
     Every node of a cluster holds all persistent sessions: ``is_at_home`` tells those that this one answers for. One
-    node does so for each session at any time, and the sessions of a node that is down have a home too.
+    node does so for each session at any time, and the sessions of a node that is down have a home too. ``features``
+    by RMQTT's names.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class LocalNode:
         data_path: str,
         max_subscriptions: Mapping[str, int],
         is_at_home: Callable[[Session], bool] | None = None,
+        features: Mapping[str, bool] | None = None,
     ) -> None:
         self.broker = broker
         self.ref = NodeRef(broker.node_id, name)
         self.plugin_control = plugin_control
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
+        self.condition = Condition(self, features or {})
         self._data_path = data_path
         self._max_subscriptions = max_subscriptions
         self._is_at_home = is_at_home
@@ -126,7 +130,10 @@ class LocalNode:
 
     async def clients(self, query: ClientQuery, paging: Paging) -> Page[ClientView]:
         """Clients, connected or with a session only."""
-        return await take_page(self._candidates(query), query.test(), _client_id, self.view, paging)
+        own = paging.of_node(self.ref.node_id)
+        if own is None:
+            return Page(())
+        return await take_page(self._candidates(query), query.test(), _client_id, self.view, own)
 
     def client(self, client_id: str) -> ClientView | None:
         """One client, None if it isn't here."""
@@ -137,6 +144,11 @@ class LocalNode:
         """One client that this node answers for."""
         client = find_client(self.broker, self.last, client_id)
         return client if client is not None and self.answers_for(client.session) else None
+
+    def owner(self, client_id: str) -> int:
+        """The node that has the connection of a client id as far as this one knows; its own id if none has."""
+        owner = self.broker.state.cluster.owners.get(client_id)
+        return self.ref.node_id if owner is None else owner.node
 
     def walk(self) -> Iterator[ClientFacts]:
         """All clients that this node answers for."""
@@ -155,21 +167,27 @@ class LocalNode:
 
     async def sessions(self, query: ClientQuery, paging: Paging) -> Page[SessionView]:
         """Sessions, by the same filters as clients."""
+        own = paging.of_node(self.ref.node_id)
+        if own is None:
+            return Page(())
 
         def view(client: ClientFacts) -> SessionView:
             return view_session(client, self.ref.node_id)
 
-        return await take_page(self._candidates(query), query.test(), _client_id, view, paging)
+        return await take_page(self._candidates(query), query.test(), _client_id, view, own)
 
     async def subscriptions(self, query: SubscriptionQuery, paging: Paging) -> Page[SubscriptionView]:
         """Subscriptions of all clients."""
+        own = paging.of_node(self.ref.node_id)
+        if own is None:
+            return Page(())
         test = query.test()
 
         def view(row: tuple[ClientFacts, Subscription]) -> SubscriptionView:
             return view_subscription(row[0], row[1], self.ref.node_id)
 
         rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
-        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, paging)
+        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own)
 
     def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
         if query.client_id is None:
@@ -191,6 +209,10 @@ class LocalNode:
 
     async def routes(self, paging: Paging) -> Page[RouteView]:
         """The topic filters that somebody here is subscribed to."""
+        own = paging.of_node(self.ref.node_id)
+        if own is None:
+            return Page(())
+        paging = own
         if paging.offset > MAX_LIMIT:
             raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
         return await take_page(self._filters(paging), _is_any, self._route_key, self._route, paging)

@@ -269,16 +269,43 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthView:
+    """Whether a node can serve, and why not. ``leader`` of its cluster, None while none is known or without one."""
+
+    node: NodeRef
+    serving: bool
+    reason: str = ""
+    leader: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesView:
+    """What a node can do, by RMQTT's names."""
+
+    node: NodeRef
+    features: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFigures:
+    """What the process of a node uses, by name; ``memory.resident`` in bytes, ``cpu.ms`` since its start."""
+
+    node: NodeRef
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What became of one published message.
 
-    ``topic`` is the one asked for, whatever a plugin made of the message; ``dropped`` by a plugin. ``matched`` is how
-    many sessions it was for, None where storage was asked first.
+    ``topic`` is the one asked for, whatever a plugin made of the message; ``dropped`` by a plugin, ``denied`` by access
+    rules. ``matched`` is how many sessions it was for, None where storage was asked first.
     """
 
     topic: str
     matched: int | None
     dropped: bool = False
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from rmq.management.errors import NodeNotFound
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
+    FeaturesView,
     FilterOutcome,
     Gathered,
+    HealthView,
     Metrics,
     NodeInfo,
     NodePlugins,
@@ -23,7 +25,9 @@ from rmq.management.models import (
     SessionView,
     Stats,
     SubscriptionView,
+    SystemFigures,
 )
+from rmq.management.publishing import may_publish
 from rmq.management.queries import ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest
 
@@ -105,6 +109,44 @@ class AskMetrics(Question[Metrics]):
 
     async def of(self, node: "LocalNode") -> Metrics:
         return node.metrics()
+
+
+@dataclass(frozen=True, slots=True)
+class AskHealth(Question[HealthView]):
+    """Can you serve?"""
+
+    async def of(self, node: "LocalNode") -> HealthView:
+        return await node.condition.health()
+
+
+@dataclass(frozen=True, slots=True)
+class AskFeatures(Question[FeaturesView]):
+    """What can you do?"""
+
+    async def of(self, node: "LocalNode") -> FeaturesView:
+        return node.condition.features()
+
+
+@dataclass(frozen=True, slots=True)
+class AskSystem(Question[SystemFigures]):
+    """What does your process use?"""
+
+    async def of(self, node: "LocalNode") -> SystemFigures:
+        return await node.condition.system()
+
+
+@dataclass(frozen=True, slots=True)
+class MayPublish(Question[tuple[bool, ...]]):
+    """May your client publish to each of these topic names?"""
+
+    client_id: str
+    address: str
+    topics: tuple[str, ...]
+    qos: int
+    retain: bool
+
+    async def of(self, node: "LocalNode") -> tuple[bool, ...]:
+        return await may_publish(node, self.client_id, self.address, self.topics, self.qos, self.retain)
 
 
 @dataclass(frozen=True, slots=True)

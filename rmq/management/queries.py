@@ -25,12 +25,16 @@ class Paging:
     With ``after`` ("" begins) the rows are in the order of their keys, and a row that is there all the time is on
     exactly one page, whatever changes meanwhile. Without it they come as they are found, and an answer that has
     its rows stops looking, unless ``with_total`` has them all counted.
+
+    With ``after_node`` too the rows of one node come behind those of another, in the order of their ids, and ``after``
+    is a row of that node. A client that goes to another node meanwhile may then be on two pages, or on none.
     """
 
     limit: int = 10_000
     offset: int = 0
     after: str | None = None
     with_total: bool = False
+    after_node: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.limit <= MAX_LIMIT:
@@ -39,6 +43,8 @@ class Paging:
             raise BadQuery("offset", f"must be from 0 to {MAX_OFFSET}, not {self.offset}")
         if self.after is not None and self.offset:
             raise BadQuery("after", "goes without an offset")
+        if self.after_node is not None and self.after is None:
+            raise BadQuery("after_node", "goes with a row of that node, or the beginning")
 
     @classmethod
     def page(cls, number: int, size: int, *, with_total: bool = True) -> "Paging":
@@ -50,6 +56,14 @@ class Paging:
         if number > MAX_OFFSET // size:
             raise BadQuery("page", f"there is no page {number} of {size} rows")
         return cls(size, (number - 1) * size, None, with_total)
+
+    def of_node(self, node_id: int) -> "Paging | None":
+        """What this node has to answer; None when all of its rows are on pages before."""
+        if self.after_node is None:
+            return self
+        if node_id < self.after_node:
+            return None
+        return replace(self, after=self.after if node_id == self.after_node else "", after_node=None)
 
     def from_start(self) -> "Paging":
         """What one node of several has to answer, so that the rows wanted can be taken out of all their answers."""

@@ -1,6 +1,7 @@
 """The management service: the only door for HTTP APIs, command lines and dashboards."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from rmq.management.aggregate import merge_pages, sum_metrics, sum_stats
@@ -10,8 +11,10 @@ from rmq.management.local import SEPARATOR, LocalNode, route_key
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
+    FeaturesView,
     FilterOutcome,
     Gathered,
+    HealthView,
     Metrics,
     NodeInfo,
     NodePlugins,
@@ -23,11 +26,14 @@ from rmq.management.models import (
     SessionView,
     Stats,
     SubscriptionView,
+    SystemFigures,
 )
 from rmq.management.peers import (
     AskBroker,
     AskClient,
     AskClients,
+    AskFeatures,
+    AskHealth,
     AskMetrics,
     AskNode,
     AskPlugin,
@@ -38,9 +44,11 @@ from rmq.management.peers import (
     AskSessions,
     AskStats,
     AskSubscriptions,
+    AskSystem,
     DiscardOffline,
     Kick,
     LoadPlugin,
+    MayPublish,
     NoPeers,
     PeerQueries,
     Question,
@@ -73,11 +81,13 @@ class ManagementService:
         self.local = local
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
+        local.condition.cluster = self.cluster
 
     def enter_cluster(self, peers: PeerQueries, cluster: ClusterControl) -> None:
         """From now on there are other nodes."""
         self._peers = peers
         self.cluster = cluster
+        self.local.condition.cluster = cluster
 
     # Nodes and their figures
 
@@ -120,6 +130,30 @@ class ManagementService:
     async def metrics_sum(self) -> Metrics:
         """The counters of all nodes, added up."""
         return sum_metrics(await self._ask_all(AskMetrics()))
+
+    async def health(self) -> Gathered[HealthView]:
+        """Whether each node can serve."""
+        return await self._ask_all(AskHealth())
+
+    async def health_of(self, node_id: int) -> HealthView:
+        """Whether one node can serve."""
+        return await self._ask(node_id, AskHealth())
+
+    async def features(self) -> Gathered[FeaturesView]:
+        """What each node can do."""
+        return await self._ask_all(AskFeatures())
+
+    async def features_of(self, node_id: int) -> FeaturesView:
+        """What one node can do."""
+        return await self._ask(node_id, AskFeatures())
+
+    async def system(self) -> Gathered[SystemFigures]:
+        """What the process of each node uses."""
+        return await self._ask_all(AskSystem())
+
+    async def system_of(self, node_id: int) -> SystemFigures:
+        """What the process of one node uses."""
+        return await self._ask(node_id, AskSystem())
 
     # Clients and sessions
 
@@ -186,7 +220,7 @@ class ManagementService:
         if self._peers.is_alone:
             return await self.local.subscriptions(query, paging)
         pages = await self._ask_all(AskSubscriptions(query, paging.from_start()))
-        return merge_pages(pages, paging, _subscription_key)
+        return merge_pages(pages, paging, subscription_key)
 
     async def client_subscriptions(self, client_id: str) -> tuple[SubscriptionView, ...]:
         """All subscriptions of one client."""
@@ -218,6 +252,20 @@ class ManagementService:
     async def publish(self, request: PublishRequest) -> tuple[Published, ...]:
         """Publish a message to each topic name; no access rule is asked."""
         return await self.local.changes.publish(request)
+
+    async def publish_as_client(self, request: PublishRequest, address: str) -> tuple[Published, ...]:
+        """The same, where access rules allow it to the client in whose name it is published.
+
+        Rules are asked about the client as it is connected, on whichever node; one that isn't comes from ``address``.
+        """
+        may = MayPublish(request.publisher, address, request.topics, request.qos, request.retain)
+        allowed = await self._ask(self.local.owner(request.publisher), may)
+        topics = tuple(topic for topic, is_allowed in zip(request.topics, allowed, strict=True) if is_allowed)
+        published = iter(await self.publish(replace(request, topics=topics)) if topics else ())
+        return tuple(
+            next(published) if is_allowed else Published(topic, None, denied=True)
+            for topic, is_allowed in zip(request.topics, allowed, strict=True)
+        )
 
     async def retained(self, topic_filter: str = "#", paging: Paging = FIRST_PAGE) -> Page[RetainedView]:
         """The retained messages whose topic names match a filter."""
@@ -284,7 +332,8 @@ class ManagementService:
             return await self._ask(moved.node_id, question)
 
 
-def _subscription_key(subscription: SubscriptionView) -> str:
+def subscription_key(subscription: SubscriptionView) -> str:
+    """What tells subscriptions apart, and orders them by client id first."""
     group = subscription.share_group
     key = subscription.topic_filter if group is None else f"$share/{group}/{subscription.topic_filter}"
     return f"{subscription.client_id}{SEPARATOR}{key}"

@@ -19,8 +19,22 @@ def make_management(
     limits = {name: listener.max_subscriptions for name, listener in settings.listeners.items()}
     name = str(broker.node_id)
     is_at_home = broker.state.is_at_home if settings.cluster.enabled else None
-    local = LocalNode(broker, hooks, ManagedPlugins(plugins), name, str(settings.data_path), limits, is_at_home)
+    features = features_of(settings)
+    control = ManagedPlugins(plugins)
+    local = LocalNode(broker, hooks, control, name, str(settings.data_path), limits, is_at_home, features)
     return ManagementService(local)
+
+
+def features_of(settings: Settings) -> dict[str, bool]:
+    """What a node with these settings can do, by RMQTT's names."""
+    return {
+        "retain": any(listener.retain_available for listener in settings.listeners.values()),
+        "message_storage": False,
+        "session_storage": settings.storage.enable,
+        "delayed": any(listener.delayed_publish for listener in settings.listeners.values()),
+        "shared_subscription": any(listener.shared_subscription_available for listener in settings.listeners.values()),
+        "auto_subscription": False,
+    }
 
 
 class ManagedPlugins:

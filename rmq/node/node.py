@@ -18,6 +18,7 @@ from rmq.hooks.async_runner import AsyncRunner
 from rmq.hooks.chains import HookChains
 from rmq.hooks.registry import HookRegistry
 from rmq.log import reopen_files, write_events
+from rmq.management.condition import SERVING, STOPPING
 from rmq.metrics.counters import Counters
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes
@@ -28,6 +29,7 @@ from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
 from rmq.node.member import Member
 from rmq.node.options import broker_options, busy_limits, make_listener
+from rmq.node.passwords import ArgonPasswords
 from rmq.node.reload import Reload, ReloadError
 from rmq.node.storage import Storage
 from rmq.plugin_api import Message, NodeServices
@@ -48,6 +50,7 @@ PLUGINS_SHARE: Final = 0.8
 # is installed. The engine knows them by dotted path and from here alone.
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
+    "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
 }
 
@@ -128,6 +131,8 @@ class Node:
             lambda: metrics_snapshot(broker.counters),
             count_error,
             drop_access_cache,
+            lambda: self.management,
+            ArgonPasswords(),
         )
 
     def open(self) -> None:
@@ -178,6 +183,7 @@ class Node:
                 if busy.check_enable:
                     nursery.start_soon(watch_load, self.broker, busy_limits(self.settings), busy.update_interval)
                 nursery.start_soon(self.reload.serve)
+                self.management.local.condition.phase = SERVING
                 started()
                 await trio.sleep_forever()
             finally:
@@ -217,6 +223,7 @@ class Node:
 
     async def _stop(self) -> None:
         begun = trio.current_time()
+        self.management.local.condition.phase = STOPPING
         timeout = self.settings.node.shutdown_timeout
         if self.member is not None:
             for listener in self.listeners:

@@ -7,7 +7,7 @@ state   what an operator is told of a plugin
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
 
-from rmq.config.units import ByteSize, Duration, ListenAddress, WholeSeconds
+from rmq.config.units import Address, ByteSize, Duration, ListenAddress, WholeSeconds
 from rmq.hooks.points import POINTS
 from rmq.hooks.registry import Handle
 from rmq.hooks.verdicts import (
@@ -25,7 +25,7 @@ from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import Connect, SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
 from rmq.mqtt.topics import matches as topic_matches
-from rmq.plugin_api.host import HookHandler, NodeServices, PluginHost
+from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.state import PluginState
 from rmq.session.client_info import ClientInfo
@@ -41,6 +41,7 @@ __all__ = [
     "LATER",
     "POINTS",
     "UNDECIDED",
+    "Address",
     "AuthRequest",
     "AuthResult",
     "ByteSize",
@@ -54,6 +55,7 @@ __all__ = [
     "Message",
     "MqttError",
     "NodeServices",
+    "Passwords",
     "Plugin",
     "PluginConfig",
     "PluginError",

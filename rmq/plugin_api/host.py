@@ -1,12 +1,13 @@
 """The node as a plugin sees it: hooks, publishing, figures and tasks."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 import trio
 
 from rmq.hooks.registry import Handle, HookRegistry
+from rmq.management import ManagementService
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.topics import is_valid_topic_name
 
@@ -15,6 +16,19 @@ HookHandler = Callable[..., object]
 
 # What a plugin may give as the origin of a message; the node's metrics count by it.
 ORIGINS: Final = (FROM_SYSTEM, FROM_BRIDGE, FROM_CLIENT)
+
+
+class Passwords(Protocol):
+    """Hashes of passwords (argon2id). Checking takes some 20 ms of processor time by intent: it belongs in a thread."""
+
+    def verified(self, written: str, password: bytes) -> bool:
+        """Whether the password is the one of this hash."""
+
+    def check(self, written: str) -> None:
+        """``ValueError`` says what is wrong with a hash."""
+
+    def unmatched(self) -> str:
+        """A hash that no password has: what unknown users are checked against, so that it takes as long."""
 
 
 class NodeServices:
@@ -32,6 +46,8 @@ class NodeServices:
         metrics: Callable[[], dict[str, int]],
         count_error: Callable[[], None],
         drop_access_cache: Callable[[], None] | None = None,
+        management: Callable[[], ManagementService] | None = None,
+        passwords: Passwords | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -43,6 +59,8 @@ class NodeServices:
         self.metrics = metrics
         self.count_error = count_error
         self.drop_access_cache = drop_access_cache or _no_cache
+        self.management = management
+        self.passwords = passwords
 
 
 class PluginHost:
@@ -125,6 +143,24 @@ class PluginHost:
         Loading, unloading and reloading a plugin does this by itself. It takes time in proportion to the connections.
         """
         self._services.drop_access_cache()
+
+    def count_error(self) -> None:
+        """Count a bug that the plugin has caught and logged itself (``internal.errors``)."""
+        self._services.count_error()
+
+    @property
+    def management(self) -> ManagementService:
+        """Everything that can be asked of nodes and done to them; for plugins that serve administrators."""
+        if self._services.management is None:
+            raise RuntimeError("this node offers no management")
+        return self._services.management()
+
+    @property
+    def passwords(self) -> Passwords:
+        """Checking passwords against their hashes."""
+        if self._services.passwords is None:
+            raise RuntimeError("this node offers no hashing of passwords")
+        return self._services.passwords
 
     def spawn(self, work: Callable[[], Awaitable[object]]) -> None:
         """Run an async function in a task that ends with the plugin.

@@ -27,6 +27,9 @@ def make_tables(tables: Mapping[str, object], data_dir: str | PathLike[str] | No
         made["listener"] = {"tcp": {"external": {}}}
     for _name, listener in _listeners(made):
         listener.setdefault("addr", FREE_PORT)
+    plugins = made.setdefault("plugins", {})
+    if isinstance(plugins, dict) and not {"rmq-http-api", "rmqtt-http-api"} & plugins.keys():
+        plugins["rmq-http-api"] = {"http_laddr": FREE_PORT}
     return made
 
 

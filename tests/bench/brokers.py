@@ -140,7 +140,8 @@ class Brokers:
 
     def _node_command(self, port: int, settings: Sequence[str]) -> list[str]:
         command = [*self._rmq_node, "--id", "1", "-f", str(self._etc / "rmq.toml"), "--data-dir", str(self._data(port))]
-        for setting in (f"listener.tcp.external.addr=127.0.0.1:{port}", *settings):
+        api = "plugins.rmq-http-api.http_laddr=127.0.0.1:0"
+        for setting in (f"listener.tcp.external.addr=127.0.0.1:{port}", api, *settings):
             command += ["--set", setting]
         return command
 

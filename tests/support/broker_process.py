@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
+HTTP_API_ANYWHERE: Final = {"RMQ_PLUGINS__RMQ_HTTP_API__HTTP_LADDR": "127.0.0.1:0"}
+"""The HTTP API on a free port: by default every node would want the same one."""
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -129,7 +131,7 @@ class BrokerProcess:
 def interpreter() -> tuple[str, dict[str, str]]:
     """The program to run a node with, and its environment: without settings from outside."""
     python = os.environ.get("RMQ_TEST_PYTHON")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")} | HTTP_API_ANYWHERE
     if python:
         environment.pop("PYTHONPATH", None)
     else:

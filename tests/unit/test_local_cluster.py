@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rmq_http_api.config import HttpApiConfig
 
 from rmq.config import Settings, load
 from scripts.cluster import PORTS, LocalCluster, NotReady, Ports, introduction
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.realtime
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
     """Three programs that look like nodes; not started."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKE_NODE.parents[2]), *sys.path]))
-    free = free_ports(9)
-    ports = {number: Ports(*free[3 * number - 3 : 3 * number]) for number in (1, 2, 3)}
+    free = free_ports(12)
+    ports = {number: Ports(*free[4 * number - 4 : 4 * number]) for number in (1, 2, 3)}
     made = LocalCluster(tmp_path, ports, [sys.executable, str(FAKE_NODE)])
     try:
         yield made
@@ -55,6 +56,8 @@ def test_each_node_has_settings_of_its_own(cluster: LocalCluster) -> None:
         assert settings.data_path == cluster.data(number)
         assert list(settings.listeners) == ["tcp.external", "ws.external"]
         assert str(settings.listener.tcp["external"].addr) == f"127.0.0.1:{ports.mqtt}"
+        api = settings.plugin_settings("rmq-http-api", HttpApiConfig)
+        assert str(api.http_laddr) == f"127.0.0.1:{ports.http}"
         assert str(settings.listener.ws["external"].addr) == f"127.0.0.1:{ports.websocket}"
         assert [node.address.port for node in settings.cluster.nodes] == [one.links for one in cluster.ports.values()]
     secrets = {settings_of(cluster, number).cluster.secret_bytes() for number in (1, 2, 3)}
@@ -104,9 +107,9 @@ def test_the_introduction_names_what_there_is(cluster: LocalCluster) -> None:
 
 def test_the_ports_of_make_cluster_leave_those_of_make_run_alone() -> None:
     alone = {listener.addr.port for listener in [*Settings().listener.tcp.values(), *Settings().listener.ws.values()]}
-    ours = [port for ports in PORTS.values() for port in (ports.mqtt, ports.websocket, ports.links)]
-    assert len(set(ours)) == 9
-    assert not alone & set(ours)
+    ours = [port for ports in PORTS.values() for port in (ports.mqtt, ports.websocket, ports.links, ports.http)]
+    assert len(set(ours)) == 12
+    assert not {*alone, HttpApiConfig().http_laddr.port} & set(ours)
     assert [ports.mqtt for ports in PORTS.values()] == [1884, 1885, 1886]
     assert [ports.links for ports in PORTS.values()] == [5363, 5364, 5365]
 

@@ -136,7 +136,8 @@ class Rmq(System):
             nodes = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(self._links, 1))
             command += ["--cluster-nodes", nodes]
         address = f"listener.tcp.external.addr=127.0.0.1:{self.ports[index]}"
-        for setting in (address, "listener.ws.external.enable=false", *self._settings):
+        api = "plugins.rmq-http-api.http_laddr=127.0.0.1:0"
+        for setting in (address, "listener.ws.external.enable=false", api, *self._settings):
             command += ["--set", setting]
         return command
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.support.broker_process import REPOSITORY
+from tests.support.broker_process import HTTP_API_ANYWHERE, REPOSITORY
 
 TIMEOUT_S: Final = 20.0
 FOLDERS: Final = (REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api")
@@ -21,7 +21,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Without settings from outside; with the checkout on the path, unless an installed package is to be tested."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RMQ_")} | HTTP_API_ANYWHERE
     kept.pop("PYTHONPATH", None)
     if not os.environ.get("RMQ_TEST_PYTHON"):
         kept["PYTHONPATH"] = os.pathsep.join(str(folder) for folder in FOLDERS)

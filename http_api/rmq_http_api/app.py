@@ -1,0 +1,225 @@
+"""One request from its first byte to its answer: who asks, what for, the handler, the answer; errors become answers."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+import trio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rmq.management.errors import ManagementError
+from rmq_http_api.access import Access
+from rmq_http_api.access import Request as AccessRequest
+from rmq_http_api.answers import Answer
+from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
+from rmq_http_api.errors import ApiError, error_answer, from_management
+from rmq_http_api.parameters import read_body, read_query
+from rmq_http_api.routing import READING, Match, RouteTable
+
+log = structlog.get_logger("rmq.http")
+audit = structlog.get_logger("rmq.audit")
+
+# How long a client may take to send a body.
+BODY_TIMEOUT_S: Final = 20.0
+# How long what is left of a refused body is read, so that the answer gets through before the connection ends.
+DRAIN_TIMEOUT_S: Final = 2.0
+MAX_PATH: Final = 8192
+# Answers tell the state of a moment, and nobody may take JSON for something else.
+ALWAYS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+class Application:
+    """The ASGI application of one listener. ``access`` and ``table`` may be replaced while it serves."""
+
+    def __init__(
+        self,
+        table: RouteTable,
+        access: Access,
+        *,
+        max_body: int,
+        log_requests: bool = False,
+        node_id: int = 0,
+        count_bug: Callable[[], None] | None = None,
+    ) -> None:
+        self.table = table
+        self.access = access
+        self.max_body = max_body
+        self.log_requests = log_requests
+        self._node_id = node_id
+        self.requests = 0
+        self.bugs = 0
+        self._count_bug = count_bug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        self.requests += 1
+        body = _Body(receive, self.max_body)
+        request = Request(scope, body.receive)
+        answer = await self._answer(request, body)
+        headers = {**ALWAYS, **answer.headers}
+        response = Response(answer.body, answer.status, headers, answer.media_type)
+        await response(scope, receive, send)
+        await body.drain()
+
+    async def _answer(self, request: Request, body: "_Body") -> Answer:
+        started = trio.current_time()
+        caller: Caller | None = None
+        match: Match | None = None
+        try:
+            match, caller = await self._judge(request)
+            answer = await self._handle(request, match, caller, body)
+        except ApiError as error:
+            answer = error_answer(error)
+        except ManagementError as error:
+            answer = error_answer(from_management(error))
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            answer = self._bug(request, error)
+        self._write_lines(request, match, caller, answer, trio.current_time() - started)
+        return replace(answer, body=b"") if request.method == "HEAD" else answer
+
+    async def _judge(self, request: Request) -> tuple[Match | None, Caller]:
+        """The route and who asks. A path that isn't there is told only to those who may read."""
+        raw_path = _raw_path(request)
+        if request.method == "OPTIONS":
+            return None, Caller("", "viewer", _address(request), "")
+        match: Match | None = None
+        missing: ApiError | None = None
+        try:
+            match = self.table.find(request.method, raw_path)
+        except ApiError as error:
+            missing = error
+        if match is not None and match.route.open:
+            return match, Caller("anonymous", "viewer", _address(request), "open")
+        headers = _single_headers(request)
+        caller = await self.access.identify(AccessRequest(request.method, _address(request), headers))
+        if missing is not None:
+            raise missing
+        assert match is not None
+        if not caller.may(match.route.needed_role):
+            raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
+        return match, caller
+
+    async def _handle(self, request: Request, match: Match | None, caller: Caller, body: "_Body") -> Answer:
+        if match is None:
+            allowed = self.table.methods(_raw_path(request))
+            return Answer(b"", status=204, headers={"Allow": allowed})
+        route = match.route
+        query_string: bytes = request.scope["query_string"]
+        query = read_query(route.query, query_string)
+        content = None
+        if route.body is not None:
+            _check_media_type(request)
+            content = read_body(route.body, await body.read())
+        url = _raw_path(request).decode("ascii", "replace")
+        if query_string:
+            url += "?" + query_string.decode("ascii", "replace")
+        call: Call[Any, Any] = Call(match.values, query, content, caller, url)
+        return await route.handler(call)
+
+    def _bug(self, request: Request, error: Exception) -> Answer:
+        self.bugs += 1
+        if self._count_bug is not None:
+            self._count_bug()
+        number = secrets.token_hex(6)
+        path = _shown_path(request)
+        log.error("bug in the HTTP API", id=number, method=request.method, path=path, exc_info=error)
+        text = f"a bug: the log of node {self._node_id} has more under {number}"
+        return error_answer(ApiError(500, "INTERNAL_ERROR", text))
+
+    def _write_lines(
+        self, request: Request, match: Match | None, caller: Caller | None, answer: Answer, took_s: float
+    ) -> None:
+        facts = {
+            "method": request.method,
+            "path": _shown_path(request),
+            "status": answer.status,
+            "address": _address(request),
+            "user": "" if caller is None else caller.name,
+        }
+        if self.log_requests:
+            log.info("HTTP request", **facts, ms=round(took_s * 1000, 1))
+        if caller is not None and _changes(match):
+            audit.info("change through the HTTP API", **facts, how=caller.how)
+
+
+class _Body:
+    """What a request brings, bounded in size and time."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._ended = False
+
+    async def receive(self) -> Any:
+        """The next ASGI message."""
+        message = await self._receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._ended = True
+        return message
+
+    async def read(self) -> bytes:
+        """All of it; ``ApiError`` 413 for too much, 408 when it doesn't come."""
+        pieces: list[bytes] = []
+        size = 0
+        with trio.move_on_after(BODY_TIMEOUT_S) as scope:
+            while not self._ended:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > self._limit:
+                    raise ApiError(413, "BODY_TOO_LARGE", f"a body has {self._limit} bytes at most")
+        if scope.cancelled_caught:
+            raise ApiError(408, "BODY_TOO_SLOW", f"the body didn't come within {BODY_TIMEOUT_S:g} s")
+        return b"".join(pieces)
+
+    async def drain(self) -> None:
+        """Take what still comes, so that nobody waits to hand it over; not for long."""
+        with trio.move_on_after(DRAIN_TIMEOUT_S):
+            while not self._ended:
+                await self.receive()
+
+
+def _changes(match: Match | None) -> bool:
+    return match is not None and (match.route.method not in READING or match.route.needed_role == ADMINISTRATOR)
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json, and its Content-Type say so")
+
+
+def _single_headers(request: Request) -> Mapping[str, str]:
+    """Headers by name; one that is there twice counts as both values, so that none of them can hide."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _raw_path(request: Request) -> bytes:
+    raw_path: bytes = request.scope["raw_path"]
+    if len(raw_path) > MAX_PATH:
+        raise ApiError(414, "PATH_TOO_LONG", f"a path has {MAX_PATH} bytes at most")
+    return raw_path
+
+
+def _shown_path(request: Request) -> str:
+    raw_path: bytes = request.scope["raw_path"]
+    return raw_path[:512].decode("ascii", "replace")
+
+
+def _address(request: Request) -> str:
+    return "" if request.client is None else request.client.host

@@ -1,0 +1,59 @@
+"""Everything that goes wrong, as one shape: a status and ``{"code": "CLIENT_NOT_FOUND", "message": "…"}``."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rmq.management import errors
+from rmq.management.errors import ManagementError
+from rmq_http_api.answers import Answer, json_answer
+
+# How long a program should wait before it tries again what couldn't be done just now, in seconds.
+RETRY_AFTER_S: Final = 2
+
+
+class ApiError(Exception):
+    """A request that is refused: its HTTP status, a code for programs and a text for people."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+# What each of management's reasons is over HTTP. 503 means: may work later, or on another node.
+_MEANINGS: Final[Mapping[type[ManagementError], tuple[int, str]]] = {
+    errors.BadQuery: (400, "BAD_PARAMETER"),
+    errors.ClientNotFound: (404, "CLIENT_NOT_FOUND"),
+    errors.ClientOffline: (409, "CLIENT_OFFLINE"),
+    errors.NodeNotFound: (404, "NODE_NOT_FOUND"),
+    errors.NodeUnreachable: (503, "NODE_UNREACHABLE"),
+    errors.RetainedNotFound: (404, "RETAINED_NOT_FOUND"),
+    errors.PluginNotFound: (404, "PLUGIN_NOT_FOUND"),
+    errors.PluginRefused: (409, "PLUGIN_REFUSED"),
+    errors.StorageUnavailable: (503, "STORAGE_UNAVAILABLE"),
+    errors.OutcomeUnknown: (503, "OUTCOME_UNKNOWN"),
+    errors.NotInACluster: (409, "NOT_IN_A_CLUSTER"),
+    errors.AlreadyInACluster: (409, "ALREADY_IN_A_CLUSTER"),
+    errors.NodeHasData: (409, "NODE_HAS_DATA"),
+    errors.NotAMember: (404, "NOT_A_MEMBER"),
+    errors.NoQuorum: (503, "NO_QUORUM"),
+    errors.ChangeUnderWay: (409, "CHANGE_UNDER_WAY"),
+    errors.ClusterRefused: (409, "CLUSTER_REFUSED"),
+    errors.BackupFailed: (409, "BACKUP_FAILED"),
+}
+# Reasons that a newer node of the cluster may have.
+_UNKNOWN: Final = (503, "REFUSED")
+
+
+def from_management(error: ManagementError) -> ApiError:
+    """One of management's reasons in the words of HTTP."""
+    status, code = _MEANINGS.get(type(error), _UNKNOWN)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    return ApiError(status, code, str(error), headers)
+
+
+def error_answer(error: ApiError) -> Answer:
+    """What the caller is told."""
+    return json_answer({"code": error.code, "message": error.message}, error.status, error.headers)

@@ -1,0 +1,122 @@
+"""The plugin: builds the API of all dialects from the node's management, and serves it."""
+
+import ssl
+
+from rmq.plugin_api import Plugin, PluginError, PluginHost
+from rmq_http_api import rmqtt_v1
+from rmq_http_api.access import Access
+from rmq_http_api.app import Application
+from rmq_http_api.config import HttpApiConfig
+from rmq_http_api.probes import Probes
+from rmq_http_api.routing import RouteTable
+from rmq_http_api.server import Server, ServerError, tls_context
+from rmq_http_api.service import ApiService
+
+
+class HttpApiPlugin(Plugin[HttpApiConfig]):
+    """The HTTP API on one address."""
+
+    name = "rmq-http-api"
+    descr = "HTTP API for administrators and programs"
+    Config = HttpApiConfig
+
+    def __init__(self, config: HttpApiConfig, host: PluginHost) -> None:
+        super().__init__(config, host)
+        self._server: Server | None = None
+        self._service: ApiService | None = None
+
+    async def start(self) -> None:
+        """Take the address and serve; raises ``PluginError`` when it can't be had."""
+        self._check(self.config)
+        service = ApiService(
+            self.host.management,
+            self.config.max_row_limit,
+            self.config.message_expiry_interval,
+            self.name,
+            self.host.spawn,
+        )
+        self._service = service
+        table = RouteTable([*Probes(service).routes(), *rmqtt_v1.routes(service)])
+        app = Application(
+            table,
+            self._access(self.config),
+            max_body=self.config.max_body_size,
+            log_requests=self.config.http_request_log,
+            node_id=self.host.node_id,
+            count_bug=self.host.count_error,
+        )
+        self._serve(self.config, app)
+
+    async def stop(self) -> None:
+        """Let requests come to their ends, and close the address."""
+        if self._server is not None:
+            await self._server.stop()
+
+    async def reload(self, config: HttpApiConfig) -> None:
+        """Go over to other keys: another address is a new server, and the old one ends behind it."""
+        old = self._server
+        service = self._service
+        assert old is not None, "not started"
+        assert service is not None, "not started"
+        self._check(config)
+        tls = self._tls(config)
+        if config.http_laddr != self.config.http_laddr:
+            self._serve(config, old.app)
+            self.host.spawn(old.stop)  # not waited for: the request that asked for this may be one of its own
+        else:
+            old.change(tls, config.max_connections)
+        service.max_rows = config.max_row_limit
+        service.message_expiry_s = config.message_expiry_interval
+        app = old.app
+        app.access = self._access(config)
+        app.max_body = config.max_body_size
+        app.log_requests = config.http_request_log
+        self.config = config
+
+    def attrs(self) -> dict[str, object]:
+        """Where it listens and how much it is used."""
+        server = self._server
+        if server is None:
+            return {}
+        host, port = server.address
+        return {
+            "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "connections": server.connections,
+            "requests": server.app.requests,
+            "errors": server.app.bugs,
+        }
+
+    def _serve(self, config: HttpApiConfig, app: Application) -> None:
+        tls = self._tls(config)
+        try:
+            server = Server(
+                app,
+                config.http_laddr.host,
+                config.http_laddr.port,
+                max_connections=config.max_connections,
+                tls=tls,
+                reuse_address=config.http_reuseaddr,
+                reuse_port=config.http_reuseport,
+            )
+            server.open()
+        except ServerError as error:
+            raise PluginError(str(error)) from None
+        self._server = server
+        self.host.spawn(server.run)
+        self.host.logger.debug("HTTP API listens", address=self.attrs()["address"], tls=tls is not None)
+
+    def _tls(self, config: HttpApiConfig) -> ssl.SSLContext | None:
+        try:
+            return tls_context(config.tls.cert, config.tls.key) if config.tls.cert else None
+        except ServerError as error:
+            raise PluginError(str(error)) from None
+
+    def _access(self, config: HttpApiConfig) -> Access:
+        return Access(config, self.host.passwords, is_loopback=config.http_laddr.is_loopback)
+
+    def _check(self, config: HttpApiConfig) -> None:
+        for user in config.users:
+            try:
+                self.host.passwords.check(user.password_hash)
+            except ValueError as error:
+                raise PluginError(f"users: {user.name}: password_hash: {error}") from None

@@ -1,0 +1,17 @@
+"""RMQTT's HTTP API, version 1: its paths, parameters, JSON names and types, so that its scripts run unchanged.
+
+routes         the whole table
+nodes          brokers and nodes
+condition      health, features, and what the processes use
+clients        clients and sessions without a connection
+subscriptions  subscriptions and routes
+retains        retained messages
+messages       publish, subscribe, unsubscribe
+plugins        plugins and their configurations
+figures        stats and metrics: of each node, of one, summed up
+wording        what many answers have in common: times as text, nodes, nodes that are missing
+"""
+
+from rmq_http_api.rmqtt_v1.routes import routes
+
+__all__ = ["routes"]

@@ -1,0 +1,95 @@
+"""Brokers and nodes: what they are and how they are, all of them or one."""
+
+from typing import Any
+
+from rmq.management.models import BrokerInfo, NodeInfo
+from rmq_http_api.answers import Answer, json_answer
+from rmq_http_api.calls import Call
+from rmq_http_api.parameters import NoQuery
+from rmq_http_api.rmqtt_v1.wording import (
+    PREFIX,
+    duration,
+    local_time,
+    missing_facts,
+    missing_header,
+    node_facts,
+    utc_time,
+    version_text,
+)
+from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.service import ApiService
+
+Plain = Call[NoQuery, None]
+
+
+class NodeRoutes:
+    """The routes of brokers and nodes."""
+
+    def __init__(self, service: ApiService) -> None:
+        self._management = service.management
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+        return [
+            Route("GET", f"{PREFIX}/brokers", "get_brokers", "What the nodes are", self.brokers),
+            Route("GET", f"{PREFIX}/brokers/{{node:int}}", "get_broker", "What one node is", self.broker),
+            Route("GET", f"{PREFIX}/nodes", "get_nodes", "How the nodes and their machines are", self.nodes),
+            Route("GET", f"{PREFIX}/nodes/{{node:int}}", "get_node", "How one node and its machine are", self.node),
+        ]
+
+    async def brokers(self, call: Plain) -> Answer:
+        """All nodes."""
+        found = await self._management.brokers()
+        rows = [broker_object(one) for one in found.answers] + [missing_facts(one) for one in found.missing]
+        rows.sort(key=_node_id)
+        return json_answer(rows, headers=missing_header(found.missing))
+
+    async def broker(self, call: Plain) -> Answer:
+        """One node."""
+        return json_answer(broker_object(await self._management.broker(call.path.number("node"))))
+
+    async def nodes(self, call: Plain) -> Answer:
+        """All nodes."""
+        found = await self._management.nodes()
+        rows = [node_info_object(one) for one in found.answers] + [missing_facts(one) for one in found.missing]
+        rows.sort(key=_node_id)
+        return json_answer(rows, headers=missing_header(found.missing))
+
+    async def node(self, call: Plain) -> Answer:
+        """One node."""
+        return json_answer(node_info_object(await self._management.node(call.path.number("node"))))
+
+
+def broker_object(info: BrokerInfo) -> dict[str, Any]:
+    """What a node is."""
+    return {
+        **node_facts(info.node),
+        "datetime": local_time(info.now),
+        "sysdescr": info.description,
+        "uptime": duration(info.uptime_s),
+        "version": version_text(info.version),
+    }
+
+
+def node_info_object(info: NodeInfo) -> dict[str, Any]:
+    """How a node is."""
+    return {
+        **node_facts(info.node),
+        "boottime": utc_time(info.boot_time),
+        "connections": info.connections,
+        "disk_free": info.disk_free,
+        "disk_total": info.disk_total,
+        "load1": info.load1,
+        "load5": info.load5,
+        "load15": info.load15,
+        "memory_free": info.memory_free,
+        "memory_total": info.memory_total,
+        "memory_used": info.memory_used,
+        "uptime": duration(info.uptime_s),
+        "version": version_text(info.version),
+    }
+
+
+def _node_id(row: dict[str, Any]) -> int:
+    number: int = row["node_id"]
+    return number

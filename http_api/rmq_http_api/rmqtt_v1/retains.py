@@ -1,0 +1,82 @@
+"""Retained messages: listed by a topic filter, and deleted."""
+
+import base64
+from typing import Any
+
+from pydantic import Field
+
+from rmq.management.models import RetainedView
+from rmq.management.queries import Paging
+from rmq_http_api.answers import Answer, json_answer, text_answer
+from rmq_http_api.calls import Call
+from rmq_http_api.parameters import Number, Query
+from rmq_http_api.rmqtt_v1.clients import properties_object
+from rmq_http_api.rmqtt_v1.wording import PREFIX
+from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.service import ApiService
+
+
+class RetainsQuery(Query):
+    """Which retained messages, and which of them."""
+
+    topic_filter: str = "#"
+    offset: Number = Field(0, ge=0)
+    limit: Number | None = Field(None, ge=0)
+
+
+class RetainQuery(Query):
+    """The retained message of one topic name."""
+
+    topic: str = Field(min_length=1)
+
+
+class RetainedRoutes:
+    """The routes of retained messages."""
+
+    def __init__(self, service: ApiService) -> None:
+        self._service = service
+        self._management = service.management
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+        path = f"{PREFIX}/retains"
+        return [
+            Route("GET", path, "get_retains", "Retained messages", self.search, RetainsQuery),
+            Route("DELETE", path, "delete_retain", "Delete a retained message", self.delete, RetainQuery),
+        ]
+
+    async def search(self, call: Call[RetainsQuery, None]) -> Answer:
+        """Some of the retained messages that match."""
+        query = call.query
+        most = self._service.max_rows
+        limit = most if query.limit is None else min(query.limit, most)
+        page = await self._management.retained(query.topic_filter, Paging(limit, query.offset))
+        now = self._management.local.broker_info().now
+        items = [retained_object(message, now) for message in page.items]
+        return json_answer({"items": items, "has_more": page.has_more})
+
+    async def delete(self, call: Call[RetainQuery, None]) -> Answer:
+        """``ok``."""
+        await self._management.delete_retained(call.query.topic)
+        return text_answer("ok")
+
+
+def retained_object(message: RetainedView, now: float) -> dict[str, Any]:
+    """A retained message; payload in base64, times in milliseconds since 1970, what is left of its life in seconds."""
+    found: dict[str, Any] = {
+        "topic": message.topic,
+        "client_id": message.publisher or None,
+        "from": message.origin,
+        "publish": {
+            "topic": message.topic,
+            "qos": message.qos,
+            "retain": True,
+            "dup": False,
+            "payload": base64.b64encode(message.payload).decode(),
+            "create_time": int(message.created_at * 1000),
+            "properties": properties_object(message.properties),
+        },
+    }
+    if message.expires_at is not None:
+        found["remaining_ttl"] = max(0, int(message.expires_at - now))
+    return found

@@ -1,0 +1,116 @@
+"""Subscriptions and routes: who is subscribed to what, and which topic filters lead to which nodes."""
+
+from typing import Any
+
+from pydantic import Field
+
+from rmq.management.local import route_key
+from rmq.management.models import RouteView, SubscriptionView
+from rmq.management.queries import SubscriptionQuery
+from rmq.management.service import subscription_key
+from rmq_http_api.answers import Answer, rows_answer
+from rmq_http_api.calls import Call
+from rmq_http_api.paging import PagedQuery, next_link
+from rmq_http_api.parameters import NoQuery, Number
+from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header
+from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.service import ApiService
+
+
+class SubscriptionsQuery(PagedQuery):
+    """All filters of subscriptions."""
+
+    clientid: str | None = None
+    topic: str | None = Field(None, description="Is the topic filter")
+    qos: Number | None = Field(None, ge=0, le=2)
+    share: str | None = Field(None, description="Is the share group")
+    match_topic: str | None = Field(None, alias="_match_topic", description="Is matched by the topic filter")
+
+
+class RoutesQuery(PagedQuery):
+    """A page of routes."""
+
+
+Plain = Call[NoQuery, None]
+
+
+class SubscriptionRoutes:
+    """The routes of subscriptions and of routes."""
+
+    def __init__(self, service: ApiService) -> None:
+        self._service = service
+        self._management = service.management
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+        subscriptions = f"{PREFIX}/subscriptions"
+        return [
+            Route("GET", subscriptions, "query_subscriptions", "Subscriptions", self.search, SubscriptionsQuery),
+            Route(
+                "GET", f"{subscriptions}/{{clientid}}", "get_client_subscriptions", "Subscriptions of one client",
+                self.of_client,
+            ),
+            Route("GET", f"{PREFIX}/routes", "get_routes", "Topic filters and their nodes", self.all, RoutesQuery),
+            Route(
+                "GET", f"{PREFIX}/routes/{{topic}}", "get_route", "Topic filters that match a topic name", self.of_topic
+            ),
+        ]  # fmt: skip
+
+    async def search(self, call: Call[SubscriptionsQuery, None]) -> Answer:
+        """A page of subscriptions by (node, client id, topic filter)."""
+        query = call.query
+        wanted = SubscriptionQuery(
+            client_id=query.clientid,
+            topic_filter=query.topic,
+            qos=query.qos,
+            share_group=query.share,
+            match=query.match_topic,
+        )
+        page = await self._management.subscriptions(wanted, query.paging(self._service.max_rows))
+        headers = {**missing_header(page.missing), **next_link(page, call.url, subscription_key)}
+        return await rows_answer(page.items, subscription_object, headers)
+
+    async def of_client(self, call: Plain) -> Answer:
+        """All subscriptions of one client."""
+        found = await self._management.client_subscriptions(call.path.text("clientid"))
+        return await rows_answer(sorted(found, key=subscription_key), subscription_object)
+
+    async def all(self, call: Call[RoutesQuery, None]) -> Answer:
+        """A page of routes by (topic filter, node)."""
+        page = await self._management.routes(call.query.plain_paging(self._service.max_rows))
+        headers = {**missing_header(page.missing), **next_link(page, call.url, route_key)}
+        return await rows_answer(page.items, route_object, headers)
+
+    async def of_topic(self, call: Plain) -> Answer:
+        """The routes that a topic name takes."""
+        page = await self._management.routes_of(call.path.text("topic"))
+        return await rows_answer(sorted(page.items, key=route_key), route_object, missing_header(page.missing))
+
+
+def subscription_object(subscription: SubscriptionView) -> dict[str, Any]:
+    """A subscription: QoS and share group as RMQTT's documents have them, and among the options, as its answers do."""
+    options: dict[str, Any] = {"qos": subscription.qos}
+    if subscription.share_group is not None:
+        options["group"] = subscription.share_group
+    if subscription.limit is not None:
+        options["limit_subs"] = subscription.limit
+    if subscription.protocol_level == 5:
+        options["no_local"] = subscription.no_local
+        options["retain_as_published"] = subscription.retain_as_published
+        options["retain_handling"] = subscription.retain_handling
+    if subscription.subscription_id is not None:
+        options["id"] = subscription.subscription_id
+    return {
+        "node_id": subscription.node_id,
+        "clientid": subscription.client_id,
+        "client_addr": subscription.client_address,
+        "topic": subscription.topic_filter,
+        "qos": subscription.qos,
+        "share": subscription.share_group,
+        "opts": options,
+    }
+
+
+def route_object(route: RouteView) -> dict[str, Any]:
+    """A route."""
+    return {"topic": route.topic, "node_id": route.node_id}

@@ -1,0 +1,192 @@
+"""The table of routes: patterns over the path as it came, each segment decoded once and by itself.
+
+``/clients/a%2Fonline`` is the client ``a/online``: a path is split at "/" before anything is decoded (RFC 3986, 2.2).
+A segment that is a word of a pattern is compared as it came, so ``/clients/%6Ffflines`` is a client called "offlines".
+One slash at the end makes no difference.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
+
+from rmq_http_api.answers import Answer
+from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Call, PathValues
+from rmq_http_api.errors import ApiError
+from rmq_http_api.parameters import NoQuery, whole_number
+
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel | None)
+
+Handler = Callable[[Call[Q, B]], Awaitable[Answer]]
+
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Route(Generic[Q, B]):
+    """One method of one pattern.
+
+    ``path`` has values in braces: ``{node:int}`` takes whole numbers, ``{topic}`` any text. ``name`` and ``summary``
+    are for the list of routes and for OpenAPI. ``body`` is the model of the JSON body, None when there is none.
+    ``answer`` says what a good answer is, for OpenAPI: any type that pydantic can describe. ``role``: who may; by
+    default viewers read and administrators change. ``open``: nobody has to say who they are.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Handler[Q, B]
+    query: type[Q] = NoQuery  # type: ignore[assignment]  # a default of a type variable, which 3.11 can't say
+    body: type[BaseModel] | None = None
+    answer: Any = None
+    role: str = ""
+    open: bool = False
+    tags: tuple[str, ...] = ()
+
+    @property
+    def needed_role(self) -> str:
+        """The least role that may."""
+        return self.role or (VIEWER if self.method in READING else ADMINISTRATOR)
+
+    @property
+    def shown_path(self) -> str:
+        """The pattern without the kinds of its values."""
+        return "/" + "/".join(f"{{{s.name}}}" if isinstance(s, _Value) else s for s in _segments(self.path))
+
+
+AnyRoute = Route[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Value:
+    name: str
+    is_number: bool
+
+
+Segment = str | _Value
+
+
+@dataclass
+class _Place:
+    """All methods of one pattern."""
+
+    segments: tuple[Segment, ...]
+    routes: dict[str, AnyRoute] = field(default_factory=dict)
+
+    @property
+    def words(self) -> tuple[bool, ...]:
+        """Where the pattern has values: patterns with words further left are tried first."""
+        return tuple(isinstance(segment, _Value) for segment in self.segments)
+
+    def fits(self, parts: Sequence[str]) -> bool:
+        """Whether the words stand where they have to."""
+        return all(
+            isinstance(segment, _Value) or segment == part for segment, part in zip(self.segments, parts, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Match:
+    """The route of a request, and the values in its path."""
+
+    route: AnyRoute
+    values: PathValues
+
+
+class RouteTable:
+    """All routes of all dialects."""
+
+    def __init__(self, routes: Iterable[AnyRoute] = ()) -> None:
+        self._places: dict[int, list[_Place]] = {}
+        self.routes: list[AnyRoute] = []
+        self.add(routes)
+
+    def add(self, routes: Iterable[AnyRoute]) -> None:
+        """Put more routes in; ``ValueError`` for a second one with the same method and pattern."""
+        for route in routes:
+            segments = _segments(route.path)
+            places = self._places.setdefault(len(segments), [])
+            shape = tuple(s if isinstance(s, str) else None for s in segments)
+            for place in places:
+                if tuple(s if isinstance(s, str) else None for s in place.segments) == shape:
+                    break
+            else:
+                place = _Place(segments)
+                places.append(place)
+                places.sort(key=lambda found: found.words)
+            if route.method in place.routes:
+                raise ValueError(f"two routes for {route.method} {route.path}")
+            if place.routes and place.segments != segments:
+                raise ValueError(f"{route.path}: the values are called otherwise in another route")
+            place.routes[route.method] = route
+            self.routes.append(route)
+
+    def find(self, method: str, raw_path: bytes) -> Match:
+        """The route of a request; ``ApiError`` 404, 405 with ``Allow``, or 400 for a value that can't be one."""
+        try:
+            parts = raw_path.decode("ascii").removeprefix("/").removesuffix("/").split("/")
+        except UnicodeDecodeError:
+            raise ApiError(400, "BAD_PATH", "the path has bytes that must be percent-encoded") from None
+        for place in self._places.get(len(parts), ()):
+            if not place.fits(parts):
+                continue
+            route = place.routes.get("GET" if method == "HEAD" else method)
+            if route is None:
+                raise self._not_allowed(method, place)
+            return Match(route, _values(place.segments, parts))
+        raise ApiError(404, "PATH_NOT_FOUND", "there is no such path")
+
+    def methods(self, raw_path: bytes) -> str:
+        """What ``Allow`` says for a path; ``ApiError`` 404."""
+        parts = raw_path.decode("ascii", "replace").removeprefix("/").removesuffix("/").split("/")
+        for place in self._places.get(len(parts), ()):
+            if place.fits(parts):
+                return _allow(place)
+        raise ApiError(404, "PATH_NOT_FOUND", "there is no such path")
+
+    @staticmethod
+    def _not_allowed(method: str, place: _Place) -> ApiError:
+        allowed = _allow(place)
+        text = f"{method[:20]} isn't possible here, {allowed} are" if "," in allowed else f"only {allowed} is possible"
+        return ApiError(405, "METHOD_NOT_ALLOWED", text, {"Allow": allowed})
+
+
+def _allow(place: _Place) -> str:
+    methods = set(place.routes) | {"OPTIONS"}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods))
+
+
+def _segments(path: str) -> tuple[Segment, ...]:
+    return tuple(_segment(part) for part in path.removeprefix("/").split("/"))
+
+
+def _segment(part: str) -> Segment:
+    if not part.startswith("{"):
+        return part
+    name, _, kind = part.strip("{}").partition(":")
+    return _Value(name, kind == "int")
+
+
+def _values(segments: Sequence[Segment], parts: Sequence[str]) -> PathValues:
+    values: dict[str, str | int] = {}
+    for segment, part in zip(segments, parts, strict=True):
+        if not isinstance(segment, _Value):
+            continue
+        try:
+            text = unquote_to_bytes(part).decode("utf-8")
+        except UnicodeDecodeError:
+            raise ApiError(400, "BAD_PARAMETER", f"{segment.name}: isn't UTF-8") from None
+        if not segment.is_number:
+            values[segment.name] = text
+            continue
+        try:
+            values[segment.name] = whole_number(text)
+        except ValueError as error:
+            raise ApiError(400, "BAD_PARAMETER", f"{segment.name}: {error}") from None
+    return PathValues(values)

@@ -1,0 +1,61 @@
+"""Connections of the API: writing never waits for ever, and reading takes turns with MQTT."""
+
+from typing import Final
+
+import trio
+
+# How long a client may take to read a piece of an answer.
+SEND_TIMEOUT_S: Final = 20.0
+PIECE: Final = 65_536
+
+
+class Turns:
+    """Lets one connection after the other go on, each in a round of the scheduler of its own.
+
+    However many requests come at once, the reactor of MQTT gets its turn between any two of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+
+    async def wait(self) -> None:
+        """Wait for one's turn."""
+        async with self._lock:
+            await trio.lowlevel.checkpoint()
+
+
+class TimedStream(trio.abc.HalfCloseableStream):
+    """A TCP connection; whoever doesn't read for ``SEND_TIMEOUT_S`` loses it."""
+
+    def __init__(self, stream: trio.SocketStream, turns: Turns) -> None:
+        self._stream = stream
+        self._turns = turns
+        self.socket = stream.socket  # hypercorn asks it for the addresses
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send in pieces, each within the time-out; ``BrokenResourceError`` when the peer doesn't read."""
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE):
+            with trio.move_on_after(SEND_TIMEOUT_S) as scope:
+                await self._stream.send_all(view[start : start + PIECE])
+            if scope.cancelled_caught:
+                await trio.aclose_forcefully(self._stream)
+                raise trio.BrokenResourceError("the client doesn't read")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the stream within."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """What has come, when it is this connection's turn."""
+        data = await self._stream.receive_some(max_bytes)
+        await self._turns.wait()
+        return data
+
+    async def send_eof(self) -> None:
+        """As the stream within."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """As the stream within."""
+        await self._stream.aclose()

@@ -1,0 +1,102 @@
+"""The API above an engine without sockets: what a request is answered, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import httpx
+import trio
+from rmq_http_api import rmqtt_v1
+from rmq_http_api.access import Access
+from rmq_http_api.app import Application
+from rmq_http_api.config import HttpApiConfig
+from rmq_http_api.probes import Probes
+from rmq_http_api.routing import AnyRoute, RouteTable
+from rmq_http_api.service import ApiService
+
+from tests.unit.management.world import World
+
+BASE: Final = "http://localhost:6060"
+
+
+class FakePasswords:
+    """A password's hash is the password behind "hash of "."""
+
+    def __init__(self) -> None:
+        self.checked = 0
+
+    def verified(self, written: str, password: bytes) -> bool:
+        self.checked += 1
+        return written == f"hash of {password.decode()}"
+
+    def check(self, written: str) -> None:
+        if not written.startswith("hash of "):
+            raise ValueError("isn't a hash")
+
+    def unmatched(self) -> str:
+        return "nobody's"
+
+
+class Api:
+    """An application and a client of it. ``routes`` come beside those of the dialect; ``now`` is the time of access."""
+
+    def __init__(
+        self,
+        world: World | None = None,
+        config: HttpApiConfig | None = None,
+        *,
+        routes: list[AnyRoute] | None = None,
+        is_loopback: bool = True,
+        address: str = "127.0.0.1",
+    ) -> None:
+        self.world = world or World()
+        self.config = config or HttpApiConfig()
+        self.now = 1000.0
+        self.bugs = 0
+        self.spawned: list[Callable[[], Any]] = []
+        self.passwords = FakePasswords()
+        self.service = ApiService(
+            self.world.service,
+            self.config.max_row_limit,
+            self.config.message_expiry_interval,
+            "rmq-http-api",
+            self.spawned.append,
+        )
+        self.table = RouteTable([*Probes(self.service).routes(), *rmqtt_v1.routes(self.service), *(routes or [])])
+        access = Access(self.config, self.passwords, is_loopback=is_loopback, clock=lambda: self.now)
+        self.app = Application(
+            self.table, access, max_body=self.config.max_body_size, node_id=1, count_bug=self._count_bug
+        )
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True, client=(address, 50_000))
+        self.client = httpx.AsyncClient(transport=transport, base_url=BASE)
+
+    def _count_bug(self) -> None:
+        self.bugs += 1
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """One request; ``path`` goes over the wire as it is written."""
+        url = httpx.URL(BASE).copy_with(raw_path=path.encode())
+        with trio.fail_after(10):
+            return await self.client.request(method, url, json=json, content=content, headers=headers)
+
+    async def get(self, path: str) -> Any:
+        """The JSON of a good answer."""
+        answer = await self.ask("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal, which has the one shape that all have."""
+    body = answer.json()
+    assert body.keys() == {"code", "message"} and body["message"], body
+    return answer.status_code, body["code"]
