@@ -15,6 +15,7 @@ parameters      query and body, typed and checked
 paging          pages of long lists, and the link to the next one
 answers         what a handler gives back
 errors          everything that goes wrong as one JSON shape
+cluster         /api/v1/cluster: the cluster's state and changes
 probes          /health/live and /health/ready
 service         what the plugin, the dialects and the other parts share
 

@@ -34,6 +34,7 @@ class HttpApiConfig(PluginConfig):
     http_bearer_token: str = ""
     max_row_limit: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     message_expiry_interval: Duration = 300.0
+    workers: Annotated[int, Field(ge=1)] = 1
     users: list[ApiUser] = Field(default_factory=list)
     loopback_is_open: Literal["auto", "always", "never"] = "auto"
     anonymous_may_read: bool = False

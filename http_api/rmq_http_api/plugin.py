@@ -6,6 +6,7 @@ from rmq.plugin_api import Plugin, PluginError, PluginHost
 from rmq_http_api import rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.app import Application
+from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import RouteTable
@@ -36,7 +37,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             self.host.spawn,
         )
         self._service = service
-        table = RouteTable([*Probes(service).routes(), *rmqtt_v1.routes(service)])
+        table = RouteTable([*Probes(service).routes(), *ClusterRoutes(service).routes(), *rmqtt_v1.routes(service)])
         app = Application(
             table,
             self._access(self.config),

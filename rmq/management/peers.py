@@ -259,6 +259,27 @@ class UnsubscribeClient(Question[tuple[FilterOutcome, ...]]):
 
 
 @dataclass(frozen=True, slots=True)
+class DrainNode(Question[None]):
+    """Begin to move your clients away, so many a second."""
+
+    changes: ClassVar[bool] = True
+    rate: float
+
+    async def of(self, node: "LocalNode") -> None:
+        await node.condition.cluster.drain(self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class UndrainNode(Question[None]):
+    """Take clients again."""
+
+    changes: ClassVar[bool] = True
+
+    async def of(self, node: "LocalNode") -> None:
+        await node.condition.cluster.undrain()
+
+
+@dataclass(frozen=True, slots=True)
 class AskPlugins(Question[NodePlugins]):
     """What plugins do you have?"""
 

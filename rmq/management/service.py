@@ -46,6 +46,7 @@ from rmq.management.peers import (
     AskSubscriptions,
     AskSystem,
     DiscardOffline,
+    DrainNode,
     Kick,
     LoadPlugin,
     MayPublish,
@@ -54,6 +55,7 @@ from rmq.management.peers import (
     Question,
     ReloadPlugin,
     SubscribeClient,
+    UndrainNode,
     UnloadPlugin,
     UnsubscribeClient,
 )
@@ -308,6 +310,16 @@ class ManagementService:
     async def reload_plugin(self, node_id: int, name: str) -> None:
         """Have a running plugin take its configuration as it is now."""
         await self._ask(node_id, ReloadPlugin(name))
+
+    # Nodes of a cluster; everything else about it is asked of ``cluster``
+
+    async def drain(self, node_id: int, rate: float) -> None:
+        """Begin to move the clients of one node away, ``rate`` a second; as ``ClusterControl.drain``."""
+        await self._ask(node_id, DrainNode(rate))
+
+    async def undrain(self, node_id: int) -> None:
+        """Have one node take clients again."""
+        await self._ask(node_id, UndrainNode())
 
     # Who is asked
 

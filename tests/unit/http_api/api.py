@@ -10,6 +10,7 @@ import trio
 from rmq_http_api import rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.app import Application
+from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import AnyRoute, RouteTable
@@ -63,7 +64,14 @@ class Api:
             "rmq-http-api",
             self.spawned.append,
         )
-        self.table = RouteTable([*Probes(self.service).routes(), *rmqtt_v1.routes(self.service), *(routes or [])])
+        self.table = RouteTable(
+            [
+                *Probes(self.service).routes(),
+                *ClusterRoutes(self.service).routes(),
+                *rmqtt_v1.routes(self.service),
+                *(routes or []),
+            ]
+        )
         access = Access(self.config, self.passwords, is_loopback=is_loopback, clock=lambda: self.now)
         self.app = Application(
             self.table, access, max_body=self.config.max_body_size, node_id=1, count_bug=self._count_bug
