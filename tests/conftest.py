@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.broker_process import BrokerProcess
+
+# How long an example takes says something about the machine, and who else uses it, not about the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "CI" not in os.environ:  # there hypothesis has a profile of its own
+    settings.load_profile("busy")
 
 OTHER_BROKER: Final = os.environ.get("RMQ_TEST_BROKER", "")
 
