@@ -58,8 +58,8 @@ class Watcher(Protocol):
 class Replication(Replicator):
     """``send_raft`` sends a message of Raft, ``send_data`` a frame on the DATA connection; ``wake``: have a turn soon.
 
-    ``failed`` says why this node has stepped out, "" while it is sound. ``fatal`` are the exceptions by which the port
-    says that it can't apply a command and must not go on.
+    ``failed`` says why this node has stepped out, "" while it is sound. ``fatal`` are the port's exceptions at which
+    it must not go on.
     """
 
     def __init__(
@@ -254,8 +254,9 @@ class Replication(Replicator):
         if more or (self._dirty and raft.applied_index != before):
             self._wake()
         self._sync()
-        is_behind = raft.applied_index < max(raft.commit_index, self.leader_commit)
-        self.port.contact(inf if is_behind else raft.contact_age())
+        self.port.contact(
+            inf if raft.applied_index < max(raft.commit_index, self.leader_commit) else raft.contact_age()
+        )
         self._look()
 
     def _look(self) -> None:

@@ -17,6 +17,7 @@ from rmq.storage.codec import UnknownOperation, decode_operation, encode_operati
 from rmq.storage.packing import packer, unpack, unpack_all
 from rmq.storage.records import (
     AddSubscription,
+    CloseSession,
     Configure,
     DelayMessage,
     EnqueueMessage,
@@ -34,6 +35,7 @@ LOCAL = {"references", "size", "location", "on_disk", "pinned"}
 KINDS = get_args(Operation)
 # Their last field came later: it has a default when it is missing.
 LATER_FIELD = (
+    CloseSession,
     StoreMessage,
     RemoveDelivery,
     ReleaseDelivery,
