@@ -26,10 +26,8 @@ log = structlog.get_logger(__name__)
 # How often a turn goes round because applying has brought something new to propose.
 ROUNDS: Final = 3
 LEADER: Final = "leader"
-# How often the log is synced where no acknowledgement waits for that, in seconds.
-SYNC_PAUSE_S: Final = 0.1
-# What a frame has beside a command, in bytes.
-FRAME_ROOM: Final = 64 * 1024
+SYNC_PAUSE_S: Final = 0.1  # between two syncs of the log where no acknowledgement waits for that
+FRAME_ROOM: Final = 64 * 1024  # what a frame has beside a command
 NEVER_S: Final = 1e9
 
 
@@ -58,8 +56,7 @@ class Watcher(Protocol):
 class Replication(Replicator):
     """``send_raft`` sends a message of Raft, ``send_data`` a frame on the DATA connection; ``wake``: have a turn soon.
 
-    ``failed`` says why this node has stepped out, "" while it is sound. ``fatal`` are the port's exceptions at which
-    it must not go on.
+    ``failed`` says why this node has stepped out, "" while it is sound; at ``fatal`` exceptions of the port it must.
     """
 
     def __init__(
