@@ -269,7 +269,7 @@ class _Continue(Receipt):
         limited: list[AddSubscription],
         failed: Callable[[], None] | None,
     ) -> None:
-        super().__init__(False)
+        super().__init__(channel.needs_sync)
         self._failed = failed
         self._gave_up = False
         self._limited = limited

@@ -15,6 +15,7 @@ from rmq.mqtt import codes
 from rmq.mqtt.packets import Connect
 from rmq.session.channel import CONNECTED, CONNECTING, Channel
 from rmq.session.client_info import ClientInfo
+from rmq.session.limits import ACK_QUORUM_FSYNC
 from rmq.session.outbound import MAX_CAPACITY
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
@@ -256,7 +257,8 @@ class _Opened(Receipt):
     """The session of a connection is open: bind them, unless the connection is gone already."""
 
     def __init__(self, broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
-        super().__init__(False)
+        # What a client has under way in both directions goes on from what can't be forgotten any more.
+        super().__init__(channel.limits.ack_policy == ACK_QUORUM_FSYNC)
         self.everywhere = True  # what a session subscribes to shall reach it where it is now
         self._broker = broker
         self._channel = channel
@@ -320,6 +322,7 @@ def _bind(
     session.channel = channel
     if session.persistent:
         broker.persistent_connected += 1
+        channel.needs_sync = limits.ack_policy == ACK_QUORUM_FSYNC
     channel.pending_connect = None
     info.connected_at = now
     channel.last_read_at = now

@@ -10,8 +10,9 @@ from rmq.engine.timers import Timer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
+from rmq.storage.boot import end_run
 from rmq.storage.disk_thread import DiskThread, Job
-from rmq.storage.records import Operation
+from rmq.storage.records import Operation, SkipPacketIds
 from rmq.storage.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class JournalPort(StoredPort):
         self._writing_since = 0.0
         self._failing_since = 0.0
         broker.timers.enter(_LookAfter(self), broker.touch_clock() + options.timeout_s / 2)
+        if recovery.lost_end:
+            self.propose(SkipPacketIds())
 
     # Proposing
 
@@ -265,6 +268,8 @@ class JournalPort(StoredPort):
             if finished:
                 self.turn_last()
             self.journal.close()
+            if finished and not self.sync_broken:
+                end_run(self.folder)
         except OSError as error:
             log.error("the journal's end can't be written", error=error.strerror)
 

@@ -158,7 +158,7 @@ class ReplicatedPort(StoredPort):
         self.term = term
         self.bytes_since_snapshot += len(command)
         self._moved = True
-        state.cluster.index = index
+        broker.ctx.index = index
         if command == self.command and self._is_own_next():
             self.command = b""
             self._progress_at = broker.ctx.now
@@ -223,9 +223,10 @@ class ReplicatedPort(StoredPort):
         """How far another node is."""
         self._applied[node_id] = applied
         self._synced[node_id] = synced
-        if self.log.waits_elsewhere() or self.log.wants_sync():
-            self._tell_everywhere()
-            self._tell_synced()
+        is_waited_for = self.log.waits_elsewhere() or self.log.wants_sync()
+        self._tell_everywhere()
+        self._tell_synced()
+        if is_waited_for:
             self.broker.flush()
 
     def own_synced(self, index: int) -> None:

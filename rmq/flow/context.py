@@ -30,6 +30,8 @@ class FlowContext:
     ``forward_to`` and ``picks`` are what it has left for other nodes: those with subscribers, and members of share
     groups there; each is None when it is empty. ``lanes`` hold what waits to be sent there.
     ``observed``: the ports are told of every message that is routed.
+    ``index`` is the place in the log (alone: the batch of the journal) of what is being applied, ``synced`` the one up
+    to which all would survive a loss of power; channels whose next delivery waits for that are in ``until_synced``.
     ``node_id`` is this node, 0 while it is alone. ``routes_until`` is when what is known of other nodes' subscribers
     is too old to go by: publishers wait from then on. ``no_answer`` is what clients are told whose operations nobody
     answers.
@@ -42,6 +44,7 @@ class FlowContext:
         "counters",
         "dirty",
         "forward_to",
+        "index",
         "lanes",
         "memory_budget",
         "must_store",
@@ -58,7 +61,9 @@ class FlowContext:
         "routes_until",
         "session_memory_budget",
         "storage",
+        "synced",
         "to_disk",
+        "until_synced",
     )
 
     def __init__(
@@ -80,6 +85,9 @@ class FlowContext:
         self.chosen: list[str] | None = None
         self.retaining: dict[str, Message] = {}
         self.node_id = 0
+        self.index = 0
+        self.synced = 0
+        self.until_synced: dict[Channel, bool] = {}
         self.no_answer = "storage doesn't answer"
         self.forward_to: list[int] | None = None
         self.lanes = Lanes(counters)

@@ -65,6 +65,7 @@ def enqueue(
         and channel.limits.mqueue_rate == 0
         and channel.out_size <= channel.limits.out_buffer_limit
         and not message.on_disk
+        and (qos == 1 or not channel.needs_sync)
     ):
         if session.persistent:
             hold(ctx, outbound, message)
@@ -74,6 +75,7 @@ def enqueue(
         return False
     delivery = outbound.add(message, qos, retain, subscription_ids, share)
     if session.persistent:
+        delivery.index = ctx.index
         hold(ctx, outbound, message)
     else:
         message.pinned = True
@@ -86,7 +88,7 @@ def enqueue(
     outbound.append_waiting(delivery)
     if channel.out_size > channel.limits.out_buffer_limit:
         channel.blocked = True  # sent on when the out-buffer is empty
-    elif (channel.limits.mqueue_rate or message.on_disk) and channel.retained is None:
+    elif (channel.limits.mqueue_rate or message.on_disk or channel.needs_sync) and channel.retained is None:
         pump(ctx, channel)
     return True
 
@@ -131,6 +133,10 @@ def _pump_queue(ctx: FlowContext, channel: Channel, session: Session) -> bool:
         delivery = outbound.next_waiting()
         if delivery is None:
             break
+        if delivery.index > ctx.synced and delivery.qos == 2 and channel.needs_sync:
+            outbound.put_back(delivery)
+            ctx.until_synced[channel] = True
+            return False
         message = delivery.message
         if message.expires_at != 0.0 and delivery.state == QUEUED and _has_expired(ctx, channel, message):
             ctx.counters.dropped_expired += 1  # [MQTT-3.3.2-5]
@@ -241,6 +247,18 @@ class _QueuedRetained(Reply):
         if channel.retained is not None:
             pump(self._ctx, channel)
         super().applied()
+
+
+def send_synced(ctx: FlowContext, index: int) -> None:
+    """Everything up to this place in the log would survive a loss of power: send what waited for that."""
+    ctx.synced = index
+    channels = ctx.until_synced
+    if channels:
+        ctx.until_synced = {}
+        for channel in channels:
+            if channel.state == CONNECTED:
+                channel.blocked = True
+                ctx.mark_dirty(channel)
 
 
 def drop(ctx: FlowContext, session: Session, outbound: Outbound, delivery: Delivery, reason: str) -> None:

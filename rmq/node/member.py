@@ -22,6 +22,7 @@ from rmq.node.storage import FOLDER as ALONE
 from rmq.node.storage import storage_options
 from rmq.storage.codec import UnknownOperation
 from rmq.storage.events import StateEvents
+from rmq.storage.packet_ids import skip_packet_ids
 from rmq.storage.record_file import CorruptFile
 from rmq.storage.records import Configure
 from rmq.storage.recovery import DataInUse, DataLock, Found, recover, recover_member
@@ -158,6 +159,8 @@ def _recover(settings: Settings, broker: Broker, folder: Path) -> tuple[Found, P
         # All of it in memory: it is written anew, as the snapshot that the cluster begins with.
         recovery = recover(alone, state, memory_budget=0, repair=settings.repair)
         recovery.journal.close()
+        if recovery.lost_end:
+            skip_packet_ids(state)
         has_data = bool(state.sessions or ctx.retained.count or state.delayed)
         return found, alone if has_data else None
     except CorruptFile as error:

@@ -54,7 +54,8 @@ class Channel:
     ``epoch`` is the one of this connection's claim: once the session has a higher one, another connection has it.
     ``replies`` are acknowledgements that wait, in order, ``unanswered`` how many PUBLISHes they will answer that count
     against the Receive Maximum. ``proposed`` counts retained messages on their way into the session's queue, and
-    ``loading`` means that payloads are being read back from disk.
+    ``loading`` means that payloads are being read back from disk. ``needs_sync``: under ``quorum_fsync`` a session
+    that is kept is sent at QoS 2 only what a loss of power can't undo, for the publisher would send it again.
     ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
     ``error_due``: the decoder met an error while the channel was paused.
     ``bytes_received`` and ``bytes_sent`` are the protocol's own, without what TLS or WebSocket add.
@@ -87,6 +88,7 @@ class Channel:
         "max_packet_size",
         "messages_received",
         "messages_sent",
+        "needs_sync",
         "out",
         "out_size",
         "paused",
@@ -133,6 +135,7 @@ class Channel:
         self.epoch = 0
         self.proposed = 0
         self.loading = False
+        self.needs_sync = False
         self.allowance = 0.0
         self.allowance_at = 0.0
         self.retained: list[RetainedReplay] | None = None

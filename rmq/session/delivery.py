@@ -20,9 +20,10 @@ class Delivery:
     """``qos`` and ``retain`` as this session gets them; ``share`` is the key of the share group it was chosen for.
 
     ``released``: that PUBREC was received is kept, whatever ``state`` says of what came after it on this connection.
+    ``index`` is the place in the log of what queued it, 0 if that was before the last snapshot that was read.
     """
 
-    __slots__ = ("message", "packet_id", "qos", "released", "retain", "share", "state", "subscription_ids")
+    __slots__ = ("index", "message", "packet_id", "qos", "released", "retain", "share", "state", "subscription_ids")
 
     def __init__(
         self,
@@ -41,3 +42,4 @@ class Delivery:
         self.share = share
         self.state = QUEUED
         self.released = False
+        self.index = 0

@@ -5,6 +5,7 @@ cluster_records  operations that only a cluster has
 state         applies them deterministically
 cluster_state what only a cluster keeps: nodes, owners of client ids, routes, the time
 node_end      what the end of a node does to what it had open
+packet_ids    identifiers that were given in an end of the log that is lost
 retaining     what becomes of a message that is to be retained
 member_delivery  messages for members of share groups
 subscriptions how subscriptions enter and leave sessions and the router
@@ -23,6 +24,7 @@ snapshot      the whole state on disk, written while it changes
 snapshot_reader  and how it is read back, in steps
 replacing     a state that is filled beside the one in use, and takes its place
 cluster_snapshot  the records of a snapshot that only a cluster has
+boot          whether the machine stopped while a node ran
 recovery      the start with what is on disk
 disk_thread   a thread for the calls that block
 """

@@ -27,7 +27,8 @@ from rmq.storage.cluster_records import (
     RemoveRoute,
     Tick,
 )
-from rmq.storage.node_end import adopt, skip_packet_ids, sweep
+from rmq.storage.node_end import adopt, sweep
+from rmq.storage.packet_ids import skip_packet_ids
 
 if TYPE_CHECKING:
     from rmq.storage.state import State
@@ -80,18 +81,17 @@ class WaitingWill:
 
 
 class ClusterState:
-    """Tables by client id and by node id. ``index`` is the place in the log of what is being applied.
+    """Tables by client id and by node id.
 
     ``routes`` are the topic filters each node has subscribers of, ``members`` its transient members of share groups by
     client id and key. Those of other nodes stand in the router as subscriptions of sessions that are ``remote``.
     ``session_counts`` is how many sessions each node had the connection of last.
     """
 
-    __slots__ = ("index", "level", "members", "nodes", "owners", "routes", "session_counts", "state", "time", "wills")
+    __slots__ = ("level", "members", "nodes", "owners", "routes", "session_counts", "state", "time", "wills")
 
     def __init__(self, state: "State") -> None:
         self.state = state
-        self.index = 0
         self.level = 0
         self.time = 0.0
         self.nodes: dict[int, NodeRecord] = {}
@@ -306,9 +306,10 @@ class ClusterState:
             self._node_down(o.node, before.incarnation, o.grace, at)
         sweep(self, o.node, o.grace, at)
         if o.lost_power:
-            skip_packet_ids(self)
-        self.nodes[o.node] = NodeRecord(self.index, o.nonce, True, 0)
-        self.state.events.node_up(o.node, self.index, o.nonce)
+            skip_packet_ids(self.state)
+        index = self.state.ctx.index
+        self.nodes[o.node] = NodeRecord(index, o.nonce, True, 0)
+        self.state.events.node_up(o.node, index, o.nonce)
 
     def _node_down(self, node: int, incarnation: int, grace: float, at: float, *, left: bool = False) -> None:
         record = self.nodes.get(node)

@@ -29,6 +29,7 @@ from rmq.storage.records import (
     RemoveDelivery,
     RemoveSubscription,
     RemoveWill,
+    SkipPacketIds,
     StoreMessage,
 )
 
@@ -47,6 +48,7 @@ DELETE_RETAINED: Final = 12
 DELAY_MESSAGE: Final = 13
 REMOVE_DELAYED: Final = 14
 CONFIGURE: Final = 15
+SKIP_PACKET_IDS: Final = 16
 
 
 class UnknownOperation(Exception):
@@ -120,6 +122,8 @@ def encode_operation(o: Operation) -> list[object]:
         return [REMOVE_DELAYED, o.key]
     if isinstance(o, Configure):
         return [CONFIGURE, o.allow_multiple_matches, o.max_retained, o.max_retained_payload]
+    if isinstance(o, SkipPacketIds):
+        return [SKIP_PACKET_IDS]
     return encode_cluster_operation(o)
 
 
@@ -205,6 +209,8 @@ def decode_operation(fields: list[object]) -> Operation:
         return RemoveDelayed(as_str(fields[1]))
     if code == CONFIGURE:
         return Configure(bool(fields[1]), as_int(fields[2]), as_int(fields[3]))
+    if code == SKIP_PACKET_IDS:
+        return SkipPacketIds()
     found = decode_cluster_operation(fields)
     if found is None:
         raise UnknownOperation(f"operation {code} isn't known to this version")

@@ -7,6 +7,7 @@ No I/O: whoever drives it takes the bytes of a batch, writes them, and says how 
 from collections.abc import Callable
 from typing import Final
 
+from rmq.flow.deliver import send_synced
 from rmq.session.receipts import Receipt
 from rmq.storage.codec import encode_operation
 from rmq.storage.records import Operation
@@ -36,7 +37,6 @@ class CommitLog:
         "bugs",
         "pending_bytes",
         "replicated",
-        "synced",
         "written",
     )
 
@@ -50,7 +50,7 @@ class CommitLog:
         self._unsynced: list[tuple[int, Receipt]] = []
         self.batch = written
         self.written = written
-        self.synced = written
+        state.ctx.synced = written
         self.pending_bytes = 0
         self.bugs: list[BaseException] = []
         self.replicated = False
@@ -71,9 +71,14 @@ class CommitLog:
         """Whether a batch was taken and isn't written yet."""
         return len(self._in_flight) > 0
 
+    @property
+    def synced(self) -> int:
+        """The last batch that would survive a loss of power."""
+        return self._state.ctx.synced
+
     def wants_sync(self) -> bool:
         """Whether somebody waits for more than what is synced."""
-        return len(self._unsynced) > 0
+        return len(self._unsynced) > 0 or len(self._state.ctx.until_synced) > 0
 
     def take(self, max_operations: int = 0, max_bytes: int = 0) -> bytes:
         """Begin a batch of what is proposed, one at a time; its number is ``batch``.
@@ -115,14 +120,15 @@ class CommitLog:
         size = len(self._in_flight_bytes) + OPERATION_OVERHEAD * len(entries)
         self._in_flight_bytes = b""
         state = self._state
+        state.ctx.index = self.batch
         for operation, receipt in entries:
             try:
                 state.apply(operation)
                 if receipt is not None:
-                    if receipt.synced_only:
-                        self._unsynced.append((self.batch, receipt))
-                    elif receipt.everywhere and self.replicated:
+                    if receipt.everywhere and self.replicated:
                         self._elsewhere.append((self.batch, receipt))
+                    elif receipt.synced_only:
+                        self._unsynced.append((self.batch, receipt))
                     else:
                         receipt.applied()
             except Exception as error:
@@ -134,7 +140,7 @@ class CommitLog:
 
     def complete_sync(self, batch: int) -> None:
         """Everything up to this batch would survive a loss of power."""
-        self.synced = batch
+        send_synced(self._state.ctx, batch)
         waiting = self._unsynced
         count = 0
         for number, _ in waiting:
@@ -184,6 +190,9 @@ class CommitLog:
             told = self._elsewhere[:count]
             del self._elsewhere[:count]
             for _, receipt in told:
+                if receipt.synced_only:
+                    self._unsynced.append((self.written, receipt))
+                    continue
                 try:
                     receipt.applied()
                 except Exception as error:

@@ -1,15 +1,11 @@
 """The end of a node in the state: all that it had open is closed, whatever may have been sent counts as sent."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from rmq.session.outbound import LAST_PACKET_ID
 from rmq.session.session import Session
 
 if TYPE_CHECKING:
     from rmq.storage.cluster_state import ClusterState
-
-# More than are given to one session between two syncs of a log; no divisor of all, so that it doesn't come round soon.
-SKIPPED_PACKET_IDS: Final = 20_011
 
 
 def sweep(cluster: "ClusterState", node: int, grace: float, at: float) -> None:
@@ -45,19 +41,6 @@ def _close(cluster: "ClusterState", session: Session, grace: float, at: float) -
             outbound.mark_sent(count)
     if session.will is not None:
         session.will_due_at = at + max(min(session.will.delay_interval, session.expiry_interval), grace)
-
-
-def skip_packet_ids(cluster: "ClusterState") -> None:
-    """Identifiers that were given in the lost end of a log aren't given again to other messages soon.
-
-    A client that has answered such a message with PUBREC would take the other one for the same [MQTT-4.3.3-10].
-    """
-    state = cluster.state
-    for session in state.sessions.values():
-        outbound = session.outbound
-        if outbound is not None:
-            state.changing(session.client_id)
-            outbound.last_packet_id = (outbound.last_packet_id + SKIPPED_PACKET_IDS) % LAST_PACKET_ID
 
 
 def adopt(cluster: "ClusterState", node: int, grace: float, at: float) -> None:

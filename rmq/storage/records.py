@@ -304,6 +304,12 @@ class Configure:
         self.max_retained_payload = max_retained_payload
 
 
+class SkipPacketIds:
+    """The journal of a node alone may have had an end that is lost, with packet identifiers that were given in it."""
+
+    __slots__ = ()
+
+
 Operation = (
     StoreMessage
     | RemoveDelivery
@@ -320,5 +326,6 @@ Operation = (
     | DelayMessage
     | RemoveDelayed
     | Configure
+    | SkipPacketIds
     | ClusterOperation
 )

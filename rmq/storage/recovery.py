@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from rmq.flow.payloads import unload
+from rmq.storage.boot import begin_run
 from rmq.storage.journal import Journal, JournalReader, journal_numbers, journal_path
 from rmq.storage.record_file import CorruptFile, sync_directory
 from rmq.storage.segments import Segments, segment_numbers, segment_path, write_chunks
@@ -60,13 +61,15 @@ class Recovery(Found):
     """What was found of a node alone, and where to go on: ``journal`` is open, ``batch`` is the last one.
 
     ``old_journal_bytes`` is what journal files before that take. ``cut_off`` bytes of a torn tail were removed,
-    ``damaged`` says what ``repair`` has set aside.
+    ``damaged`` says what ``repair`` has set aside. ``lost_end``: what the last node hadn't
+    synced may be lost, for its machine stopped, or because of the damage.
     """
 
     def __init__(self, folder: Path, journal: Journal, segments: Segments) -> None:
         super().__init__(folder, segments)
         self.journal = journal
         self.cut_off = 0
+        self.lost_end = False
         self.operations = 0
         self.damaged: list[CorruptFile] = []
 
@@ -98,6 +101,7 @@ def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> 
     _unload(folder, state, segments)
     journal = Journal(folder, max(replay.last, first))
     journal.open()
+    journal.sync()  # what a killed process wrote may not be on disk yet
     recovery = Recovery(folder, journal, segments)
     recovery.batch = replay.written
     recovery.snapshot = 0 if reader is None else reader.number
@@ -106,6 +110,7 @@ def recover(folder: Path, state: State, *, memory_budget: int, repair: bool) -> 
     recovery.cut_off = replay.cut_off
     recovery.operations = operations
     recovery.damaged = damaged + replay.damaged
+    recovery.lost_end = begin_run(folder) or len(recovery.damaged) > 0
     return recovery
 
 

@@ -15,6 +15,7 @@ from rmq.storage.cluster_records import MoveDelivery
 from rmq.storage.cluster_state import ClusterState
 from rmq.storage.events import StateEvents, StateWatcher
 from rmq.storage.member_delivery import move_delivery, store_for_member
+from rmq.storage.packet_ids import skip_packet_ids
 from rmq.storage.records import (
     AddSubscription,
     CloseSession,
@@ -31,6 +32,7 @@ from rmq.storage.records import (
     RemoveDelivery,
     RemoveSubscription,
     RemoveWill,
+    SkipPacketIds,
     StoreMessage,
 )
 from rmq.storage.retaining import delete_retained, set_retained
@@ -134,6 +136,8 @@ class State:
             delete_retained(self.retained, operation)
         elif isinstance(operation, Configure):
             self.configure(operation)
+        elif isinstance(operation, SkipPacketIds):
+            skip_packet_ids(self)
         else:
             self.cluster.apply(operation)
 

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from pathlib import Path
 from typing import Final
 
+from rmq.storage.boot import boot_id
 from rmq.storage.record_file import CorruptFile
 from rmq_cluster.raft import meta_file
 from rmq_cluster.raft.entries import members_in
@@ -24,14 +25,6 @@ MET_ALL: Final = 4  # it knows which logs it may vote for, since all who vote sa
 
 class Diverged(Exception):
     """A leader has another entry than the one that was committed here: one of the logs was tampered with or damaged."""
-
-
-def boot_id() -> str:
-    """What differs after each start of this machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown"
 
 
 class RaftLog:

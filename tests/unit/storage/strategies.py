@@ -48,6 +48,7 @@ from rmq.storage.records import (
     RemoveDelivery,
     RemoveSubscription,
     RemoveWill,
+    SkipPacketIds,
     StoreMessage,
 )
 from rmq.storage.state import State
@@ -127,6 +128,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(DelayMessage, texts, messages, times, texts, packet_ids, any_epoch),
     st.builds(RemoveDelayed, texts),
     st.builds(Configure, st.booleans(), numbers, numbers),
+    st.builds(SkipPacketIds),
     st.builds(ClaimClient, texts, numbers, st.none() | wills),
     st.builds(ReclaimClient, texts, numbers, numbers, st.none() | wills),
     st.builds(ReleaseClient, texts, numbers),
@@ -220,6 +222,7 @@ meeting_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(DelayMessage, st.sampled_from(["k", "l"]), meeting_messages(), moments, st.just("") | names, small_ids),
     st.builds(RemoveDelayed, st.sampled_from(["k", "l"])),
     st.builds(Configure, st.booleans(), st.integers(0, 2), st.sampled_from([0, 3])),
+    st.builds(SkipPacketIds),
 )
 
 

@@ -50,10 +50,12 @@ class Group:
         *,
         join: bool = True,
         skew: float = 0.0,
+        lost_power: bool = False,
     ) -> Member:
         """Start a node, for the first time or once more with what it has on disk; its clock is ``skew`` seconds off."""
         folder = self.folder / str(node_id)
         started = Member(self, node_id, folder, options or BrokerOptions(), member or MemberOptions(), skew)
+        started.port.lost_power = lost_power
         self.members[node_id] = started
         if join:
             self.join(started)
@@ -189,19 +191,22 @@ class Group:
                 for member in list(self.members.values()):
                     if not member.holds_applying and not member.is_cut_off:
                         again = member.apply() or again
-                self._tell_status()
+                again = self._tell_status() or again
                 again = self._deliver() or again
         finally:
             self._settling = False
 
-    def _tell_status(self) -> None:
+    def _tell_status(self) -> bool:
+        told = False
         for member in self.members.values():
+            told = member.sync() or told
             for other in self.members.values():
                 if other is not member and not member.is_cut_off and not other.is_cut_off:
-                    applied = other.port.applied_index
-                    if member.port._applied.get(other.node_id) != applied:
-                        synced = 0 if other.holds_syncing else applied
-                        member.port.peer_status(other.node_id, applied, synced)
+                    status = other.port.applied_index, other.synced
+                    if (member.port._applied.get(other.node_id), member.port._synced.get(other.node_id)) != status:
+                        member.port.peer_status(other.node_id, *status)
+                        told = True
+        return told
 
     def tick(self) -> None:
         """The leader tells the time."""
@@ -219,6 +224,13 @@ class Group:
                 member.time = self.time
                 member.broker.advance_timers()
             self.settle()
+
+    def lose_power(self) -> None:
+        """Everywhere at once: what no disk of a majority has is gone. Those that run again are ``start``ed."""
+        synced = sorted(member.synced for member in self.members.values())
+        del self.log[synced[len(synced) // 2] :]
+        for member in list(self.members.values()):
+            member.kill()
 
     # Snapshots
 

@@ -35,8 +35,8 @@ Done = Callable[[int], None]
 class Member(Engine, Replicator):
     """One node. ``holds_commands``: what it proposes isn't committed; ``holds_applying``: it applies nothing.
 
-    ``hears_nothing``: what it proposes is committed, but it is told that nobody knows. ``holds_syncing``: nothing of
-    its log is synced, as far as it tells others.
+    ``hears_nothing``: what it proposes is committed, but it is told that nobody knows. ``holds_syncing``: of its
+    log nothing is synced behind ``synced``.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Member(Engine, Replicator):
         self.holds_commands = self.holds_applying = False
         self.is_cut_off = self.hears_nothing = False
         self.holds_syncing = False
+        self.synced = 0
         self.installed: list[Exception | None] = []
         self.commands: deque[tuple[bytes, Done]] = deque()
         self._committed: dict[int, Done] = {}
@@ -150,6 +151,14 @@ class Member(Engine, Replicator):
             if done is not None:
                 done(APPLIED)
         return applied
+
+    def sync(self) -> bool:
+        """What is written is synced, if it may be; whether there was anything."""
+        if self.holds_syncing or self.synced == self.port.applied_index:
+            return False
+        self.synced = self.port.applied_index
+        self.port.own_synced(self.synced)
+        return True
 
     def skipped(self, index: int) -> None:
         """What came up to there is in a snapshot: nobody can tell what became of a command."""

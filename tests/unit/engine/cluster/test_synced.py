@@ -32,7 +32,7 @@ def proposed(group: Group, member: Member) -> OnDisks:
 
 def test_a_majority_of_disks_has_it(group: Group, three: Three) -> None:
     first, second, _ = three
-    second.holds_syncing = True
+    first.holds_syncing = second.holds_syncing = True
     receipt = proposed(group, first)
     assert not receipt.told
     first.port.own_synced(first.port.applied_index)
@@ -42,10 +42,11 @@ def test_a_majority_of_disks_has_it(group: Group, three: Three) -> None:
 def test_a_disk_that_is_out_of_reach_does_not_count(group: Group, three: Three) -> None:
     """It may come back with less than it had."""
     first, second, third = three
-    second.holds_syncing = True
+    first.holds_syncing = second.holds_syncing = True
     receipt = proposed(group, first)
     group.cut_off(third)
-    first.port.peer_status(2, first.port.applied_index, first.port.applied_index)
+    second.holds_syncing = False
+    group.settle()
     assert not receipt.told
     first.port.own_synced(first.port.applied_index)
     assert receipt.told
@@ -54,10 +55,11 @@ def test_a_disk_that_is_out_of_reach_does_not_count(group: Group, three: Three) 
 
 def test_a_disk_that_comes_back_empty_counts_from_the_beginning(group: Group, three: Three) -> None:
     first, second, third = three
-    second.holds_syncing = True
+    first.holds_syncing = second.holds_syncing = True
     receipt = proposed(group, first)
     group.cut_off(third)
     third.holds_syncing = True
+    third.synced = 0
     group.heal(third)
     first.port.own_synced(first.port.applied_index)
     assert not receipt.told
@@ -68,11 +70,12 @@ def test_a_disk_that_comes_back_empty_counts_from_the_beginning(group: Group, th
 def test_what_is_gone_of_the_own_log_does_not_count(group: Group, three: Three) -> None:
     """A leader has replaced its end: those entries were synced, and their successors aren't."""
     first, second, third = three
-    second.holds_syncing = third.holds_syncing = True
+    first.holds_syncing = second.holds_syncing = third.holds_syncing = True
     first.port.own_synced(first.port.applied_index + 10)
     first.port.own_synced(first.port.applied_index)
     receipt = proposed(group, first)
-    first.port.peer_status(2, first.port.applied_index, first.port.applied_index)
+    second.holds_syncing = False
+    group.settle()
     assert not receipt.told
     first.port.own_synced(first.port.applied_index)
     assert receipt.told
