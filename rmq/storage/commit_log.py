@@ -189,9 +189,9 @@ class CommitLog:
         if count:
             told = self._elsewhere[:count]
             del self._elsewhere[:count]
-            for _, receipt in told:
-                if receipt.synced_only:
-                    self._unsynced.append((self.written, receipt))
+            for place, receipt in told:
+                if receipt.synced_only and place > self.synced:
+                    self._unsynced.append((self.written, receipt))  # behind those that wait already
                     continue
                 try:
                     receipt.applied()

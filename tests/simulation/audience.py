@@ -100,5 +100,5 @@ class Audience:
                 count = counts[message.payload]
                 if count == 0 and message.acknowledged and message.order > max(members.values()):
                     self._problem(f"no member of {topic_filter} got {message}")
-                if count > 1 and message.qos == 2 and not message.under_way_when_power_went:
+                if count > 1 and message.qos == 2:
                     self._problem(f"{count} times members of {topic_filter} got {message}")

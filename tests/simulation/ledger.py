@@ -149,8 +149,7 @@ class Ledger:
             if message.refused_at_once:
                 self.problem(f"{subscriber} got what was refused: {message}")
             if payload in seen:
-                # One exception, which docs/durability.md names.
-                if message.qos == 2 and granted == 2 and not message.under_way_when_power_went:
+                if message.qos == 2 and granted == 2:
                     self.problem(f"{subscriber} got twice: {message}")
                 continue
             seen.add(payload)

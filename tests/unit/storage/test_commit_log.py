@@ -143,6 +143,24 @@ def test_some_wait_for_the_sync(log: CommitLog) -> None:
     assert log.synced == 3
 
 
+@pytest.mark.parametrize("first", ["the disk", "other nodes"])
+def test_some_wait_for_the_disk_and_for_other_nodes(log: CommitLog, first: str) -> None:
+    log.replicated = True
+    told: list[str] = []
+    receipt = Told(told, "both", synced_only=True)
+    receipt.everywhere = True
+    add(log, "a", receipt)
+    log.take()
+    log.complete()
+    happenings = [lambda: log.complete_sync(1), lambda: log.complete_everywhere(1)]
+    if first == "other nodes":
+        happenings.reverse()
+    happenings[0]()
+    assert told == []
+    happenings[1]()
+    assert told == ["both"] and not log.wants_sync() and not log.waits_elsewhere()
+
+
 def test_one_bug_does_not_stop_the_others(state: State, log: CommitLog) -> None:
     told: list[str] = []
     add(log, "a", Told(told, "a", fails=True))
