@@ -22,6 +22,7 @@ asking       changes of membership, asked of the leader
 digests      digests of the state, compared between nodes
 membership   what an administrator can ask and change: the cluster's control
 alarms       what a person should see to, for the log
+conflicts    nodes that can't be linked with until somebody decides: two of one id, two histories of one cluster
 view         the cluster as this node sees it, for people
 figures      figures of the cluster for metrics
 backup       copies of a snapshot, and back

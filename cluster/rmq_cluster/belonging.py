@@ -1,5 +1,6 @@
 """This node's place in the cluster: its identity, how it comes in, and that it is up."""
 
+from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 CONSIDER_S: Final = 0.5
 # Nobody says that this node is up when that came with a snapshot: it is asked for once more.
 ASK_AGAIN_S: Final = 5.0
+# A node that asks again this often without an answer has none to expect of the first.
+MAX_NONCES: Final = 16
 # How long the link to a node that was removed stays.
 LINGER_S: Final = 1.0
 
@@ -40,6 +43,8 @@ class Belonging:
         self._changes = 0
         self._asked = ""
         self._asked_at = 0.0
+        # What this process has asked with: another one with its id has asked with others.
+        self._nonces: deque[str] = deque(maxlen=MAX_NONCES)
         self._next_consider = 0.0
         self._dialled: dict[int, str] = {}
         self._up = trio.Event()
@@ -193,10 +198,14 @@ class Belonging:
         if self.incarnation and state is not None:
             if state.up and state.incarnation == self.incarnation:
                 return
+            if state.up and state.nonce not in self._nonces:
+                cluster.replication.step_out(f"another process has become node {cluster.node_id}: two have one node id")
+                return
             log.warning("this node was declared down and comes back", was=self.incarnation)
         self._asked_at = self._cluster.clock()
         self._asked = self._new_nonce()
         asked = self._asked
+        self._nonces.append(asked)
         cluster.port.join(asked, lambda incarnation: self._joined(asked, incarnation))
 
     def _is_asking(self) -> bool:
@@ -266,6 +275,15 @@ class Belonging:
             self._cluster.send_note(node_id, "removed")
             self.identity_changed()
 
+    def forget_left_behind(self, node_id: int) -> bool:
+        """A node that a rescue went on without never comes back; whether there was such a one."""
+        identity = self.identity
+        if identity is None or identity.left_behind.pop(node_id, None) is None:
+            return False
+        self.save()
+        self._dial_members()
+        return True
+
     def identity_changed(self) -> None:
         """Keep it, and tell others."""
         assert self.identity is not None
@@ -280,12 +298,12 @@ class Belonging:
     def _dial(self) -> None:
         """Members, and those who were removed just now: they are told so before their links are closed."""
         assert self.identity is not None
-        self._dialled.update(self.identity.addresses())
+        self._dialled.update(self.identity.dialled())
         self._cluster.links.set_peers(self._dialled)
 
     def _dial_members(self) -> None:
         if self.identity is not None:
-            self._dialled = self.identity.addresses()
+            self._dialled = self.identity.dialled()
             self._cluster.links.set_peers(self._dialled)
 
     def save(self) -> None:

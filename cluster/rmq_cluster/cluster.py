@@ -14,6 +14,7 @@ from rmq_cluster import kinds
 from rmq_cluster.alarms import Alarms
 from rmq_cluster.asking import Asking
 from rmq_cluster.belonging import Belonging
+from rmq_cluster.conflicts import Conflicts
 from rmq_cluster.digests import Digests
 from rmq_cluster.disk import Disk, ThreadDisk
 from rmq_cluster.duties import Duties
@@ -106,6 +107,7 @@ class Cluster:
         self.links = Links(node_id, options.link_options(node_id), self.reception, clock, random, network=network)
         self.carrier = Carrier(self.links)
         self.peers = Peers(clock, wall_clock)
+        self.conflicts = Conflicts(clock)
         self.digests = Digests()
         self.founding = Founding(node_id, options, self.peers, self.belonging, clock, random)
         raft_log = RaftLog(folder / LOG_FOLDER, boot)
@@ -159,7 +161,7 @@ class Cluster:
                 self._nursery = nursery
                 identity = self.belonging.identity
                 known = self.options.members | self.belonging.known
-                self.links.set_peers(known if identity is None else identity.addresses())
+                self.links.set_peers(known if identity is None else identity.dialled())
                 listening_port = await nursery.start(self._run_links)
                 if self.exchange is not None:
                     await nursery.start(self.exchange.run)

@@ -116,6 +116,12 @@ def bounded(value: Any) -> list[Any]:
     return value
 
 
+def is_other_history(own: Hello, theirs: Hello) -> bool:
+    """Whether both are members, and not of the same cluster: of two, or of one that was rescued without one of them."""
+    same = (own.cluster_id, own.generation) == (theirs.cluster_id, theirs.generation)
+    return own.state == theirs.state == MEMBER and not same
+
+
 def refusal(own: Hello, node_id: int, peer: int, theirs: Hello) -> str | None:
     """Why there is no link between this node and a peer, or None."""
     if own.state == MEMBER:

@@ -47,7 +47,8 @@ class Identity:
     ``voters`` are those of the log, as far as this node knew.
     ``book`` has the address of every member, and of those who are to become members. ``removed``: this node was taken
     out of the cluster. ``rebuild``: what else is in the folder is to be discarded and taken from the other members.
-    ``installing``: another node's snapshot is being put in place of what is there.
+    ``installing``: another node's snapshot is being put in place of what is there. ``left_behind`` has the addresses of
+    those that a rescue went on without: they are dialled, so that both sides learn of it should they come back.
     """
 
     node_id: int
@@ -59,6 +60,7 @@ class Identity:
     removed: bool = False
     rebuild: bool = False
     installing: Position | None = None
+    left_behind: dict[int, str] = field(default_factory=dict)
 
     def merge(self, book: dict[int, Entry]) -> bool:
         """Take over newer entries; whether there were any."""
@@ -68,6 +70,8 @@ class Identity:
             if known is None or entry.version > known.version:
                 self.book[node_id] = entry
                 changed = True
+                if entry.address:
+                    self.left_behind.pop(node_id, None)
         return changed
 
     def put(self, node_id: int, address: str) -> bool:
@@ -76,6 +80,8 @@ class Identity:
         if known is not None and known.address == address:
             return False
         self.book[node_id] = Entry(address, 1 if known is None else known.version + 1)
+        if address:
+            self.left_behind.pop(node_id, None)
         return True
 
     def has(self, node_id: int) -> bool:
@@ -86,6 +92,10 @@ class Identity:
     def addresses(self) -> dict[int, str]:
         """Where each member is reached; those that were taken out have no address."""
         return {node_id: entry.address for node_id, entry in self.book.items() if entry.address}
+
+    def dialled(self) -> dict[int, str]:
+        """Who is to be linked with: the members, and those that were left behind, to be told so."""
+        return self.left_behind | self.addresses()
 
 
 def load_identity(folder: Path) -> Identity | None:
@@ -121,6 +131,7 @@ def _identity(found: dict[str, Any]) -> Identity:
         bool(found["removed"]),
         bool(found["rebuild"]),
         position,
+        {int(key): str(address) for key, address in found.get("left_behind", {}).items()},
     )
 
 
@@ -141,6 +152,7 @@ def save_identity(folder: Path, identity: Identity) -> None:
         "removed": identity.removed,
         "rebuild": identity.rebuild,
         "installing": installing,
+        "left_behind": {str(node_id): address for node_id, address in sorted(identity.left_behind.items())},
         "members": members,
     }
     data = (json.dumps(fields, indent=2) + "\n").encode()

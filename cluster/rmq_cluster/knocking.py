@@ -53,6 +53,12 @@ class Knocking:
         """There is nothing more to say."""
         return "it has been told"
 
+    def doubled(self, peer: int, reason: str) -> None:
+        """Never."""
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        """As it should be."""
+
     def link_up(self, peer: int, hello: list[Any]) -> None:
         """Never."""
 

@@ -142,12 +142,14 @@ class Membership:
         cluster.belonging.was_removed("it left")
 
     async def remove(self, node_id: int) -> None:
-        """Take another member out, whether it is up or not."""
+        """Take another member out, whether it is up or not; or one that a rescue left behind out of mind."""
         cluster = self._cluster
         if node_id == cluster.node_id:
             await self.leave()
             return
         raft = self._raft()
+        if cluster.belonging.forget_left_behind(node_id):
+            return
         if node_id not in raft.voters and node_id not in raft.observers and not cluster.belonging.has(node_id):
             raise NotAMember(node_id)
         if raft.leader == node_id:

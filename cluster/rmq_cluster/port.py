@@ -15,6 +15,10 @@ class NodeState(Protocol):
         """Counts the joins of this node; granted when one is committed."""
 
     @property
+    def nonce(self) -> str:
+        """What it joined with: given to ``Port.join`` by the process that did."""
+
+    @property
     def up(self) -> bool:
         """Whether it has joined and neither left nor was declared down since."""
 

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from rmq_cluster import kinds
-from rmq_cluster.hello import JOINING, MEMBER, BadHello, Hello, book_of, bounded, number, refusal, text
+from rmq_cluster.hello import (
+    JOINING,
+    MEMBER,
+    BadHello,
+    Hello,
+    book_of,
+    bounded,
+    is_other_history,
+    number,
+    refusal,
+    text,
+)
 from rmq_cluster.knocking import who_knocks
 from rmq_cluster.links import CONTROL, BadFrame
 from rmq_cluster.peers import BadStatus, Peer, read_note
@@ -51,12 +62,26 @@ class Reception:
             return f"node {knocking[0]} is dialled at {knocking[1]}"
         if cluster.identity is not None and theirs.state == JOINING and not cluster.belonging.has(peer):
             cluster.belonging.invite(peer, theirs.address)
-        return refusal(cluster.own_hello(), cluster.node_id, peer, theirs)
+        own = cluster.own_hello()
+        reason = refusal(own, cluster.node_id, peer, theirs)
+        if reason is not None and is_other_history(own, theirs):
+            cluster.conflicts.refused(peer, reason)
+        return reason
+
+    def doubled(self, peer: int, reason: str) -> None:
+        """A second process has the id of a peer, and is refused."""
+        self._cluster.conflicts.doubled(peer, reason)
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        """A peer has refused this node."""
+        if not self._cluster.replication.failed:
+            self._cluster.conflicts.refused_by(peer, reason)
 
     def link_up(self, peer: int, hello: list[Any]) -> None:
         """A link stands."""
         cluster = self._cluster
         cluster.peers.up(peer, Hello.of(hello))
+        cluster.conflicts.linked(peer)
         # The one of the handshake may be older than what this node has learnt since.
         self._say_hello(peer)
         cluster.belonging.learnt()

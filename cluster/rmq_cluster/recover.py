@@ -35,6 +35,7 @@ def prepare(folder: Path, storage: Path) -> None:
     identity.removed = False
     identity.rebuild = False
     identity.installing = None
+    identity.left_behind = {}
     save_identity(folder, identity)
 
 
@@ -90,6 +91,7 @@ def leave_behind(identity: Identity, node_id: int) -> None:
     """All others are no members any more, and may not come back with the data that they have."""
     identity.generation += 1
     identity.voters = (node_id,)
-    for other in list(identity.book):
+    for other, address in identity.addresses().items():
         if other != node_id:
             identity.put(other, "")
+            identity.left_behind[other] = address

@@ -85,7 +85,7 @@ def alarms_of(cluster: "Cluster") -> tuple[str, ...]:
     replication = cluster.replication
     raft = replication.raft
     if replication.failed:
-        alarms.append(f"This node has stepped out of the cluster: {replication.failed}.")
+        alarms.append(f"This node has stepped out of the cluster: {replication.failed}.{_way_back(cluster)}")
     elif cluster.identity is None:
         why = "this node waits to be let in" if cluster.belonging.wants_in else cluster.founding.waits_for
         alarms.append(f"There is no cluster yet: {why or 'it is being founded'}.")
@@ -99,9 +99,19 @@ def alarms_of(cluster: "Cluster") -> tuple[str, ...]:
             )
         elif not raft.has_quorum:
             alarms.append(f"There is no majority: no link to {_list(absent)}.")
+    alarms += cluster.conflicts.sentences()
     for node_id, index in sorted(cluster.digests.different.items()):
         alarms.append(f"The states of this node and of node {node_id} differed at {index}: rebuild one of them.")
     return tuple(alarms)
+
+
+def _way_back(cluster: "Cluster") -> str:
+    identity = cluster.identity
+    if identity is not None and identity.removed:
+        return " It comes back with an empty data folder only; stop it."
+    if identity is not None and identity.rebuild:
+        return ""  # it says so itself
+    return " It doesn't come back by itself: when that is mended, stop it and start it again."
 
 
 def _is_linked(cluster: "Cluster", node_id: int) -> bool:
@@ -122,6 +132,8 @@ def rescue_warnings(cluster: "Cluster") -> tuple[str, ...]:
         f"This node goes on as the only member, with what it has: everything up to entry {raft.last_index} of its log.",
         "What the other nodes acknowledged and this one hasn't got is lost, and nobody can tell how much that is.",
         f"The data of {_list(others)} are no good any more: such a node is refused until it is rebuilt or emptied.",
+        f"Empty or rebuild {_list(others)} before they are started again: those that come back as they were and are "
+        "more than half of what was the cluster go on as it, beside this one.",
         "Do this only if those nodes never come back by themselves, and on one node only.",
     ]
     unsure = raft.last_index - raft.commit_index

@@ -49,7 +49,10 @@ class _Greeting:
 
 
 class Acceptor:
-    """Accepts connections and serves them. ``latest`` gives the attempt of the link that stands to a node, of a run."""
+    """Accepts connections and serves them. ``latest`` gives the attempt of the link that stands to a node, of a run.
+
+    ``rival`` finds out whether another process is linked under the id of one that dials: a text for people, or None.
+    """
 
     def __init__(
         self,
@@ -57,12 +60,14 @@ class Acceptor:
         greeter: Greeter,
         refusals: Refusals,
         latest: Callable[[int, bytes], int],
+        rival: Callable[[Hello], Awaitable[str | None]],
         take_pair: TakePair,
     ) -> None:
         self._options = options
         self._greeter = greeter
         self._refusals = refusals
         self._latest = latest
+        self._rival = rival
         self._take_pair = take_pair
         self._under_way: set[_Greeting] = set()
         # Those that haven't proved the secret yet, the oldest first.
@@ -91,12 +96,14 @@ class Acceptor:
     async def serve(self, stream: trio.abc.Stream, where: str) -> None:
         """Greet the dialler of this connection and bring it together with its other one, or close it."""
         half: _Half | None = None
+        node = 0
         peer = where
         greeting = _Greeting(self._options.handshake_timeout)
         self._under_way.add(greeting)
         try:
             hello, fields = await self._greet(stream, greeting)
-            peer = f"node {hello.node} at {where}"
+            node = hello.node
+            peer = f"node {node} at {where}"
             with trio.move_on_after(self._options.handshake_timeout) as scope:
                 await await_ready(stream)
                 if hello.node in greeting.dropped:
@@ -114,6 +121,7 @@ class Acceptor:
             raise Refused("stale", "a later attempt was there first")
         except Refused as refused:
             self._refusals.refused(refused.kind, peer, str(refused))
+            self._greeter.refused(node, refused)
         except STREAM_ERRORS as error:
             self._refusals.refused(*_with_peer(peer, describe_failure(error)))
         finally:
@@ -138,7 +146,7 @@ class Acceptor:
         self._half_open.append(greeting)
         try:
             with greeting.scope:
-                return await self._greeter.greet_dialler(stream)
+                return await self._greeter.greet_dialler(stream, self._rival)
         finally:
             if not greeting.is_displaced:
                 self._half_open.remove(greeting)

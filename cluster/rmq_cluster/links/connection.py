@@ -187,6 +187,11 @@ class Connection:
         self._has_moved = False
         return None
 
+    @property
+    def silent_ticks(self) -> int:
+        """For how many ticks nothing came."""
+        return self._silent_ticks
+
     def _take(self) -> _Batch:
         if self._batches:
             return self._batches.popleft()

@@ -20,6 +20,7 @@ REFUSALS: Final = {
     "wrong_direction": "the node with the lower id dialled",
     "bad_proof": "the other side has another secret",
     "not_loopback": "without a secret a name led to another machine",
+    "same_id": "another process with the same node id has a link, and speaks",
     "rejected": "this node refused the peer",
     "rejected_by_peer": "the peer refused this node",
     "timeout": "it took too long",

@@ -89,6 +89,7 @@ class Dialler:
                     link = await self._open_pair()
                 except Refused as refused:
                     self._refusals.refused(refused.kind, name, str(refused))
+                    self._greeter.refused(self.peer, refused)
                 except Unreachable as error:
                     self._refusals.unreachable(name, str(error))
                 except Exception as error:

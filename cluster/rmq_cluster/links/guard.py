@@ -53,6 +53,20 @@ class Guard:
             self.report(f"check of node {peer}", error)
             raise Refused("bug", "this node failed to check the peer") from None
 
+    def doubled(self, peer: int, reason: str) -> None:
+        """Tell the handler."""
+        try:
+            self._handler.doubled(peer, reason)
+        except Exception as error:
+            self.report(f"a second node {peer}", error)
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        """Tell the handler."""
+        try:
+            self._handler.rejected_by(peer, reason)
+        except Exception as error:
+            self.report(f"a rejection by node {peer}", error)
+
     def link_up(self, peer: int, fields: list[Any]) -> bool:
         """Whether the handler took it without a bug."""
         try:

@@ -34,6 +34,15 @@ class LinkHandler(Protocol):
         join is decided here. The text is told to the peer.
         """
 
+    def doubled(self, peer: int, reason: str) -> None:
+        """Another process than the one that there is a link to has dialled under the id of this peer, and is refused.
+
+        ``reason`` is what it is told.
+        """
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        """A peer that this node has dialled has refused it, in its own words."""
+
     def link_up(self, peer: int, hello: list[Any]) -> None:
         """Both connections stand; frames can be sent from now on, here already."""
 

@@ -1,6 +1,7 @@
 """The handshake over a stream, from either side; it reads not one byte beyond its messages."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -9,6 +10,7 @@ import trio
 from rmq_cluster.links.frames import HEADER, HEADER_BYTES
 from rmq_cluster.links.guard import Guard
 from rmq_cluster.links.hello import (
+    BY_PEER,
     DIALLER,
     HELLO,
     LISTENER,
@@ -28,6 +30,7 @@ from rmq_cluster.links.hello import (
     prove,
     read_hello,
     say_hello,
+    words_of_peer,
 )
 
 Fields = list[object]
@@ -63,8 +66,13 @@ class Greeter:
             raise Refused("rejected", rejection)
         return fields
 
-    async def greet_dialler(self, stream: trio.abc.Stream) -> tuple[Hello, Fields]:
-        """As who was dialled: all but the READY. Returns who it is and what it tells about itself."""
+    async def greet_dialler(
+        self, stream: trio.abc.Stream, rival: Callable[[Hello], Awaitable[str | None]]
+    ) -> tuple[Hello, Fields]:
+        """As who was dialled: all but the READY. Returns who it is and what it tells about itself.
+
+        ``rival`` finds out whether another process is linked under its id: a text for people, or None.
+        """
         try:
             theirs = read_hello(await _receive(stream, HELLO), DIALLER)
             check_dialler(theirs, self._node)
@@ -77,12 +85,21 @@ class Greeter:
         ours = say_hello(self._node, LISTENER, theirs.node, theirs.channel, theirs.run, theirs.attempt)
         await _send(stream, HELLO, ours.packed)
         fields = check_proof(self._key, DIALLER, theirs, ours, await _receive(stream, PROOF))
-        rejection = self._guard.check(theirs.node, fields)
+        doubled = await rival(theirs)
+        rejection = self._guard.check(theirs.node, fields) if doubled is None else doubled
         packed = self._guard.hello() if rejection is None else pack_rejection(rejection)
         await _send(stream, PROOF, prove(self._key, LISTENER, theirs, ours, packed))
+        if doubled is not None:
+            self._guard.doubled(theirs.node, doubled)
+            raise Refused("same_id", doubled)
         if rejection is not None:
             raise Refused("rejected", rejection)
         return theirs, fields
+
+    def refused(self, peer: int, refused: Refused) -> None:
+        """Tell the handler of a handshake that came to nothing by the peer's will."""
+        if refused.kind == BY_PEER:
+            self._guard.rejected_by(peer, words_of_peer(refused))
 
 
 async def say_ready(stream: trio.abc.Stream) -> None:

@@ -35,6 +35,8 @@ MAX_MESSAGE: Final = 4096
 MAX_FIELDS: Final = 3072
 # Of a text that says why a peer is refused, in characters.
 MAX_REASON: Final = 200
+BY_PEER: Final = "rejected_by_peer"
+_BY_PEER_TEXT: Final = "refused by the peer: "
 NONCE_BYTES: Final = 32
 RUN_BYTES: Final = 16
 _MAC_BYTES: Final = 32
@@ -168,7 +170,12 @@ def _raise_rejection(text: object) -> None:
         return
     if not isinstance(text, str) or len(text) > MAX_REASON:
         raise Refused("malformed", "what came is no reason")
-    raise Refused("rejected_by_peer", f"refused by the peer: {text}")
+    raise Refused(BY_PEER, f"{_BY_PEER_TEXT}{text}")
+
+
+def words_of_peer(refused: Refused) -> str:
+    """What the peer said that refused this node (``BY_PEER``)."""
+    return str(refused).removeprefix(_BY_PEER_TEXT)
 
 
 def _mac(key: hmac.HMAC, side: int, dialler: Hello, listener: Hello, packed: bytes) -> bytes:

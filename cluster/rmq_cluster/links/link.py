@@ -61,10 +61,12 @@ class Link:
         self._scope = trio.CancelScope()
         self._is_beginning = False
         self._reason = ""
+        self.where = ""
 
     def begin(self, fields: Fields, where: str) -> None:
         """Tell the handler that the link stands; ``where`` the peer is, for the log."""
         log.info("cluster link up", peer=self.peer, address=where)
+        self.where = where
         self._counters.links_up += 1
         self._is_beginning = True
         if not self._guard.link_up(self.peer, fields):
@@ -112,6 +114,11 @@ class Link:
                     connection.sock.close()
             await close(*(connection.stream for connection in self.connections))
             self.gone.set()
+
+    @property
+    def silent_ticks(self) -> int:
+        """For how many ticks nothing came on either connection."""
+        return min(connection.silent_ticks for connection in self.connections)
 
     def tick(self, silent_after: int, stuck_after: int) -> None:
         """As ``Connection.tick`` of both connections; ends the link if either is broken."""

@@ -20,7 +20,7 @@ from rmq_cluster.links.network import Network
 from rmq_cluster.links.options import LinkError, LinkOptions
 from rmq_cluster.links.refusals import Refusals
 from rmq_cluster.links.tcp import TcpNetwork
-from rmq_cluster.links.watch import watch
+from rmq_cluster.links.watch import SILENT_TICKS, TICKS, watch
 
 
 class Links:
@@ -53,7 +53,7 @@ class Links:
         self._guard = Guard(handler, on_bug or log_bug, self.counters)
         self._refusals = Refusals(self.counters, clock)
         self._greeter = Greeter(node_id, options.secret, self._guard)
-        self._acceptor = Acceptor(options, self._greeter, self._refusals, self._latest, self._take_pair)
+        self._acceptor = Acceptor(options, self._greeter, self._refusals, self._latest, self._rival, self._take_pair)
         # Who it is that dials, to those who are dialled: not the process before this one.
         self._run = secrets.token_bytes(RUN_BYTES)
         self._attempts = 0
@@ -188,6 +188,18 @@ class Links:
     def _latest(self, peer: int, run: bytes) -> int:
         link = self._links.get(peer)
         return -1 if link is None or link.run != run else link.attempt
+
+    async def _rival(self, hello: Hello) -> str | None:
+        """Who dials may have been started anew, and its old link only look sound; or there are two of them."""
+        link = self._links.get(hello.node)
+        if link is None or link.run == hello.run:
+            return None
+        with trio.move_on_after((SILENT_TICKS + 1.5) * self._options.dead_after / TICKS):
+            await link.gone.wait()
+        link = self._links.get(hello.node)
+        if link is None or link.run == hello.run or link.silent_ticks >= SILENT_TICKS:
+            return None
+        return f"another process with the node id {hello.node} has a link to node {self._node_id}, from {link.where}"
 
     def _take_pair(self, hello: Hello, fields: Fields, streams: Sequence[trio.abc.Stream], where: str) -> None:
         self._stand(hello.node, (hello.run, hello.attempt), fields, streams, where)

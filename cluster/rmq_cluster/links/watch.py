@@ -9,6 +9,8 @@ import trio
 from rmq_cluster.links.link import Link
 
 TICKS: Final = 10
+# Who has said nothing for so many of them isn't there: nodes say something every second tick.
+SILENT_TICKS: Final = 5
 
 
 async def watch(links: Callable[[], Iterable[Link]], dead_after: float, stall_after: float) -> None:

@@ -74,6 +74,12 @@ class SocketNode:
     def check(self, peer: int, hello: list[Any]) -> str | None:
         return None
 
+    def doubled(self, peer: int, reason: str) -> None:
+        raise AssertionError(f"two nodes {peer}: {reason}")
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        """Seen in the counters."""
+
     def link_up(self, peer: int, hello: list[Any]) -> None:
         self.events.append(("up", peer, hello))
         self._tell()

@@ -304,3 +304,25 @@ async def test_five_nodes_survive_two(world: World, autojump_clock: MockClock, c
     node = next(iter(world.nodes.values()))
     await node.port.commit("x")
     await world.same()
+
+
+async def test_the_alarm_of_a_node_that_has_stepped_out_says_how_it_comes_back(
+    world: World, autojump_clock: MockClock
+) -> None:
+    leader = await three(world)
+    node = next(node for node in world.nodes.values() if node is not leader)
+    node.cluster.replication.step_out("log: No space left on device")
+    (alarm,) = (await node.cluster.control.status()).alarms
+    assert alarm == (
+        "This node has stepped out of the cluster: log: No space left on device. "
+        "It doesn't come back by itself: when that is mended, stop it and start it again."
+    )
+    await trio.sleep(60)
+    assert (await node.cluster.control.status()).alarms == (alarm,)
+    # The others are told when they ask for it.
+    told = (await leader.cluster.control.status()).alarms
+    assert told == () or all("No space left" in text for text in told), told
+    await world.stop(node.node_id)
+    await world.start(node.node_id)
+    await world.ready(node.node_id)
+    await world.same()

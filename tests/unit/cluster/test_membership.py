@@ -414,6 +414,63 @@ async def test_who_was_left_behind_by_a_rescue_comes_back_by_a_rebuild(
     assert world.nodes[others[0]].port.values == ["kept"]
 
 
+@pytest.mark.parametrize("rescued", [1, 2, 3])
+async def test_those_left_behind_and_the_rescued_one_tell_of_each_other(
+    world: World, autojump_clock: MockClock, rescued: int
+) -> None:
+    """They are the majority of what was: nothing but a person can stop them."""
+    await three(world)
+    others = [node_id for node_id in (1, 2, 3) if node_id != rescued]
+    for node_id in others:
+        await world.kill(node_id)
+    node = world.nodes[rescued]
+    await world.until(lambda: not node.port.quorum)
+    await node.cluster.control.rescue()
+    await node.port.commit("rescued")
+    for node_id in others:
+        await world.start(node_id)
+    await world.ready(*others)
+    await trio.sleep(3)
+    alarms = (await node.cluster.control.status()).alarms
+    for node_id in others:
+        reason = (
+            f"node {node_id} was left behind when the cluster was rescued with node {rescued}: rebuild node {node_id}"
+        )
+        theirs = (await world.nodes[node_id].cluster.control.status()).alarms
+        assert any(reason in alarm for alarm in alarms), alarms
+        assert any(reason in alarm for alarm in theirs), theirs
+    # After a restart of the one, too; and no longer than they are there.
+    await world.kill(rescued)
+    node = await world.start(rescued)
+    await trio.sleep(5)
+    assert len((await node.cluster.control.status()).alarms) == 2
+    for node_id in others:
+        await world.kill(node_id)
+    await trio.sleep(20)
+    assert (await node.cluster.control.status()).alarms == ()
+    # One is rebuilt; the other one never comes back, and isn't dialled any more when that is said.
+    again, never = others
+    rebuild(world.data(again), world.data(again) / "storage")
+    await world.start(again)
+    await world.ready(again)
+    await world.same(rescued, again)
+    identity = node.cluster.identity
+    assert identity is not None and set(identity.left_behind) == {never}
+    await node.cluster.control.remove(never)
+    assert identity.left_behind == {}
+    with pytest.raises(NotAMember):
+        await node.cluster.control.remove(never)
+
+
+async def test_a_node_whose_place_another_process_has_taken_steps_out(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    node = next(node for node in world.nodes.values() if node is not leader)
+    leader.port.propose(["up", node.node_id, "of another process"])
+    await world.until(lambda: node.port.stepped_out != "")
+    assert f"another process has become node {node.node_id}" in node.port.stepped_out
+    await leader.port.commit("goes on")
+
+
 async def test_from_one_node_to_three_and_back_under_load(world: World, autojump_clock: MockClock) -> None:
     first = await world.start(1, members={1: world.address(1)})
     await world.ready()

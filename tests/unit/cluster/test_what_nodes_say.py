@@ -13,6 +13,7 @@ from rmq_cluster.digests import Digests
 from rmq_cluster.hello import EMPTY, JOINING, MEMBER, SEED, BadHello, Hello, refusal
 from rmq_cluster.identity import Entry, Identity, IdentityError, Position, load_identity, save_identity
 from rmq_cluster.peers import BadStatus, Peers, Status
+from rmq_cluster.recover import leave_behind
 
 from rmq.storage.packing import pack
 
@@ -81,12 +82,31 @@ def test_who_is_refused_and_why(own: Hello, theirs: Hello, why: str | None) -> N
 
 def test_an_identity_comes_back_as_it_was(tmp_path: Path) -> None:
     identity = Identity(
-        3, "c", 2, "n", (1, 3), {1: Entry("a:1", 4), 2: Entry("", 5)}, False, True, Position(9, 2, (1,), ())
+        3, "c", 2, "n", (1, 3), {1: Entry("a:1", 4), 2: Entry("", 5)}, False, True, Position(9, 2, (1,), ()), {2: "b:1"}
     )
     save_identity(tmp_path, identity)
     assert load_identity(tmp_path) == identity
     assert [path.name for path in tmp_path.iterdir()] == ["cluster.json"]
     assert identity.addresses() == {1: "a:1"}
+    assert identity.dialled() == {1: "a:1", 2: "b:1"}
+
+
+def test_an_identity_of_before_left_nobody_behind(tmp_path: Path) -> None:
+    save_identity(tmp_path, Identity(3, "c", 2, "n", (1, 3)))
+    fields = json.loads((tmp_path / "cluster.json").read_text())
+    del fields["left_behind"]
+    (tmp_path / "cluster.json").write_text(json.dumps(fields))
+    found = load_identity(tmp_path)
+    assert found is not None and found.left_behind == {}
+
+
+def test_who_was_left_behind_is_so_until_it_is_a_member_again() -> None:
+    identity = Identity(1, "c", 1, "n", (1,), {1: Entry("a:1", 1), 2: Entry("b:1", 1), 3: Entry("c:1", 1)})
+    leave_behind(identity, 1)
+    assert identity.addresses() == {1: "a:1"} and identity.left_behind == {2: "b:1", 3: "c:1"}
+    assert identity.merge({2: Entry("new:1", 9)}) and identity.put(3, "c:2")
+    assert identity.left_behind == {}
+    assert identity.dialled() == {1: "a:1", 2: "new:1", 3: "c:2"}
 
 
 def test_a_folder_without_one_belongs_to_no_cluster(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class VirtualDisk:
 class Record:
     """What is committed of a node."""
 
-    def __init__(self, incarnation: int, up: bool, left: bool = False) -> None:
+    def __init__(self, incarnation: int, up: bool, left: bool = False, nonce: str = "") -> None:
+        self.nonce = nonce
         self.incarnation = incarnation
         self.up = up
         self.left = left
@@ -178,9 +179,9 @@ class CountingPort:
         if kind == "add":
             self.values.append(rest[0])
         elif kind == "up":
-            node_id, _ = rest
+            node_id, nonce = rest
             last = self.nodes.get(node_id)
-            self.nodes[node_id] = Record(1 if last is None else last.incarnation + 1, True)
+            self.nodes[node_id] = Record(1 if last is None else last.incarnation + 1, True, nonce=nonce)
         elif kind == "down":
             node_id, incarnation, left = rest
             if node_id in self.nodes and self.nodes[node_id].incarnation == incarnation and self.nodes[node_id].up:
@@ -290,7 +291,10 @@ class CountingPort:
             "index": index,
             "term": self.applied_term,
             "values": self.values,
-            "nodes": {str(key): [record.incarnation, record.up, record.left] for key, record in self.nodes.items()},
+            "nodes": {
+                str(key): [record.incarnation, record.up, record.left, record.nonce]
+                for key, record in self.nodes.items()
+            },
             "seen": {str(key): value for key, value in self._seen.items()},
             "time": self.time,
             "level": self.committed_level,

@@ -28,6 +28,8 @@ class Recorder:
         self.refuse_only = 0
         # ("up", peer, fields), ("down", peer, reason), in order
         self.events: list[tuple[str, int, Any]] = []
+        # ("doubled" or "rejected by", peer, reason), in order
+        self.refusals: list[tuple[str, int, str]] = []
         self.received: list[tuple[int, int, int, bytes]] = []
         # How many frames each call brought.
         self.calls: list[int] = []
@@ -43,6 +45,12 @@ class Recorder:
     def check(self, peer: int, hello: list[Any]) -> str | None:
         self.checked.append((peer, hello))
         return "not this one" if peer == self.refuse_only else self.refuse
+
+    def doubled(self, peer: int, reason: str) -> None:
+        self.refusals.append(("doubled", peer, reason))
+
+    def rejected_by(self, peer: int, reason: str) -> None:
+        self.refusals.append(("rejected by", peer, reason))
 
     def link_up(self, peer: int, hello: list[Any]) -> None:
         self.events.append(("up", peer, hello))

@@ -95,15 +95,18 @@ async def test_a_slow_reader_is_not_given_up(village: Village, autojump_clock: M
     assert village.nodes[2].handler.names() == ["up 1"]
 
 
-async def test_a_restarted_peer_replaces_its_link_at_once(village: Village, autojump_clock: MockClock) -> None:
-    """Its old connections look sound: nobody closed them."""
+async def test_a_restarted_peer_replaces_its_link(village: Village, autojump_clock: MockClock) -> None:
+    """Its old connections look sound: nobody closed them. But nothing comes by them any more."""
     await village.start(1, 2)
     old = village.dialled(CONTROL), village.dialled(DATA)
     one = village.nodes[1]
     again = village.make(2, host="host-2b")
     for stream in old:
         stream.freeze()
+    begun = trio.current_time()
     await village.run(2)
+    await one.handler.until(3)
+    assert trio.current_time() - begun < 1.5
     assert one.handler.names() == ["up 2", "down 2", "up 2"]
     assert one.handler.events[1] == ("down", 2, "the node made a new link")
     assert one.links.counters.closes["replaced"] == 1
@@ -113,6 +116,28 @@ async def test_a_restarted_peer_replaces_its_link_at_once(village: Village, auto
     await wait_all_tasks_blocked()
     assert one.handler.received == [(2, DATA, 10, b"new")]
     assert one.links.connected() == {2}
+
+
+async def test_a_second_process_with_an_id_is_refused(village: Village, autojump_clock: MockClock) -> None:
+    """The first one goes on as if there were no other, and both the peer and the second one are told."""
+    await village.start(1, 2)
+    one, two = village.nodes[1], village.nodes[2]
+    second = village.make(2, host="host-2b")
+    with capture_logs() as logged:
+        await village.run(2)
+        await trio.sleep(30)
+    assert one.handler.names() == ["up 2"]
+    assert two.handler.names() == ["up 1"] and second.handler.names() == []
+    # Of a pair that is refused the dialler counts one, its peer both.
+    assert one.links.counters.refusals["same_id"] == 2 * second.links.counters.refusals["rejected_by_peer"] > 10
+    text = "another process with the node id 2 has a link to node 1, from host-2"
+    assert ("doubled", 2, text) in one.handler.refusals
+    assert ("rejected by", 1, text) in second.handler.refusals and not two.handler.refusals
+    assert [line["peer"] for line in logged if line.get("reason") == "same_id"] == ["host-2b"]
+    # When the first one is gone, the second one takes its place.
+    two.scope.cancel()
+    await one.handler.until(3)
+    assert one.handler.names() == ["up 2", "down 2", "up 2"]
 
 
 async def test_a_replaced_link_is_never_read_again(village: Village, autojump_clock: MockClock) -> None:
