@@ -24,6 +24,7 @@ membership   what an administrator can ask and change: the cluster's control
 alarms       what a person should see to, for the log
 conflicts    nodes that can't be linked with until somebody decides: two of one id, two histories of one cluster
 view         the cluster as this node sees it, for people
+bugs         exceptions that should not have been: logged and counted
 figures      figures of the cluster for metrics
 backup       copies of a snapshot, and back
 recover      what is done to the data of a node that isn't running, or must not go on: rescue, rebuild

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import trio
@@ -14,6 +14,7 @@ from rmq_cluster import kinds
 from rmq_cluster.alarms import Alarms
 from rmq_cluster.asking import Asking
 from rmq_cluster.belonging import Belonging
+from rmq_cluster.bugs import Bugs
 from rmq_cluster.conflicts import Conflicts
 from rmq_cluster.digests import Digests
 from rmq_cluster.disk import Disk, ThreadDisk
@@ -33,6 +34,7 @@ from rmq_cluster.raft.log import LOST_TAIL, RaftLog
 from rmq_cluster.reception import Reception
 from rmq_cluster.recover import INCOMING_FOLDER, LOG_FOLDER, OUTGOING_FOLDER
 from rmq_cluster.replication import Replication
+from rmq_cluster.requests.port import Requests
 from rmq_cluster.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
@@ -42,19 +44,6 @@ STATUS_S: Final = 0.1
 # Others are told at once of what is applied and synced here, but no more often than this.
 STATUS_PAUSE_S: Final = 0.003
 DISK_TIMEOUT_S: Final = 5.0
-
-
-class Requests(Protocol):
-    """Questions of management to other nodes, as far as the cluster carries them."""
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Answer until cancelled."""
-
-    def received(self, peer: int, kind: int, body: bytes) -> None:
-        """A REQUEST or ANSWER frame. Raises ``BadFrame``."""
-
-    def link_down(self, peer: int) -> None:
-        """The link is gone."""
 
 
 class Cluster:
@@ -76,7 +65,7 @@ class Cluster:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         random: Random,
-        make_disk: Callable[[str], Disk] = ThreadDisk,
+        make_disk: Callable[[str], Disk] | None = None,
         network: Network | None = None,
         boot: str | None = None,
         fatal: tuple[type[Exception], ...] = (),
@@ -99,8 +88,10 @@ class Cluster:
         self._told_at = 0.0
         self._in_tick = False
         self._later: list[Callable[[], None]] = []
-        self._sync_disk = make_disk("rmq-raft-sync")
-        self.disk = make_disk("rmq-transfer")
+        self.bugs = Bugs()
+        new_disk = make_disk or (lambda name: ThreadDisk(name, self.bugs.report))
+        self._sync_disk = new_disk("rmq-raft-sync")
+        self.disk = new_disk("rmq-transfer")
         self.belonging = Belonging(self, random)
         (folder / LOG_FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.reception = Reception(self)
@@ -130,6 +121,7 @@ class Cluster:
             clock=clock,
             random=random,
             options=options,
+            on_bug=self.bugs.report,
             fatal=fatal,
         )
         self.duties = Duties(self.replication, self.peers, port, self.belonging, options, clock)

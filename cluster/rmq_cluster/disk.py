@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
 
-import structlog
 import trio
 
 from rmq.storage.disk_thread import DiskThread
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -27,10 +24,11 @@ class Disk(Protocol):
 
 
 class ThreadDisk:
-    """A thread of its own, made when it is first needed."""
+    """A thread of its own, made when it is first needed. ``on_bug`` is told of exceptions in what follows a call."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_bug: Callable[[str, Exception], None]) -> None:
         self._name = name
+        self._on_bug = on_bug
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread: DiskThread | None = None
 
@@ -47,8 +45,8 @@ class ThreadDisk:
             result, error = cast("tuple[object, Exception | None]", outcome)
             try:
                 done(result, error)
-            except Exception:
-                log.exception("a bug: what follows a disk call failed")
+            except Exception as error:
+                self._on_bug(f"what follows a call of {self._name}", error)
 
         if self._thread is None:
             self._token = trio.lowlevel.current_trio_token()

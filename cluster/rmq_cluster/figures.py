@@ -1,50 +1,83 @@
-"""Figures of the cluster for metrics: one flat table of what is, and of what was counted since the start."""
+"""Figures of the cluster for metrics: what was counted since the start, and what is; ``rmq.metrics.cluster_keys`` has
+what each means.
+"""
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
+
+from rmq_cluster.view import alarms_of
 
 if TYPE_CHECKING:
     from rmq_cluster.cluster import Cluster
 
+# A leader that never heard a majority has been without one for ever.
+MAX_SILENCE_MS: Final = 1_000_000_000
 
-def figures_of(cluster: "Cluster") -> dict[str, float]:
-    """By name; names that end in ``_total`` only grow, times are in seconds, sizes in bytes."""
+
+class Figures:
+    """``rmq.metrics.cluster_keys.ClusterFigures`` of a node in a cluster."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+
+    def counters(self) -> dict[str, int]:
+        """What was counted since the start."""
+        return counters_of(self._cluster)
+
+    def gauges(self) -> dict[str, int]:
+        """What is."""
+        return gauges_of(self._cluster)
+
+
+def counters_of(cluster: "Cluster") -> dict[str, int]:
+    """By name, what only grows; sizes in bytes."""
+    links = cluster.links.counters
+    found = {
+        "cluster.bugs": cluster.bugs.count + links.bugs,
+        "cluster.digests.compared": cluster.digests.compared,
+        "cluster.snapshots.sent": cluster.outgoing.sent,
+        "cluster.snapshots.sent.failed": cluster.outgoing.failed,
+        "cluster.snapshots.sent.bytes": cluster.outgoing.bytes,
+        "cluster.snapshots.received": cluster.incoming.received,
+        "cluster.snapshots.received.failed": cluster.incoming.failed,
+        "cluster.snapshots.received.bytes": cluster.incoming.bytes,
+        "cluster.links.up": links.links_up,
+        "cluster.links.dials.failed": links.dials_failed,
+    }
+    for channel, name in enumerate(("control", "data")):
+        found[f"cluster.links.{name}.frames.sent"] = links.frames_sent[channel]
+        found[f"cluster.links.{name}.frames.received"] = links.frames_received[channel]
+        found[f"cluster.links.{name}.bytes.sent"] = links.bytes_sent[channel]
+        found[f"cluster.links.{name}.bytes.received"] = links.bytes_received[channel]
+    for what, table in (("dropped", links.drops), ("refused", links.refusals), ("closed", links.closes)):
+        for reason, count in table.items():
+            found[f"cluster.links.{what}.{reason}"] = count
+    exchange = cluster.exchange
+    if exchange is not None:
+        counters = exchange.counters
+        for field in fields(counters):
+            found[f"cluster.requests.{field.name}"] = getattr(counters, field.name)
+    return found
+
+
+def gauges_of(cluster: "Cluster") -> dict[str, int]:
+    """By name, what is; times in milliseconds, sizes in bytes, a fact as 1 or 0."""
     replication = cluster.replication
     raft = replication.raft
-    counters = cluster.links.counters
-    figures: dict[str, float] = {
-        "cluster_stepped_out": float(bool(replication.failed)),
-        "cluster_is_leader": float(replication.is_leader),
-        "cluster_has_quorum": float(raft is not None and raft.has_quorum and not replication.failed),
-        "cluster_is_cold": float(raft is not None and raft.is_cold),
-        "cluster_links": float(len(cluster.links.connected())),
-        "cluster_log_bytes": float(replication.log.size),
-        "cluster_log_entries": float(replication.log.last_index - replication.log.base_index),
-        "cluster_synced_index": float(replication.log.synced),
-        "cluster_states_differing": float(len(cluster.digests.different)),
-        "cluster_digests_compared_total": float(cluster.digests.compared),
-        "cluster_snapshots_sent_total": float(cluster.outgoing.sent),
-        "cluster_snapshots_not_sent_total": float(cluster.outgoing.failed),
-        "cluster_snapshot_bytes_sent_total": float(cluster.outgoing.bytes),
-        "cluster_snapshots_received_total": float(cluster.incoming.received),
-        "cluster_snapshots_not_received_total": float(cluster.incoming.failed),
-        "cluster_dials_failed_total": float(counters.dials_failed),
-        "cluster_links_up_total": float(counters.links_up),
+    takes_part = raft is not None and not replication.failed
+    return {
+        "cluster.stepped_out": int(bool(replication.failed)),
+        "cluster.leader": int(replication.is_leader),
+        "cluster.quorum": int(raft is not None and takes_part and raft.has_quorum),
+        "cluster.cold": int(raft is not None and raft.is_cold),
+        "cluster.alarms": len(alarms_of(cluster)),
+        "cluster.links": len(cluster.links.connected()),
+        "cluster.term": 0 if raft is None else raft.term,
+        "cluster.silence": 0 if raft is None else int(min(raft.contact_age() * 1000, MAX_SILENCE_MS)),
+        "cluster.log.bytes": replication.log.size,
+        "cluster.log.entries": replication.log.last_index - replication.log.base_index,
+        "cluster.log.committed": 0 if raft is None else raft.commit_index,
+        "cluster.log.applied": 0 if raft is None else raft.applied_index,
+        "cluster.log.synced": replication.log.synced,
+        "cluster.states.differing": len(cluster.digests.different),
     }
-    if raft is not None:
-        figures |= {
-            "cluster_term": float(raft.term),
-            "cluster_commit_index": float(raft.commit_index),
-            "cluster_applied_index": float(raft.applied_index),
-            "cluster_contact_age": raft.contact_age(),
-        }
-    for channel, name in enumerate(("control", "data")):
-        figures |= {
-            f"cluster_{name}_frames_sent_total": float(counters.frames_sent[channel]),
-            f"cluster_{name}_frames_received_total": float(counters.frames_received[channel]),
-            f"cluster_{name}_bytes_sent_total": float(counters.bytes_sent[channel]),
-            f"cluster_{name}_bytes_received_total": float(counters.bytes_received[channel]),
-        }
-    for kind, table in (("drops", counters.drops), ("refusals", counters.refusals), ("closes", counters.closes)):
-        for reason, count in table.items():
-            figures[f"cluster_link_{kind}_{reason}_total"] = float(count)
-    return figures

@@ -57,6 +57,7 @@ class Replication(Replicator):
     """``send_raft`` sends a message of Raft, ``send_data`` a frame on the DATA connection; ``wake``: have a turn soon.
 
     ``failed`` says why this node has stepped out, "" while it is sound; at ``fatal`` exceptions of the port it must.
+    ``on_bug`` is told of exceptions that should not have been.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Replication(Replicator):
         clock: Callable[[], float],
         random: Random,
         options: ClusterOptions,
+        on_bug: Callable[[str, Exception], None],
         fatal: tuple[type[Exception], ...] = (),
     ) -> None:
+        self._on_bug = on_bug
         self.node_id = node_id
         self.log = raft_log
         self.port = port
@@ -142,7 +145,7 @@ class Replication(Replicator):
             self._options,
             applied=max(self.port.applied_index, self.log.base_index),
             votes=votes,
-            on_bug=_report,
+            on_bug=self._on_bug,
         )
         self.port.voters = self.raft.voters
 
@@ -394,7 +397,3 @@ class Replication(Replicator):
     def leader(self) -> int | None:
         """The leader that this node knows."""
         return None if self.raft is None or self.failed else self.raft.leader
-
-
-def _report(what: str, error: Exception) -> None:
-    log.error("a bug in the cluster", what=what, exc_info=error)

@@ -5,9 +5,14 @@ from typing import Final, Protocol, TypeVar
 
 from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
 from rmq.management.queries import Paging
+from rmq.metrics.cluster_keys import CLUSTER_STATS
 from rmq.metrics.keys import ONCE, RETAINED_TODAY, STATS
 
-_TAKEN_ONCE: Final = frozenset({stat.name for stat in STATS if stat.merge == ONCE} | {RETAINED_TODAY})
+_TAKEN_ONCE: Final = frozenset(
+    {stat.name for stat in STATS if stat.merge == ONCE}
+    | {name for name, (merge, _) in CLUSTER_STATS.items() if merge == ONCE}
+    | {RETAINED_TODAY}
+)
 
 
 class OfNode(Protocol):

@@ -41,6 +41,7 @@ from rmq.management.models import (
 from rmq.management.plugins import PluginControl, view_plugin
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.walk import take_page
+from rmq.metrics.cluster_keys import ClusterFigures, ClusterGauges
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt.message import ORIGIN_NAMES, Message
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name
@@ -85,6 +86,8 @@ class LocalNode:
         self._max_subscriptions = max_subscriptions
         self._is_at_home = is_at_home
         self._started_at = broker.clock()
+        self.cluster_figures: ClusterFigures | None = None
+        self._cluster_gauges = ClusterGauges()
 
     def broker_info(self) -> BrokerInfo:
         """What this node is."""
@@ -120,11 +123,19 @@ class LocalNode:
             census.count(SESSIONS_PER_TICK)
             await trio.lowlevel.checkpoint()
         broker.sample_gauges()
-        return Stats((self.ref,), stats_snapshot(broker.stats))
+        return Stats((self.ref,), stats_snapshot(broker.stats) | self.cluster_stats())
 
     def metrics(self) -> Metrics:
         """The counters."""
-        return Metrics((self.ref,), metrics_snapshot(self.broker.counters))
+        return Metrics((self.ref,), metrics_snapshot(self.broker.counters) | self.cluster_metrics())
+
+    def cluster_metrics(self) -> dict[str, int]:
+        """What the cluster has counted here; nothing on a node alone."""
+        return {} if self.cluster_figures is None else self.cluster_figures.counters()
+
+    def cluster_stats(self) -> dict[str, int]:
+        """The gauges of the cluster; none on a node alone."""
+        return {} if self.cluster_figures is None else self._cluster_gauges.sampled(self.cluster_figures.gauges())
 
     # Clients, sessions, subscriptions
 

@@ -61,6 +61,7 @@ from rmq.management.peers import (
 )
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest, PublishRequest
+from rmq.metrics.cluster_keys import ClusterFigures
 
 T = TypeVar("T")
 
@@ -85,11 +86,12 @@ class ManagementService:
         self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster
 
-    def enter_cluster(self, peers: PeerQueries, cluster: ClusterControl) -> None:
-        """From now on there are other nodes."""
+    def enter_cluster(self, peers: PeerQueries, cluster: ClusterControl, figures: ClusterFigures | None = None) -> None:
+        """From now on there are other nodes; ``figures`` are those of the cluster, for stats and metrics."""
         self._peers = peers
         self.cluster = cluster
         self.local.condition.cluster = cluster
+        self.local.cluster_figures = figures
 
     # Nodes and their figures
 

@@ -10,6 +10,7 @@ import structlog
 from rmq.config import CLUSTER_TABLE, Address, ConfigError, Problem, Settings, TcpListenerSettings
 from rmq.management.local import LocalNode
 from rmq.management.peers import PeerQueries
+from rmq.metrics.cluster_keys import ClusterFigures
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +19,7 @@ CLUSTER: Final = "rmq_cluster.cluster:Cluster"
 OPTIONS: Final = "rmq_cluster.options"
 RECOVER: Final = "rmq_cluster.recover"
 PEERS: Final = "rmq_cluster.questions:make_peers"
+FIGURES: Final = "rmq_cluster.figures:Figures"
 
 # How much of ``node.shutdown_timeout`` the other nodes may take to take over what this one hands them, and at most (s).
 HANDOVER_SHARE: Final = 0.3
@@ -58,6 +60,13 @@ def make_peers(cluster: Any, local: LocalNode) -> PeerQueries:
     module, _, name = PEERS.partition(":")
     peers: PeerQueries = getattr(_module(module), name)(cluster, local)
     return peers
+
+
+def make_figures(cluster: Any) -> ClusterFigures:
+    """What the cluster counts."""
+    module, _, name = FIGURES.partition(":")
+    figures: ClusterFigures = getattr(_module(module), name)(cluster)
+    return figures
 
 
 def cluster_options(settings: Settings) -> Any:

@@ -38,11 +38,15 @@ class BadRequest(Exception):
 
 
 class ControlSocket:
-    """The socket at ``path``, in the folder of the node's data. Opened once, served until cancelled or closed."""
+    """The socket at ``path``, in the folder of the node's data. Opened once, served until cancelled or closed.
 
-    def __init__(self, path: Path, control: ClusterControl) -> None:
+    ``count_bug`` is called for each command that failed by an exception that should not have been.
+    """
+
+    def __init__(self, path: Path, control: ClusterControl, count_bug: Callable[[], None]) -> None:
         self._path = path
         self._control = control
+        self._count_bug = count_bug
         self._connections = 0
         self._listening: ListeningSocket | None = None
         self._folder: int | None = None
@@ -102,6 +106,7 @@ class ControlSocket:
             raise
         except Exception:
             log.exception("a command to the cluster failed")
+            self._count_bug()
             return _refused(BUG)
 
 

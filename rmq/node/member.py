@@ -16,7 +16,7 @@ from rmq.engine.member_port import MemberPort
 from rmq.management import ManagementService
 from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor
-from rmq.node.cluster import cluster_class, cluster_options, is_member, make_peers, prepare_data
+from rmq.node.cluster import cluster_class, cluster_options, is_member, make_figures, make_peers, prepare_data
 from rmq.node.control import ControlSocket
 from rmq.node.storage import FOLDER as ALONE
 from rmq.node.storage import storage_options
@@ -70,11 +70,15 @@ class Member:
         broker.turn_storage = self.cluster.turn
         self._reactor = reactor
         broker.draining.other_listeners = self.cluster.other_listeners
-        management.enter_cluster(make_peers(self.cluster, management.local), self.cluster.control)
-        self._control = ControlSocket(settings.node.control_path, management.cluster)
+        peers = make_peers(self.cluster, management.local)
+        management.enter_cluster(peers, self.cluster.control, make_figures(self.cluster))
+        self._control = ControlSocket(settings.node.control_path, management.cluster, self._count_bug)
         self._control.open()
         self._ended = trio.Event()
         self._started = False
+
+    def _count_bug(self) -> None:
+        self._broker.counters.internal_errors += 1
 
     def _make_cluster(self, folder: Path, clock: Callable[[], float]) -> Any:
         settings = self._settings

@@ -33,7 +33,7 @@ async def main(file: Path) -> None:
         MemberView(n.id, str(n.id), str(n.address), True, "up", 1, 0, True, 1) for n in settings.cluster.nodes
     )
     cluster.answer = replace(STATUS, members=members)
-    control = ControlSocket(settings.node.control_path, cluster)
+    control = ControlSocket(settings.node.control_path, cluster, lambda: None)
     control.open()
     listener = settings.listener.tcp["external"]
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -7,6 +7,7 @@ exchange      requests with ids, deadlines and bounds: asking, and where frames 
 answering     the answering side: each question in a task of its own
 frames        the bodies of REQUEST and ANSWER frames
 counters      what is counted
+port          what the cluster needs of all this
 """
 
 from rmq_cluster.requests.counters import RequestCounters

@@ -36,7 +36,7 @@ class Node:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Node]:
     node = Node(folder)
-    control = ControlSocket(folder / "control.sock", node.cluster)
+    control = ControlSocket(folder / "control.sock", node.cluster, lambda: None)
     control.open()
     try:
         # The node's log, which is in this very process here, must not be taken for the command's output.

@@ -3,6 +3,7 @@
 That every counter and every gauge is in the table is tests/architecture/test_metric_keys.py's business.
 """
 
+from rmq.metrics.cluster_keys import CLUSTER_METRICS, CLUSTER_STATS
 from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
 from rmq.metrics.keys import METRICS, ONCE, STATS, SUM, metrics_snapshot, stats_snapshot
@@ -97,6 +98,7 @@ def test_every_node_knows_all_topics_routes_retained_and_delayed_messages_and_on
 
 def test_each_key_is_explained() -> None:
     texts = {metric.name: metric.help_text for metric in METRICS} | {stat.name: stat.help_text for stat in STATS}
-    assert len(texts) == len(METRICS) + len(STATS)
+    texts |= CLUSTER_METRICS | {name: text for name, (_, text) in CLUSTER_STATS.items()}
+    assert len(texts) == len(METRICS) + len(STATS) + len(CLUSTER_METRICS) + len(CLUSTER_STATS)
     for name, text in texts.items():
         assert text[:1].isupper() and not text.endswith("."), name

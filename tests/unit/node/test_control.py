@@ -21,12 +21,24 @@ from rmq.management.errors import NotAMember, NotInACluster
 from rmq.node.control import BUG, BUSY, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT_S, ControlSocket
 from tests.support.fake_cluster import STATUS, FakeCluster
 
+
+class Bugs:
+    """Counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def report(self) -> None:
+        self.count += 1
+
+
 SOCKET = "control.sock"
+BUGS = Bugs()
 
 
 @asynccontextmanager
 async def serving(path: Path, cluster: ClusterControl) -> AsyncIterator[ControlSocket]:
-    control = ControlSocket(path, cluster)
+    control = ControlSocket(path, cluster, BUGS.report)
     control.open()
     try:
         async with trio.open_nursery() as nursery:
@@ -131,7 +143,7 @@ async def test_a_request_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_who_says_nothing_is_not_waited_for(tmp_path: Path, autojump_clock: object) -> None:
-    control = ControlSocket(tmp_path / SOCKET, FakeCluster())
+    control = ControlSocket(tmp_path / SOCKET, FakeCluster(), BUGS.report)
     ours, theirs = trio.testing.memory_stream_pair()
     before = trio.current_time()
     await control.serve(ours)
@@ -140,7 +152,7 @@ async def test_who_says_nothing_is_not_waited_for(tmp_path: Path, autojump_clock
 
 
 async def test_who_does_not_read_is_not_waited_for(tmp_path: Path, autojump_clock: object) -> None:
-    control = ControlSocket(tmp_path / SOCKET, FakeCluster())
+    control = ControlSocket(tmp_path / SOCKET, FakeCluster(), BUGS.report)
     ours, theirs = trio.testing.lockstep_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(theirs.send_all, b'{"command": "leave"}\n')
@@ -161,7 +173,9 @@ async def test_a_bug_is_told_without_a_traceback_and_the_socket_goes_on(tmp_path
     path = tmp_path / SOCKET
     async with serving(path, cluster):
         cluster.refusal = RuntimeError("secret detail")
+        before = BUGS.count
         assert await asked(path, b'{"command": "leave"}\n') == {"refused": BUG}
+        assert BUGS.count == before + 1
         cluster.refusal = None
         assert await asked(path, b'{"command": "leave"}\n') == {"done": None}
 
@@ -213,14 +227,14 @@ async def test_the_socket_of_a_killed_node_is_replaced_and_nothing_else(tmp_path
         left_behind.bind(str(path))
     async with serving(path, FakeCluster()):
         with pytest.raises(ConfigError, match=r"node\.data_dir: .*control\.sock: Address already in use"):
-            ControlSocket(path, FakeCluster()).open()
+            ControlSocket(path, FakeCluster(), BUGS.report).open()
         assert await asked(path, b'{"command": "leave"}\n') == {"done": None}
     path.write_text("mine")
     with pytest.raises(ConfigError, match="there is a file that isn't a socket"):
-        ControlSocket(path, FakeCluster()).open()
+        ControlSocket(path, FakeCluster(), BUGS.report).open()
     assert path.read_text() == "mine"
     with pytest.raises(ConfigError, match="No such file or directory"):
-        ControlSocket(tmp_path / "none" / SOCKET, FakeCluster()).open()
+        ControlSocket(tmp_path / "none" / SOCKET, FakeCluster(), BUGS.report).open()
 
 
 async def test_a_path_longer_than_an_address_works_for_both_ends(tmp_path: Path) -> None:
