@@ -1,5 +1,6 @@
-"""Figures of the cluster for metrics: what was counted since the start, and what is; ``rmq.metrics.cluster_keys`` has
-what each means.
+"""Figures of the cluster for metrics: what was counted since the start, and what is.
+
+``rmq.metrics.cluster_keys`` has what each means.
 """
 
 from dataclasses import fields

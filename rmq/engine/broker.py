@@ -106,7 +106,7 @@ class Broker:
         self.cluster: ClusterPort = SoloPort(self.state)
         self.registry = ClientRegistry()
         self.claims = Claims()
-        self.limited = LimitedSubscriptions(router)
+        self.limited = LimitedSubscriptions(router, self.state.cluster)
         self.routes = LocalRoutes()
         self.connection_log = ConnectionLog()
         self.storage_waits = StorageWaits(self, options.storage_timeout_s)

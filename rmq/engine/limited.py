@@ -1,13 +1,15 @@
 """Limited subscriptions, `$exclusive/filter` and `$limit/n/filter`: whether there is room for one more.
 
-Who has one is what the router knows of all subscriptions, so nothing can be left over when a session ends. Here are
-only those that were granted a moment ago and aren't applied yet.
+Who has one is what the router knows of all subscriptions, so nothing can be left over when a session ends; of
+transient sessions on other nodes the cluster's state has them. Here are only those that were granted a moment ago and
+aren't applied yet.
 """
 
 from collections.abc import Sequence
 
 from rmq.mqtt.topics import split_limited
 from rmq.routing.router import Router
+from rmq.storage.cluster_state import ClusterState
 from rmq.storage.records import AddSubscription, Operation
 
 
@@ -18,14 +20,18 @@ class LimitedSubscriptions:
     neither counted nor refused.
     """
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, cluster: ClusterState) -> None:
         self._router = router
+        self._cluster = cluster
         self._proposed: dict[str, list[AddSubscription]] = {}
 
     def has_room(self, client_id: str, limit: int, topic_filter: str) -> bool:
         """Whether this client may have a subscription of the filter with this limit; its own one is replaced."""
         holders = self._router.limited.get(topic_filter)
         others = {} if holders is None else {client: held.limit for client, held in holders.items()}
+        for client, held in self._cluster.holders.get(topic_filter, {}).items():
+            if held.session.remote:
+                others[client] = held.limit
         for operation in self._proposed.get(topic_filter, ()):
             others[operation.client_id] = split_limited(operation.key)[0]
         others.pop(client_id, None)

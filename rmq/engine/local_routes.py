@@ -8,8 +8,8 @@ from rmq.storage.cluster_records import AddMember, AddRoute, ClusterOperation, R
 class LocalRoutes:
     """Counts subscribers by topic filter: only the first and the last one change anything elsewhere.
 
-    Members of share groups are told one by one: any node may choose one of them. ``node_id`` is 0 while the node is
-    alone, and then nobody is told anything.
+    Members of share groups are told one by one: any node may choose one of them. So are limited subscriptions, which
+    count on all nodes. ``node_id`` is 0 while the node is alone, and then nobody is told anything.
     """
 
     def __init__(self) -> None:
@@ -22,40 +22,53 @@ class LocalRoutes:
         if not self.node_id:
             return []
         if subscription.share_group:
-            client_id = subscription.session.client_id
-            member = AddMember(
-                self.node_id,
-                client_id,
-                subscription.key,
-                subscription.topic_filter,
-                subscription.share_group,
-                subscription.qos,
-                subscription.session.epoch,
-            )
-            self._members[client_id, subscription.key] = member
-            return [member]
+            return [self._joined(subscription)]
+        operations: list[ClusterOperation] = []
         if replaced is not None and replaced.session is subscription.session:
+            if replaced.limit and replaced.key != subscription.key:
+                operations += self._parted(replaced)
+        else:
+            count = self._counts.get(subscription.topic_filter, 0)
+            self._counts[subscription.topic_filter] = count + 1
+            if not count:
+                operations.append(AddRoute(self.node_id, subscription.topic_filter))
+        if subscription.limit:
+            operations.append(self._joined(subscription))
+        return operations
+
+    def _joined(self, subscription: Subscription) -> AddMember:
+        client_id = subscription.session.client_id
+        member = AddMember(
+            self.node_id,
+            client_id,
+            subscription.key,
+            subscription.topic_filter,
+            subscription.share_group,
+            subscription.qos,
+            subscription.session.epoch,
+        )
+        self._members[client_id, subscription.key] = member
+        return member
+
+    def _parted(self, subscription: Subscription) -> list[ClusterOperation]:
+        client_id = subscription.session.client_id
+        if self._members.pop((client_id, subscription.key), None) is None:
             return []
-        count = self._counts.get(subscription.topic_filter, 0)
-        self._counts[subscription.topic_filter] = count + 1
-        return [] if count else [AddRoute(self.node_id, subscription.topic_filter)]
+        return [RemoveMember(self.node_id, client_id, subscription.key)]
 
     def left(self, subscription: Subscription) -> list[ClusterOperation]:
         """A transient session has unsubscribed; what others have to know."""
         if not self.node_id:
             return []
         if subscription.share_group:
-            client_id = subscription.session.client_id
-            if self._members.pop((client_id, subscription.key), None) is None:
-                return []
-            return [RemoveMember(self.node_id, client_id, subscription.key)]
+            return self._parted(subscription)
+        operations = self._parted(subscription) if subscription.limit else []
         count = self._counts.get(subscription.topic_filter, 0)
         if count > 1:
             self._counts[subscription.topic_filter] = count - 1
-            return []
-        if self._counts.pop(subscription.topic_filter, 0):
-            return [RemoveRoute(self.node_id, subscription.topic_filter)]
-        return []
+        elif self._counts.pop(subscription.topic_filter, 0):
+            operations.append(RemoveRoute(self.node_id, subscription.topic_filter))
+        return operations
 
     def ended(self, session: Session) -> list[ClusterOperation]:
         """A transient session is gone; what others have to know."""

@@ -18,7 +18,8 @@ from rmq.flow.context import STORAGE_HELD
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
 from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick
-from rmq.storage.cluster_state import NodeRecord, member_key
+from rmq.storage.cluster_routes import member_key
+from rmq.storage.cluster_state import NodeRecord
 from rmq.storage.codec import encode_operation
 from rmq.storage.disk_thread import Job
 from rmq.storage.records import Configure

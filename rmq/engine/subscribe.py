@@ -18,8 +18,8 @@ from rmq.session.channel import Channel, RetainedReplay
 from rmq.session.client_info import ClientInfo
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
-from rmq.storage.cluster_records import Barrier, ClusterOperation
-from rmq.storage.records import Operation, RemoveSubscription
+from rmq.storage.cluster_records import AddMember, Barrier, ClusterOperation
+from rmq.storage.records import AddSubscription, Operation, RemoveSubscription
 from rmq.storage.subscriptions import subscribe, subscription_of, unsubscribe
 
 if TYPE_CHECKING:
@@ -118,10 +118,26 @@ def _complete_subscribe(
     broker.after(
         channel,
         operations,
-        lambda: _answer(broker, channel, packet, info, outcomes),
+        lambda: _answer(broker, channel, packet, info, _without_refused(broker, session, outcomes, operations)),
         everywhere=bool(operations),
         failed=(lambda: _refuse(broker, channel, packet, info, outcomes)) if broker.cluster.replicates else None,
     )
+
+
+def _without_refused(
+    broker: "Broker", session: Session, outcomes: list[_Granted | int], operations: list[Operation]
+) -> list[_Granted | int]:
+    """Limited subscriptions that came too late: somebody at another node was there a moment before."""
+    refused = {o.key for o in operations if isinstance(o, (AddSubscription, AddMember)) and o.refused}
+    if not refused:
+        return outcomes
+    if not session.persistent:
+        for key in refused:
+            for operation in unsubscribe_transient(broker, session, key):
+                broker.cluster.propose(operation)
+    return [
+        codes.QUOTA_EXCEEDED if isinstance(o, _Granted) and o.request.topic_filter in refused else o for o in outcomes
+    ]
 
 
 def _refuse(

@@ -3,7 +3,8 @@
 records       operations, the only way to change what is kept
 cluster_records  operations that only a cluster has
 state         applies them deterministically
-cluster_state what only a cluster keeps: nodes, owners of client ids, routes, the time
+cluster_state what only a cluster keeps: nodes, owners of client ids, the time
+cluster_routes  where the subscribers of all nodes are, as far as others have to know
 node_end      what the end of a node does to what it had open
 packet_ids    identifiers that were given in an end of the log that is lost
 retaining     what becomes of a message that is to be retained

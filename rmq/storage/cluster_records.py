@@ -68,14 +68,17 @@ class RemoveRoute:
 class AddMember:
     """A transient session on ``node`` joins a share group; the other nodes choose it too.
 
-    Nothing happens once another connection than that of ``epoch`` has claimed the client id.
+    Or, with ``share_group`` "", it has a limited subscription, which counts on all nodes; ``refused`` is what applying
+    it has found: there was no room. Nothing happens once another connection than that of ``epoch`` has claimed the
+    client id.
     """
 
-    __slots__ = ("client_id", "epoch", "key", "node", "qos", "share_group", "topic_filter")
+    __slots__ = ("client_id", "epoch", "key", "node", "qos", "refused", "share_group", "topic_filter")
 
     def __init__(
         self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int, epoch: int
     ) -> None:
+        self.refused = False
         self.epoch = epoch
         self.node = node
         self.client_id = client_id

@@ -1,13 +1,11 @@
-"""What only a cluster keeps: nodes and their incarnations, owners of client ids, routes, waiting wills, the time.
+"""What only a cluster keeps: nodes and their incarnations, owners of client ids, waiting wills, the time; and routes.
 
 As deterministic as ``state``, which it is a part of; what it means for this node alone goes to ``StateEvents``.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmq.mqtt.packets import Will
-from rmq.session.session import Session
-from rmq.session.subscription import Subscription
 from rmq.storage.cluster_records import (
     AddMember,
     AddRoute,
@@ -27,14 +25,12 @@ from rmq.storage.cluster_records import (
     RemoveRoute,
     Tick,
 )
+from rmq.storage.cluster_routes import ClusterRoutes, member_key
 from rmq.storage.node_end import adopt, sweep
 from rmq.storage.packet_ids import skip_packet_ids
 
 if TYPE_CHECKING:
     from rmq.storage.state import State
-
-# No client can have this as the beginning of its client id [MQTT-1.5.4-2].
-ROUTE_OWNER: Final = "\0node "
 
 
 class Owner:
@@ -80,25 +76,21 @@ class WaitingWill:
         self.due_at = due_at
 
 
-class ClusterState:
+class ClusterState(ClusterRoutes):
     """Tables by client id and by node id.
 
-    ``routes`` are the topic filters each node has subscribers of, ``members`` its transient members of share groups by
-    client id and key. Those of other nodes stand in the router as subscriptions of sessions that are ``remote``.
     ``session_counts`` is how many sessions each node had the connection of last.
     """
 
-    __slots__ = ("level", "members", "nodes", "owners", "routes", "session_counts", "state", "time", "wills")
+    __slots__ = ("level", "nodes", "owners", "session_counts", "time", "wills")
 
     def __init__(self, state: "State") -> None:
-        self.state = state
+        super().__init__(state)
         self.level = 0
         self.time = 0.0
         self.nodes: dict[int, NodeRecord] = {}
         self.owners: dict[str, Owner] = {}
         self.wills: dict[str, WaitingWill] = {}
-        self.routes: dict[int, dict[str, Subscription]] = {}
-        self.members: dict[int, dict[str, Subscription]] = {}
         self.session_counts: dict[int, int] = {}
 
     def count_session(self, node: int, change: int) -> None:
@@ -126,6 +118,7 @@ class ClusterState:
         self.wills, other.wills = other.wills, self.wills
         self.routes, other.routes = other.routes, self.routes
         self.members, other.members = other.members, self.members
+        self.holders, other.holders = other.holders, self.holders
         self.session_counts, other.session_counts = other.session_counts, self.session_counts
 
     def begin_batch(self, node: int, incarnation: int, sequence: int) -> bool:
@@ -163,12 +156,12 @@ class ClusterState:
         elif isinstance(o, AddRoute):
             self.add_route(o.node, o.topic_filter)
         elif isinstance(o, RemoveRoute):
-            self._remove(self.routes, o.node, o.topic_filter)
+            self.remove(self.routes, o.node, o.topic_filter)
         elif isinstance(o, AddMember):
             if o.epoch >= self.epoch_of(o.client_id):
-                self.add_member(o.node, o.client_id, o.key, o.topic_filter, o.share_group, o.qos)
+                o.refused = not self.join(o)
         elif isinstance(o, RemoveMember):
-            self._remove(self.members, o.node, member_key(o.client_id, o.key))
+            self.remove(self.members, o.node, member_key(o.client_id, o.key))
         elif isinstance(o, Tick):
             self._set_time(o.at)
         elif isinstance(o, NodeUp):
@@ -234,59 +227,6 @@ class ClusterState:
         owner = self.owners.get(client_id)
         if owner is not None and owner.epoch == epoch:
             del self.owners[client_id]
-
-    # Routes
-
-    def add_route(self, node: int, topic_filter: str) -> None:
-        """A node has subscribers of a topic filter."""
-        routes = self.routes.setdefault(node, {})
-        if topic_filter not in routes:
-            session = self._session_of(node, f"{ROUTE_OWNER}{node}")
-            subscription = Subscription(session, topic_filter, topic_filter, "", 2, False, True, 0, 0)
-            routes[topic_filter] = subscription
-            if session.remote:
-                self.state.router.add(subscription)
-
-    def add_member(self, node: int, client_id: str, key: str, topic_filter: str, share_group: str, qos: int) -> None:
-        """A node has a transient member of a share group."""
-        members = self.members.setdefault(node, {})
-        name = member_key(client_id, key)
-        self._remove(self.members, node, name)
-        session = self._session_of(node, client_id)
-        subscription = Subscription(session, key, topic_filter, share_group, qos, False, False, 0, 0)
-        members[name] = subscription
-        if session.remote:
-            self.state.router.add(subscription)
-
-    def _session_of(self, node: int, client_id: str) -> Session:
-        session = Session(client_id, False)
-        session.node = node
-        session.remote = node != self.state.node_id
-        return session
-
-    def _remove(self, table: dict[int, dict[str, Subscription]], node: int, name: str) -> None:
-        subscriptions = table.get(node)
-        if subscriptions is not None:
-            subscription = subscriptions.pop(name, None)
-            if subscription is not None and subscription.session.remote:
-                self.state.router.remove(subscription)
-
-    def drop_routes(self, node: int) -> None:
-        """Nobody is subscribed there any more."""
-        for table in (self.routes, self.members):
-            for subscription in table.pop(node, {}).values():
-                if subscription.session.remote:
-                    self.state.router.remove(subscription)
-
-    def remote_count(self) -> int:
-        """How many entries of the router stand for other nodes."""
-        own = self.state.node_id
-        count = 0
-        for table in (self.routes, self.members):
-            for node, subscriptions in table.items():
-                if node != own:
-                    count += len(subscriptions)
-        return count
 
     # Nodes
 
@@ -364,8 +304,3 @@ class ClusterState:
             return
         if o.message is not None:
             state.publish(o.message, o.chosen)
-
-
-def member_key(client_id: str, key: str) -> str:
-    """One client's membership in one share group."""
-    return f"{client_id}\0{key}"

@@ -7,7 +7,7 @@ from rmq.flow.send import note_dropped
 from rmq.mqtt.message import Message
 from rmq.session.subscription import Subscription
 from rmq.storage.cluster_records import MoveDelivery
-from rmq.storage.cluster_state import member_key
+from rmq.storage.cluster_routes import member_key
 
 if TYPE_CHECKING:
     from rmq.storage.state import State

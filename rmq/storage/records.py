@@ -113,7 +113,8 @@ class RemoveWill:
 class AddSubscription:
     """A persistent session subscribes; ``key`` is the topic filter as written, see ``Subscription``.
 
-    ``epoch`` as in ``RemoveDelivery``.
+    ``epoch`` as in ``RemoveDelivery``. ``refused`` is not part of the operation: it is what applying it has found, in a
+    cluster, where a limited subscription elsewhere may have been a moment earlier.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class AddSubscription:
         "key",
         "no_local",
         "qos",
+        "refused",
         "retain_as_published",
         "retain_handling",
         "share_group",
@@ -142,6 +144,7 @@ class AddSubscription:
         subscription_id: int,
         epoch: int = -1,
     ) -> None:
+        self.refused = False
         self.epoch = epoch
         self.client_id = client_id
         self.key = key

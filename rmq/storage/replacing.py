@@ -65,6 +65,7 @@ def take_apart(state: State) -> Steps:
     tables: list[dict[str, Any]] = [
         *cluster.routes.values(),
         *cluster.members.values(),
+        *cluster.holders.values(),
         cluster.owners,
         cluster.wills,
         state.delayed,

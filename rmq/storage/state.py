@@ -394,4 +394,8 @@ class State:
         session = self.changing_in(operation.client_id, operation.epoch)
         if session is None:
             return
-        subscribe(self.router, subscription_of(session, operation))
+        subscription = subscription_of(session, operation)
+        if subscription.limit and self.node_id and not self.cluster.has_room(subscription):
+            operation.refused = True
+            return
+        subscribe(self.router, subscription)

@@ -10,9 +10,9 @@ import pytest
 
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
-from tests.integration.cluster.load import Load
 from tests.integration.cluster.members import events, status, typed, until, view
 from tests.support.cluster_processes import ClusterProcesses, Member, fixed_ports
+from tests.support.load.load import Load
 
 
 @contextmanager
