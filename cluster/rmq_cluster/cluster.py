@@ -39,7 +39,7 @@ from rmq_cluster.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
 
-TICK_S: Final = 0.02
+TICK_S: Final = 0.05
 STATUS_S: Final = 0.1
 # Others are told at once of what is applied and synced here, but no more often than this.
 STATUS_PAUSE_S: Final = 0.003
