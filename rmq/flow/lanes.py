@@ -6,7 +6,7 @@ from rmq.flow.forward_wire import TO_ALL, TO_MEMBER, is_plain, pack_alone, run_f
 from rmq.flow.ports import Pick
 from rmq.metrics.counters import Counters
 from rmq.mqtt.message import Message
-from rmq.mqtt.publish_wire import head_v3
+from rmq.mqtt.publish_wire import before_payload_v3
 from rmq.session.receipts import Receipt
 
 # A run that is so long (bytes, messages) is followed by another one.
@@ -25,7 +25,7 @@ class Lane:
         "_count",
         "_flags",
         "_length",
-        "_length_bytes",
+        "_prefix",
         "_publisher",
         "_run_size",
         "_topic",
@@ -48,8 +48,9 @@ class Lane:
         self._topic = ""
         self._publisher = ""
         self._run_size = 0
+        # What stands before payloads of the last one's length.
         self._length = -1
-        self._length_bytes = b""
+        self._prefix = b""
 
     def enter(self, message: Message, receipt: Receipt | None) -> None:
         """Add a message that may share a run with others, for all subscribers."""
@@ -64,20 +65,16 @@ class Lane:
         ):
             self.close()
             self._begin(message, flags)
+        payload = message.payload
+        size = len(payload)
+        if size != self._length:
+            self._length = size
+            self._prefix = size.to_bytes(4, "big") if flags else before_payload_v3(message.topic, size)
+        prefix = self._prefix
         parts = self.parts
-        if flags == 0:
-            packet = head_v3(message, 0, False)
-            size = len(packet)
-            parts.append(packet)
-        else:
-            payload = message.payload
-            size = len(payload)
-            if size != self._length:
-                self._length = size
-                self._length_bytes = size.to_bytes(4, "big")
-            parts.append(self._length_bytes)
-            parts.append(payload)
-            size += 4
+        parts.append(prefix)
+        parts.append(payload)
+        size += len(prefix)
         self._count += 1
         self._run_size += size
         self.size += size
@@ -101,6 +98,7 @@ class Lane:
         self._topic = message.topic
         self._publisher = message.publisher
         self._flags = flags
+        self._length = -1
 
     def close(self) -> None:
         """No run grows any more."""

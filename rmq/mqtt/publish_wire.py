@@ -46,6 +46,12 @@ def head_v3(message: Message, qos: int, retain: bool) -> bytes:
     return head
 
 
+def before_payload_v3(topic: str, size: int) -> bytes:
+    """What a PUBLISH of MQTT 3 has before a payload of ``size`` bytes, of QoS 0 and without RETAIN."""
+    name = topic.encode()
+    return b"".join([FIRST_BYTES[0], varint(2 + len(name) + size), PACKET_ID_BYTES[len(name)], name])
+
+
 def share_heads(messages: list[Message]) -> None:
     """Make the head for MQTT 3 once for messages of one topic and QoS, neighbours with payloads of one length.
 

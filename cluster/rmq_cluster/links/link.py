@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 READ_BYTES: Final = 262_144
 # Of a socket that is read in the reactor's turns: others wait meanwhile.
-DIRECT_BYTES: Final = 131_072
+DIRECT_BYTES: Final = 120 * 1024
 
 
 class Link:
