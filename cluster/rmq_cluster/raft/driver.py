@@ -67,6 +67,7 @@ class Driver(Pysyncobj, Core):
         self._is_busy = False
         self._named: set[int] = set()
         self._parting: dict[int, float] = {}
+        self._settled: Members | None = None  # committed, and known to the core
         super().__init__(node_id, log.members.voters, log, clock, chance, options)
         self.applied = applied
         self.commit = log.commit = max(applied, log.commit)
@@ -109,6 +110,10 @@ class Driver(Pysyncobj, Core):
     def see_members(self) -> None:
         """Have the core know the members that the log names."""
         log = self.log
+        is_settled = log.members_index <= self.commit
+        if is_settled and log.members is self._settled and not self._parting:
+            return
+        self._settled = log.members if is_settled else None
         voters, observers = log.members
         self.self_node = Peer(self.node_id) if self.is_voter() else None
         others, listeners = set(voters) - {self.node_id}, set(observers) - {self.node_id}

@@ -8,6 +8,7 @@ one process share nothing. What the core doesn't do well is replaced on the inst
 import importlib.util
 import random
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from types import ModuleType
 from typing import Any, Final, NoReturn
 
@@ -49,16 +50,14 @@ class Peer(int):
         return int(self)
 
 
-class Field:
-    """A private field of the library's object, by a name of ours."""
+class Field(property):
+    """A private field of the library's object, by a name of ours. It is read so often that it is read without Python."""
 
     def __init__(self, name: str) -> None:
         self.name = PREFIX + name
+        super().__init__(attrgetter(f"library.{self.name}"), self._set)
 
-    def __get__(self, core: Any, owner: type | None = None) -> Any:
-        return getattr(core.library, self.name)
-
-    def __set__(self, core: Any, value: object) -> None:
+    def _set(self, core: Any, value: object) -> None:
         setattr(core.library, self.name, value)
 
 

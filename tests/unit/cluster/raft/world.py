@@ -17,6 +17,7 @@ from rmq_cluster.raft.node import RaftNode
 from rmq_cluster.raft.options import Outcome, RaftOptions
 
 TICK = 0.04
+MOMENT = 0.001
 BUGGY = b"!"  # the end of a command at which the machine and who proposed it raise
 OPTIONS = RaftOptions(batch_bytes=2000, pipeline_bytes=6000, kept_bytes=200)
 
@@ -137,6 +138,7 @@ class Host:
         self.is_up = False
         self.stalled_until = 0.0
         self.life = 0
+        self.is_turn_due = False
 
 
 class World:
@@ -240,6 +242,11 @@ class World:
             if host.stalled_until <= self.now:
                 self._turn(host)
             self.after(TICK * (0.5 + self.random.random()), self._tick, host, life)
+
+    def _turn_after(self, host: Host, life: int) -> None:
+        host.is_turn_due = False
+        if host.life == life and host.is_up:
+            self._turn(host)
 
     def _turn(self, host: Host) -> None:
         host.node.tick()
@@ -363,7 +370,9 @@ class World:
             self.after(host.stalled_until - self.now, self._arrive, source, target, number, frame)
             return
         host.node.receive(source, frame)
-        self._turn(host)
+        if not host.is_turn_due:  # what arrives within a moment is one turn's
+            host.is_turn_due = True
+            self.after(MOMENT, self._turn_after, host, host.life)
 
     # -- what is done with them ------------------------------------------------------------------------------------
 
