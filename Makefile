@@ -47,9 +47,11 @@ simulate: dev ## Simulate a cluster with faults, RMQ_SIM_SEEDS courses (default 
 	RMQ_SIM_SEEDS=$${RMQ_SIM_SEEDS:-200} RMQ_SIM_MUTATIONS=$${RMQ_SIM_MUTATIONS:-1} \
 		$(DEV)/python -m pytest tests/simulation $(ARGS)
 
-soak: dev ## Run a compiled node under mixed load for MINUTES (default 30): it must lose nothing and give back what it took
+soak: dev ## Run a compiled node under mixed load for MINUTES (default 30), then simulate clusters with thousands of seeds
 	@$(ENVIRONMENT) bench
 	RMQ_TEST_PYTHON=$(CURDIR)/.venv-bench/bin/python $(DEV)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
+	RMQ_SIM_SEEDS=$${RMQ_SIM_SEEDS:-2000} $(DEV)/python -m pytest tests/simulation/test_seeds.py
+	RMQ_RAFT_SCHEDULES=$${RMQ_RAFT_SCHEDULES:-10000} $(DEV)/python -m pytest -n 2 tests/unit/cluster/raft/test_simulation.py
 
 lint: dev ## Check style, types and layers
 	$(DEV)/ruff check .

@@ -32,7 +32,7 @@ class Cast:
         ]
         self._explorer = Explorer(world, ledger, "e1", self._everywhere)
         self._subscribers: list[Client] = [
-            Subscriber(world, ledger, "s1", 1, ["t/#"], slow=0.0),
+            Subscriber(world, ledger, "s1", 1, ["t/#", "r/#"], slow=0.0),
             Subscriber(world, ledger, "s2", 2, ["t/#"], slow=0.02),
             Subscriber(world, ledger, "s3", 2, ["t/p2/+", "t/p3/0"], slow=0.3),
         ]
@@ -71,6 +71,13 @@ class Cast:
             return False
         self._mortals.begin()
         return True
+
+    def power_went(self) -> None:
+        """All nodes have lost power."""
+        self._ledger.power_went()
+        self.testaments.power_went()
+        for client in (*self.clients, *self._mortals.living):
+            client.power_went()
 
     def _everywhere(self, topic: str) -> None:
         for publisher in self._publishers[:3]:

@@ -16,6 +16,9 @@ from tests.support.wire import Will
 from tests.support.wire_parser import Connack, Disconnect, Packet, parse
 
 EXPIRY_S: Final = 1_000_000
+# A session or a subscription that is granted may be forgotten for so long when the power goes everywhere: its answer
+# doesn't wait for disks, under quorum_fsync either.
+MAY_BE_FORGOTTEN_S: Final = 2.0
 # A client that waits longer for an answer tries elsewhere.
 PATIENCE_S: Final = 7.0
 
@@ -84,6 +87,7 @@ class Client:
         self.connects = 0
         self.avoid: set[int] = set()
         self._asked_at = 0.0
+        self._session_since = 0.0
 
     def begin(self) -> None:
         """Connect, and go on until finished."""
@@ -145,6 +149,11 @@ class Client:
             self.line = None
         self.is_open = False
 
+    def power_went(self) -> None:
+        """All nodes have lost power: a session that is new may be forgotten."""
+        if self.world.agenda.now < self._session_since + MAY_BE_FORGOTTEN_S:
+            self.had_session = False
+
     def waits(self) -> None:
         """From now on an answer is waited for."""
         self._asked_at = self.world.agenda.now
@@ -191,7 +200,9 @@ class Client:
         self.is_open = True
         if self.persistent and self.had_session and not packet.session_present:
             self.world.problem(f"{self.name} finds no session at node {node}")
-        self.had_session = True
+        if not self.had_session:
+            self.had_session = True
+            self._session_since = self.world.agenda.now
         self.opened()
 
     # What a kind of client does

@@ -42,7 +42,7 @@ async def _course(world: World) -> None:
         return
     ledger = Ledger(world.problem)
     cast = Cast(world, ledger)
-    world.power_went += [ledger.power_went, cast.testaments.power_went]
+    world.power_went = cast.power_went
     world.look()
     cast.begin()
     await world.until(cast.is_ready, FOUNDED_S)

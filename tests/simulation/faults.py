@@ -12,6 +12,7 @@ import trio
 from rmq.session.limits import ACK_QUORUM_FSYNC
 from tests.simulation.client import Client
 from tests.simulation.node import Node, host
+from tests.simulation.publisher import Publisher
 from tests.simulation.world import World
 
 Ways = set[tuple[str, str]]
@@ -243,6 +244,11 @@ class Faults:
         if pair is None or not others:
             return
         (leader, node), other = pair, self._random.choice(others)
+        # Twice applied is what was sent once at QoS 1: QoS 2 has its packet identifiers.
+        for client in self._clients:
+            if isinstance(client, Publisher) and client.qos == 1 and client.line is not None and client.is_open:
+                if client.line.node not in (leader, other) and client.line.node in self._running():
+                    node = client.line.node
         self._did("late_batch", f"{node.node_id} by {other.node_id}")
         ways = {(host(node.node_id), host(leader.node_id))}
         world.network.block(ways)

@@ -36,6 +36,11 @@ class Sent:
     refused_at_once: bool = False
     under_way_when_power_went: bool = False
 
+    @property
+    def is_deletion(self) -> bool:
+        """Whether it deletes a retained message: it is sent without a payload."""
+        return self.payload.endswith(b"-")
+
 
 @dataclass
 class Subscribed:
@@ -90,6 +95,10 @@ class Ledger:
         """A SUBACK has come."""
         self.subscribed.append(Subscribed(subscriber, topic_filter, qos, self._next()))
 
+    def unsubscribe(self, subscriber: str, topic_filter: str) -> None:
+        """Nobody knows whether it is still subscribed."""
+        self.subscribed = [s for s in self.subscribed if (s.subscriber, s.topic_filter) != (subscriber, topic_filter)]
+
     def stays(self, stay: Stay) -> None:
         """The SUBACK of a session has come that ends with its connection."""
         stay.order = self._next()
@@ -110,6 +119,7 @@ class Ledger:
                 (subscription.subscriber, message)
                 for message in self.sent.values()
                 if message.acknowledged
+                and not message.is_deletion
                 and message.order > subscription.order
                 and message.payload not in has
                 and _matches(subscription.topic_filter, message.topic)
@@ -172,7 +182,7 @@ class Ledger:
             for message in messages:
                 if message.refused_at_once:
                     continue
-                value = b"" if message.payload.endswith(b"-") else message.payload
+                value = b"" if message.is_deletion else message.payload
                 if message.acknowledged:
                     allowed = {value}
                 else:

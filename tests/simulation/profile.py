@@ -76,7 +76,7 @@ class Profile:
         # Each seed leaves some faults out: what is hidden by one fault is seen without it.
         profile.faults = {name: weight for name, weight in every.items() if random.random() < 0.75}
         if profile.ack_policy == ACK_QUORUM_FSYNC:
-            profile.faults["power_everywhere"] = 5
+            profile.faults["power_everywhere"] = 12
         if profile.link_dead_after < 4.0:
             profile.faults.pop("late_batch", None)
         profile.faults.setdefault("deaf", 3)

@@ -75,7 +75,7 @@ class Publisher(Client):
         if not message.tries:
             message.sent_at = self.world.agenda.now
         message.tries += 1
-        payload = b"" if message.payload.endswith(b"-") else message.payload
+        payload = b"" if message.is_deletion else message.payload
         self.line.send(wire.publish(message.topic, payload, message.qos, packet_id, message.retain, dup))
 
     def opened(self) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = (".", "cluster", "http_api", "plugins")
 TIMEOUT_S: Final = 3600.0
+# How many seeds CI runs, from 1 on.
+CI_SEEDS: Final = 200
 
 Line = dict[str, Any]
 
@@ -37,6 +39,6 @@ def run_many(first: int, last: int) -> list[Line]:
     return [line for part in parts for line in part]
 
 
-def until_problem(mutation: str, last: int) -> Line:
-    """Run seeds from 1 on with a rule taken out, until one has a problem; the last line."""
-    return run(1, last, "--mutation", mutation, "--until-problem")[-1]
+def until_problem(mutation: str, first: int, last: int) -> Line:
+    """Run seeds with a rule taken out, until one has a problem; the last line."""
+    return run(first, last, "--mutation", mutation, "--until-problem")[-1]

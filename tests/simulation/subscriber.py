@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.simulation.client import Client
+from tests.simulation.client import MAY_BE_FORGOTTEN_S, Client
 from tests.simulation.ledger import Ledger
 from tests.simulation.world import World
 from tests.support import wire
@@ -20,7 +20,7 @@ class Subscriber(Client):
         self.qos = qos
         self.slow = slow
         self.wanted = list(filters)
-        self.granted: set[str] = set()
+        self.granted: dict[str, float] = {}
         self._known: set[int] = set()
         self._asked: dict[int, str] = {}
         self._last_id = 0
@@ -33,6 +33,15 @@ class Subscriber(Client):
     def closed(self) -> None:
         self._asked.clear()
 
+    def power_went(self) -> None:
+        super().power_went()
+        if not self.had_session:
+            self._known.clear()
+        for topic_filter, at in list(self.granted.items()):
+            if self.world.agenda.now < at + MAY_BE_FORGOTTEN_S:
+                del self.granted[topic_filter]
+                self.ledger.unsubscribe(self.name, topic_filter)
+
     def subscribe(self, topic_filter: str) -> None:
         """Ask for something."""
         assert self.line is not None
@@ -40,13 +49,13 @@ class Subscriber(Client):
             self.waits()
         self._last_id = self._last_id % 1000 + 1
         self._asked[self._last_id] = topic_filter
-        self.line.send(wire.subscribe(self._last_id, [(topic_filter, self.qos)]))
+        self.line.send(wire.subscribe(self._last_id, [(topic_filter, self.qos | wire.RETAIN_NEVER)]))
 
     def took(self, packet: Packet) -> None:
         if isinstance(packet, Suback):
             topic_filter = self._asked.pop(packet.packet_id)
             if packet.codes[0] < 0x80:
-                self.granted.add(topic_filter)
+                self.granted[topic_filter] = self.world.agenda.now
                 self.ledger.subscribe(self.name, topic_filter, self.qos)
                 self.subscribed(topic_filter)
             else:
@@ -61,11 +70,14 @@ class Subscriber(Client):
 
     def _publish(self, packet: Publish) -> None:
         got = self.ledger.got[self.name]
-        if not packet.dup:
+        if not packet.payload:
+            pass  # a retained message is deleted, which the ledger has no number for
+        elif not packet.dup:
             self.ledger.fresh[self.name, packet.payload] += 1
         if packet.qos < 2:
-            got.append(packet.payload)
-            self.arrived(packet.payload)
+            if packet.payload:
+                got.append(packet.payload)
+                self.arrived(packet.payload)
             if packet.qos:
                 self._answer(wire.puback(packet.packet_id))
             return

@@ -186,7 +186,7 @@ class Mortals:
         self._testaments = testaments
         self._count = count
         self._born = 0
-        self._living: list[Mortal] = []
+        self.living: list[Mortal] = []
         self._stopped = False
 
     def begin(self) -> None:
@@ -199,15 +199,15 @@ class Mortals:
             return
         self._born += 1
         mortal = Mortal(self._world, self._testaments, f"m{self._born}", self._follow)
-        self._living.append(mortal)
+        self.living.append(mortal)
         mortal.begin()
 
     def _follow(self) -> None:
-        self._living = [mortal for mortal in self._living if not mortal.is_finished]
+        self.living = [mortal for mortal in self.living if not mortal.is_finished]
         self._world.agenda.later(0.05, 0.5, self._next)
 
     def stop(self) -> None:
         """All vanish at once, and nobody follows."""
         self._stopped = True
-        for mortal in list(self._living):
+        for mortal in list(self.living):
             mortal.end()

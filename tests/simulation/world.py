@@ -57,7 +57,7 @@ class World:
         self.on_start: list[Callable[[Node], None]] = []
         self._folder = folder
         self._machines: dict[int, Machine] = {}
-        self.power_went: list[Callable[[], None]] = []
+        self.power_went: Callable[[], None] = lambda: None
         self._commands: dict[int, tuple[int, int]] = {}
         self._digests: dict[int, tuple[int, bytes]] = {}
 
@@ -207,8 +207,7 @@ class World:
         """All nodes have lost what they hadn't synced: other commands may take those places."""
         self._commands.clear()
         self._digests.clear()
-        for call in self.power_went:
-            call()
+        self.power_went()
 
     def applied(self, node: Node, index: int, term: int, command: bytes) -> None:
         """A node has applied a command: the same as all others at this place, with the same outcome."""
