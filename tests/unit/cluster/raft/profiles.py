@@ -75,6 +75,7 @@ class Rejoin(Schedule):
 
     def prepare(self) -> None:
         self.world.delay = (0.001, self.random.choice((0.003, 0.03)))
+        self.world.moment = 0.0  # each of a burst of answers has its own effect
         self.size = self.random.choice((5, 300))
         self.rate = 0.01
 

@@ -17,7 +17,6 @@ from rmq_cluster.raft.node import RaftNode
 from rmq_cluster.raft.options import Outcome, RaftOptions
 
 TICK = 0.04
-MOMENT = 0.001
 BUGGY = b"!"  # the end of a command at which the machine and who proposed it raise
 OPTIONS = RaftOptions(batch_bytes=2000, pipeline_bytes=6000, kept_bytes=200)
 
@@ -157,6 +156,7 @@ class World:
         self.loss = 0.0
         self.doubles = 0.0
         self.delay = (0.0002, 0.003)
+        self.moment = 0.001
         self.slow: dict[tuple[int, int], float] = {}
         self.sent_bytes = 0
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -370,9 +370,11 @@ class World:
             self.after(host.stalled_until - self.now, self._arrive, source, target, number, frame)
             return
         host.node.receive(source, frame)
-        if not host.is_turn_due:  # what arrives within a moment is one turn's
+        if not self.moment:
+            self._turn(host)
+        elif not host.is_turn_due:  # what arrives within a moment is one turn's
             host.is_turn_due = True
-            self.after(MOMENT, self._turn_after, host, host.life)
+            self.after(self.moment, self._turn_after, host, host.life)
 
     # -- what is done with them ------------------------------------------------------------------------------------
 
