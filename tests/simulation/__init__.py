@@ -13,7 +13,12 @@ time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand
 - ``world``: all nodes, what they applied, the trace.
 - ``client``: a client's connection: it comes back, elsewhere, whatever happens.
 - ``publisher``, ``subscriber``: what clients do, each noting in the ledger what it was promised and what it got.
+- ``transient``: subscribers whose sessions end with their connections.
+- ``wills``: clients with wills, and what becomes of the wills.
+- ``cast``: all clients of a run.
 - ``ledger``: what was promised, and whether it was kept.
+- ``unrest``: when something was wrong.
+- ``audience``: what those must have got for whom nothing is kept, and the members of share groups.
 - ``faults``: what goes wrong, and when.
 - ``membership``: nodes that come, go, and come back empty.
 - ``healing``: the end of a run: all is well again, then everything is compared.

@@ -1,7 +1,8 @@
 """What those must have got for whom nothing is kept, and the members of share groups; ``check`` compares.
 
 A message that was acknowledged, with nothing wrong near it, arrives once at each connection that stood all the while,
-and at one member of each group. One of QoS 2 never comes twice to a connection, and what nothing was wrong near is in order.
+and at one member of each group. One of QoS 2 never comes twice to a connection, and what nothing was wrong
+near is in order.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.support.wire_parser import Connack, Disconnect, Packet, parse
 EXPIRY_S: Final = 1_000_000
 # A session or a subscription that is granted may be forgotten for so long when the power goes everywhere: its answer
 # doesn't wait for disks, under quorum_fsync either.
-MAY_BE_FORGOTTEN_S: Final = 2.0
+MAY_BE_FORGOTTEN_S: Final = 4.0
 # A client that waits longer for an answer tries elsewhere.
 PATIENCE_S: Final = 7.0
 

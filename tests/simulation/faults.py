@@ -246,9 +246,9 @@ class Faults:
         (leader, node), other = pair, self._random.choice(others)
         # Twice applied is what was sent once at QoS 1: QoS 2 has its packet identifiers.
         for client in self._clients:
-            if isinstance(client, Publisher) and client.qos == 1 and client.line is not None and client.is_open:
-                if client.line.node not in (leader, other) and client.line.node in self._running():
-                    node = client.line.node
+            home = client.line.node if isinstance(client, Publisher) and client.qos == 1 and client.line else None
+            if home is not None and home not in (leader, other) and home in self._running():
+                node = home
         self._did("late_batch", f"{node.node_id} by {other.node_id}")
         ways = {(host(node.node_id), host(leader.node_id))}
         world.network.block(ways)

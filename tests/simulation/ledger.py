@@ -19,7 +19,8 @@ _matches = lru_cache(maxsize=10_000)(matches)
 class Sent:
     """A message of a publisher; ``order``: what was sent and granted before it has a lower one.
 
-    ``sent_at`` and ``acknowledged_at`` are virtual times in s. ``under_way_when_power_went``: on all nodes, before it was acknowledged.
+    ``sent_at`` and ``acknowledged_at`` are virtual times in s. ``under_way_when_power_went``: on all nodes, before it
+    was acknowledged.
     """
 
     publisher: str

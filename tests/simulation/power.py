@@ -92,7 +92,9 @@ class Power:
             os.close(fd)
         self._sync_folder(folder)
 
-    def _content(self, folder: str, name: str, current: Names, inode: int, random: Random, *, only_synced: bool) -> bytes:
+    def _content(
+        self, folder: str, name: str, current: Names, inode: int, random: Random, *, only_synced: bool
+    ) -> bytes:
         if current.get(name) == inode:
             whole = Path(folder, name).read_bytes()
         else:

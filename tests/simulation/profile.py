@@ -8,7 +8,6 @@ from typing import Final
 
 from rmq.session.limits import ACK_QUORUM, ACK_QUORUM_FSYNC
 
-
 # Clients that are in some runs only.
 TRANSIENTS: Final = "transients"
 GROUPS: Final = "groups"

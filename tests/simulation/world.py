@@ -27,6 +27,8 @@ START: Final = 1_700_000_000.0
 BUGS: Final = ("bug", "a bug")
 MAX_PROBLEMS: Final = 20
 LOOK_AFTER_S: Final = 0.1
+# Who is less than so many commands behind has caught up.
+NEAR: Final = 50
 
 
 class Machine:
@@ -136,7 +138,7 @@ class World:
         await self.nodes.pop(node_id).kill()
 
     async def power_off(self, *node_ids: int, only_synced: bool = False) -> None:
-        """The power of some machines goes at once: what wasn't synced is lost, by chance or all of it; nobody is told."""
+        """The power of some machines goes at once: what wasn't synced is lost, by chance or all; nobody is told."""
         nodes = [self.nodes.pop(node_id) for node_id in node_ids]
         for node in nodes:
             self.note(f"power of {node.node_id} off")
@@ -180,8 +182,12 @@ class World:
         return self.nodes.get(found) if found else None
 
     def is_sound(self) -> bool:
-        """Whether all members run, and all are well."""
-        return len(self.nodes) >= len(self.members) and all(node.is_sound for node in self.nodes.values())
+        """Whether all members run, and all are well and hardly behind."""
+        nodes = self.nodes.values()
+        if len(nodes) < len(self.members) or not all(node.is_sound for node in nodes):
+            return False
+        places = [node.port.applied_index for node in nodes]
+        return max(places) - min(places) < NEAR
 
     def look(self) -> None:
         """Every now and then: whether something is wrong."""

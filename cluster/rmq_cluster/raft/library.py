@@ -51,7 +51,7 @@ class Peer(int):
 
 
 class Field(property):
-    """A private field of the library's object, by a name of ours. It is read so often that it is read without Python."""
+    """A private field of the library's object, by a name of ours. Read so often that it is done without Python."""
 
     def __init__(self, name: str) -> None:
         self.name = PREFIX + name
