@@ -203,6 +203,8 @@ class Client:
         if not self.had_session:
             self.had_session = True
             self._session_since = self.world.agenda.now
+        if not packet.session_present:
+            self.began_anew()
         self.opened()
 
     # What a kind of client does
@@ -210,6 +212,9 @@ class Client:
     def will(self) -> Will | None:
         """The will of the connection that is about to be made."""
         return None
+
+    def began_anew(self) -> None:
+        """It is connected, and its session is a new one."""
 
     def opened(self) -> None:
         """It is connected."""

@@ -35,10 +35,15 @@ class Subscriber(Client):
 
     def power_went(self) -> None:
         super().power_went()
-        if not self.had_session:
-            self._known.clear()
+        self._forget(self.world.agenda.now - MAY_BE_FORGOTTEN_S)
+
+    def began_anew(self) -> None:
+        self._known.clear()
+        self._forget(0.0)
+
+    def _forget(self, since: float) -> None:
         for topic_filter, at in list(self.granted.items()):
-            if self.world.agenda.now < at + MAY_BE_FORGOTTEN_S:
+            if at > since:
                 del self.granted[topic_filter]
                 self.ledger.unsubscribe(self.name, topic_filter)
 
