@@ -60,7 +60,8 @@ class Router:
         self.limited, other.limited = other.limited, self.limited
         self.subscription_count, other.subscription_count = other.subscription_count, self.subscription_count
         self.shared_count, other.shared_count = other.shared_count, self.shared_count
-        self.set_allow_multiple_matches(other._allow_multiple_matches)
+        allowed, self._allow_multiple_matches = self._allow_multiple_matches, other._allow_multiple_matches
+        other._allow_multiple_matches = allowed
 
     def carry(self, subscription: Subscription) -> None:
         """Add a subscription, unless another session of that client id has its place."""

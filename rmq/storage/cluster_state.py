@@ -111,8 +111,8 @@ class ClusterState(ClusterRoutes):
 
     def exchange(self, other: "ClusterState") -> None:
         """Take the tables of another one, which gets this one's."""
-        self.level = other.level
-        self.time = other.time
+        self.level, other.level = other.level, self.level
+        self.time, other.time = other.time, self.time
         self.nodes, other.nodes = other.nodes, self.nodes
         self.owners, other.owners = other.owners, self.owners
         self.wills, other.wills = other.wills, self.wills

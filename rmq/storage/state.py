@@ -164,9 +164,10 @@ class State:
         """Take all that another state keeps, which gets what this one has: both stand for the same node."""
         self.sessions, other.sessions = other.sessions, self.sessions
         self.delayed, other.delayed = other.delayed, self.delayed
-        self.last_epoch = other.last_epoch
-        self.max_retained = other.max_retained
-        self.max_retained_payload = other.max_retained_payload
+        self.last_epoch, other.last_epoch = other.last_epoch, self.last_epoch
+        self.max_retained, other.max_retained = other.max_retained, self.max_retained
+        mine, self.max_retained_payload = self.max_retained_payload, other.max_retained_payload
+        other.max_retained_payload = mine
         self.digesting = None
         # The mark of the last snapshot goes with the sessions that have it.
         self.snapshot, other.snapshot = other.snapshot, self.snapshot

@@ -17,6 +17,8 @@ import structlog
 import trio
 
 import rmq.engine.digesting
+import rmq.engine.late_timers
+import rmq.engine.slices
 import rmq.engine.snapshots
 import rmq.engine.stored_port
 from rmq.engine.timers import Timer, TimerWheel
@@ -26,6 +28,8 @@ DIGEST_EVERY = 16
 # The network is slower than a real one, and what is paced goes as much slower, in seconds.
 TICK_S = 0.04
 STATUS_PAUSE_S = 0.008
+# What is done in slices takes several of them, so small as the states are.
+FEW = 3
 
 
 class CountingClock:
@@ -113,6 +117,9 @@ def determinism(
                 (rmq.engine.digesting, "DIGEST_EVERY", DIGEST_EVERY),
                 (rmq_cluster.cluster, "TICK_S", TICK_S),
                 (rmq_cluster.cluster, "STATUS_PAUSE_S", STATUS_PAUSE_S),
+                (rmq.engine.digesting, "AT_ONCE", FEW),
+                (rmq.engine.late_timers, "AT_ONCE", FEW),
+                (rmq.engine.slices, "SLICE_UNITS", FEW),
             ):
                 stack.enter_context(mock.patch.object(target, name, value))
             yield

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import trio
 from rmq_cluster.options import ClusterOptions
@@ -168,3 +171,32 @@ def test_messages_come_back_as_they_were() -> None:
         End(7, (1, 2)),
     ):
         assert read_message(message.packed()) == message
+
+
+async def test_while_one_is_put_in_place_no_other_one_is_taken(world: World, autojump_clock: MockClock) -> None:
+    """And nothing is applied, links may break, and it is in place all the same."""
+    leader, other = await with_snapshot(world, MIB)
+    await world.kill(other)
+    world.wipe(other)
+    node = await world.start(other, change=small_window)
+    load = node.port.load_snapshot
+    late: list[Callable[[], None]] = []
+
+    def later(folder: Path, index: int, term: int, done: Callable[[Exception | None], None]) -> None:
+        late.append(lambda: load(folder, index, term, done))
+
+    node.port.load_snapshot = later  # type: ignore[method-assign]  # what takes a while
+    await world.until(lambda: bool(late))
+    begin = Begin(99, leader.port.applied_index, 1, (1, 2, 3), (), (("x", 1),))
+    node.cluster.incoming.take(leader.node_id, begin)
+    world.break_links(other)
+    await leader.port.commit("meanwhile")
+    raft = node.cluster.replication.raft
+    assert raft is not None
+    await world.until(lambda: raft.commit_index > raft.applied_index or bool(node.cluster.links.connected()))
+    await trio.sleep(5)
+    assert node.port.applied_index == 0 and len(late) == 1
+    late[0]()
+    await world.ready(other)
+    await world.same()
+    assert node.cluster.incoming.received == 1
