@@ -31,9 +31,9 @@ class AppliedEvents(StateEvents):
         if session.will is not None and session.will_due_at:
             enter_will_timer(broker, session.client_id, session.epoch, session.will_due_at)
 
-    def sessions_closed(self, sessions: list[Session]) -> None:
+    def sessions_closed(self, sessions: list[Session], with_wills: list[Session]) -> None:
         """Begin their timers; what waits for members of share groups goes to others."""
-        self._broker.late_timers.sessions_closed(sessions)
+        self._broker.late_timers.sessions_closed(sessions, with_wills)
 
     def wills_wait(self, client_ids: list[str]) -> None:
         """Begin their timers."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
 # So many sessions are looked at in one tick: some milliseconds.
-AT_ONCE: Final = 1000
+AT_ONCE: Final = 500
 
 
 class LateTimers(Timer):
@@ -26,10 +26,10 @@ class LateTimers(Timer):
         # The epoch of each of these sessions that has a will.
         self._wills: dict[str, int] = {}
 
-    def sessions_closed(self, sessions: list[Session]) -> None:
-        """They have no connection any more."""
+    def sessions_closed(self, sessions: list[Session], with_wills: list[Session]) -> None:
+        """They have no connection any more; ``with_wills`` are those of them that have one."""
         self._sessions += sessions
-        self._wills.update({session.client_id: session.epoch for session in sessions if session.will is not None})
+        self._wills.update({session.client_id: session.epoch for session in with_wills})
         self._begin()
 
     def wills_wait(self, client_ids: list[str]) -> None:

@@ -18,8 +18,8 @@ class StateEvents:
     def session_closed(self, session: Session) -> None:
         """A persistent session has no connection any more: its expiry and its will may become due."""
 
-    def sessions_closed(self, sessions: list[Session]) -> None:
-        """The same of many, because their node is gone."""
+    def sessions_closed(self, sessions: list[Session], with_wills: list[Session]) -> None:
+        """The same of many, because their node is gone; ``with_wills`` are those of them that have one."""
 
     def will_waits(self, client_id: str) -> None:
         """The will of a client without a session waits, because its node is gone."""

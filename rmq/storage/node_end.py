@@ -13,12 +13,15 @@ def sweep(cluster: "ClusterState", node: int, grace: float, at: float) -> None:
     cluster.drop_routes(node)
     state = cluster.state
     closed: list[Session] = []
+    with_wills: list[Session] = []
     for session in state.sessions.values():
         if session.node == node and session.disconnected_at == 0.0:
             _close(cluster, session, grace, at)
             closed.append(session)
+            if session.will is not None:
+                with_wills.append(session)
     if closed:
-        state.events.sessions_closed(closed)
+        state.events.sessions_closed(closed, with_wills)
     gone = [owner for owner in cluster.owners.values() if owner.node == node]
     wills: list[str] = []
     for owner in gone:
@@ -31,7 +34,7 @@ def sweep(cluster: "ClusterState", node: int, grace: float, at: float) -> None:
 
 def _close(cluster: "ClusterState", session: Session, grace: float, at: float) -> None:
     """What a connection's end does, told by nobody."""
-    cluster.state.changing(session.client_id)
+    cluster.state.change(session)
     session.disconnected_at = at
     outbound = session.outbound
     if outbound is not None:
@@ -47,6 +50,7 @@ def adopt(cluster: "ClusterState", node: int, grace: float, at: float) -> None:
     """Sessions of a node that was alone become a member's, all without a connection."""
     state = cluster.state
     closed: list[Session] = []
+    with_wills: list[Session] = []
     for session in state.sessions.values():
         cluster.count_session(session.node, -1)
         cluster.count_session(node, 1)
@@ -54,4 +58,7 @@ def adopt(cluster: "ClusterState", node: int, grace: float, at: float) -> None:
         if session.disconnected_at == 0.0:
             _close(cluster, session, grace, at)
             closed.append(session)
-    state.events.sessions_closed(closed)
+            if session.will is not None:
+                with_wills.append(session)
+    if closed:
+        state.events.sessions_closed(closed, with_wills)

@@ -208,11 +208,11 @@ class State:
         """The session of a client id, which is about to change."""
         session = self.sessions.get(client_id)
         if session is not None and (self.watcher is not None or self.digesting is not None):
-            self._tell(session)
+            self.change(session)
         return session
 
-    def _tell(self, session: Session) -> None:
-        """Tell of a session that is about to change."""
+    def change(self, session: Session) -> None:
+        """A session is about to change: tell those who want to see it as it was."""
         if self.watcher is not None and session.snapshot != self.snapshot:
             self.watcher.before_session(session)
         if self.digesting is not None and session.digested != self.digest_number:
@@ -309,7 +309,7 @@ class State:
             qos = target.qos if target.qos < message_qos else message_qos
             if qos:
                 if self.watcher is not None or self.digesting is not None:
-                    self._tell(session)
+                    self.change(session)
                 retain = message.retain and target.retain_as_published
                 enqueue(ctx, session, message, qos, retain, target.subscription_ids, "")
         if chosen is not None:
