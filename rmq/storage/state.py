@@ -166,11 +166,9 @@ class State:
         self.delayed, other.delayed = other.delayed, self.delayed
         self.last_epoch, other.last_epoch = other.last_epoch, self.last_epoch
         self.max_retained, other.max_retained = other.max_retained, self.max_retained
-        mine, self.max_retained_payload = self.max_retained_payload, other.max_retained_payload
-        other.max_retained_payload = mine
+        self.max_retained_payload, other.max_retained_payload = other.max_retained_payload, self.max_retained_payload
         self.digesting = None
-        # The mark of the last snapshot goes with the sessions that have it.
-        self.snapshot, other.snapshot = other.snapshot, self.snapshot
+        self.snapshot, other.snapshot = other.snapshot, self.snapshot  # goes with the sessions that have its mark
         self.router.exchange(other.router)
         self.retained.exchange(other.retained)
         self.cluster.exchange(other.cluster)
