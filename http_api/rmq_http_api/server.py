@@ -159,13 +159,21 @@ class Server:
         try:
             # hypercorn says SSLStream for everything that isn't TLS too.
             app: Any = self.app  # starlette and hypercorn have types of their own for the same ASGI
-            await TCPServer(ASGIWrapper(app), self._config, self._context, ConnectionState({}), whole)
+            await _Connection(ASGIWrapper(app), self._config, self._context, ConnectionState({}), whole)
         except Exception:
             log.exception("bug while a connection of the HTTP API was served")
         finally:
             self._streams.discard(stream)
             self._room.release_on_behalf_of(place)
             await trio.aclose_forcefully(stream)
+
+
+class _Connection(TCPServer):
+    """One connection. When the peer has gone it ends at once: hypercorn would sit out the idle time-out first."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
 
 
 def _hypercorn_config() -> Config:

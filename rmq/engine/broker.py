@@ -92,7 +92,7 @@ class Broker:
         self.runner = runner
         self.clock = clock
         self.stats = Stats()
-        self.census = QueueCensus(self._sessions, self.stats)
+        self.census = QueueCensus(self._sessions, self.stats, lambda: self.state.node_id != 0)
         self._connect_rate = Rate()
         router = Router(
             options.allow_multiple_matches, strategy=options.shared_subscription_strategy, seed=options.node_id
@@ -227,8 +227,9 @@ class Broker:
         router = self.ctx.router
         stats.connections.set(len(self.registry))
         stats.sessions.set(self.session_count())
-        stats.subscriptions.set(router.subscription_count - self.state.cluster.remote_count())
-        stats.subscriptions_shared.set(router.shared_count)
+        if self.state.node_id == 0:  # else the census counts them
+            stats.subscriptions.set(router.subscription_count)
+            stats.subscriptions_shared.set(router.shared_count)
         stats.topics.set(router.topics)
         stats.routes.set(router.topics)
         stats.retained.set(self.ctx.retained.count)

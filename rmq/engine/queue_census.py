@@ -1,4 +1,4 @@
-"""Counting what all sessions have queued and in flight: exact at once for few sessions, in bounded steps for many."""
+"""Counting what all sessions have, queued and in flight: exact at once for few sessions, in bounded steps for many."""
 
 from collections.abc import Callable
 from typing import Final
@@ -17,10 +17,16 @@ class QueueCensus:
     With no more than ``SESSIONS_AT_ONCE`` sessions a look is a round. With more of them a look begins a round or goes
     on with it, and the timers finish it: the gauges are then those of the last complete round, which takes one tick
     for each ``SESSIONS_PER_TICK``.
+
+    ``in_cluster``: subscriptions are counted too. Every node's router has those of all kept sessions, so only a walk
+    over the sessions that this node answers for tells how many are its own.
     """
 
-    def __init__(self, sessions: Callable[[], list[Session]], stats: Stats) -> None:
+    def __init__(
+        self, sessions: Callable[[], list[Session]], stats: Stats, in_cluster: Callable[[], bool] = lambda: False
+    ) -> None:
         self.rounds = 0
+        self._in_cluster = in_cluster
         self._sessions = sessions
         self._stats = stats
         self._round: list[Session] | None = None
@@ -28,6 +34,8 @@ class QueueCensus:
         self._queued = 0
         self._inflight = 0
         self._inbound_qos2 = 0
+        self._subscriptions = 0
+        self._shared = 0
 
     @property
     def is_under_way(self) -> bool:
@@ -40,6 +48,8 @@ class QueueCensus:
         if sessions is None:
             sessions = self._round = self._sessions()
             self._position = self._queued = self._inflight = self._inbound_qos2 = 0
+            self._subscriptions = self._shared = 0
+        in_cluster = self._in_cluster()
         end = self._position + limit
         for session in sessions[self._position : end]:
             outbound = session.outbound
@@ -48,6 +58,11 @@ class QueueCensus:
                 self._inflight += sent
                 self._queued += len(outbound) - sent
             self._inbound_qos2 += session.inbound_qos2_count()
+            if in_cluster and session.subscriptions:
+                self._subscriptions += len(session.subscriptions)
+                for subscription in session.subscriptions.values():
+                    if subscription.share_group:
+                        self._shared += 1
         self._position = end
         if end >= len(sessions):
             self._finish()
@@ -59,3 +74,6 @@ class QueueCensus:
         stats.message_queues.set(self._queued)
         stats.out_inflights.set(self._inflight)
         stats.in_inflights.set(self._inbound_qos2)
+        if self._in_cluster():
+            stats.subscriptions.set(self._subscriptions)
+            stats.subscriptions_shared.set(self._shared)

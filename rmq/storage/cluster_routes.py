@@ -120,19 +120,6 @@ class ClusterRoutes:
             for subscription in table.pop(node, {}).values():
                 self._drop(subscription)
 
-    def remote_count(self) -> int:
-        """How many entries of the router stand for other nodes."""
-        own = self.state.node_id
-        count = 0
-        for table in (self.routes, self.members):
-            for node, subscriptions in table.items():
-                if node != own:
-                    count += len(subscriptions)
-        for holders in self.holders.values():
-            for held in holders.values():
-                if held.session.remote:
-                    count -= 1
-        return count
 
 
 def member_key(client_id: str, key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -148,5 +149,6 @@ def test_a_node_that_starts_says_where(tmp_path: Path) -> None:
     said = node.log.splitlines()
     assert said[0].startswith("rmq-node ") and "node 1" in said[0]
     assert f"127.0.0.1:{node.address[1]}" in said[1] and "tcp.external" in said[1]
-    assert str(tmp_path / "data") in said[2]
-    assert len(said) == 4, said
+    assert re.search(r"127\.0\.0\.1:\d+ \(rmq-http-api\)", said[2])
+    assert str(tmp_path / "data") in said[3]
+    assert len(said) == 5, said

@@ -1,0 +1,73 @@
+"""A plain HTTP client: requests go over the wire as they are written, paths too."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+TIMEOUT_S: Final = 20.0
+_LINE: Final = re.compile(r"listens  127\.0\.0\.1:(\d+) \(rmq-http-api\)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and how long it took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    took_s: float
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+
+@dataclass(frozen=True)
+class Http:
+    """The API at one port of this machine."""
+
+    port: int
+
+    @classmethod
+    def of(cls, log: str) -> Http:
+        """The API of a node that says in its log where it listens."""
+        found = _LINE.findall(log)
+        assert found, f"no API in {log}"
+        return cls(int(found[-1]))
+
+    def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request with a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        sent = dict(headers or {})
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        began = time.monotonic()
+        try:
+            connection.request(method, path, content, sent)
+            response = connection.getresponse()
+            read = response.read()
+            took_s = time.monotonic() - began
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, read, took_s)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        """The JSON of a good answer."""
+        answer = self.ask("GET", path)
+        assert answer.status == 200, (path, answer.status, answer.text)
+        return answer.json
