@@ -5,13 +5,22 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 TIMEOUT_S: Final = 20.0
 _LINE: Final = re.compile(r"listens  127\.0\.0\.1:(\d+) \(rmq-http-api\)")
+
+
+class HasLog(Protocol):
+    """A running node."""
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,12 @@ class Http:
     port: int
 
     @classmethod
-    def of(cls, log: str) -> Http:
-        """The API of a node that says in its log where it listens."""
-        found = _LINE.findall(log)
-        assert found, f"no API in {log}"
+    def of(cls, node: HasLog) -> Http:
+        """The API of a node, which says where it listens a moment after it does."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while not (found := _LINE.findall(node.log)):
+            assert time.monotonic() < deadline, f"no API in {node.log}"
+            threading.Event().wait(0.02)
         return cls(int(found[-1]))
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
