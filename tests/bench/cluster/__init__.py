@@ -15,6 +15,7 @@ throughput rounds of runs: messages per processor second, messages per second, a
 failover   from the death of the leader to the first acknowledged publish
 fill       many sessions, routes and queued messages, as fast as they are taken
 probe      how long publishes wait to be acknowledged while something else goes on
+pings      the longest pause of each node
 memory     what a full cluster takes, and how long a node is away
 results    what was found, and the arithmetic on it
 page       docs/benchmarks-cluster.md

@@ -12,6 +12,7 @@ CONNACK = 2
 PUBLISH = 3
 PUBACK = 4
 SUBACK = 9
+PINGRESP = 13
 
 
 class ClientError(Exception):

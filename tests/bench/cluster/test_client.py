@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 
 from tests.bench.bench_process import free_port
 from tests.bench.cluster import fill
 from tests.bench.cluster.client import PUBLISH, Client, ClientError
+from tests.bench.cluster.pings import Pings
 from tests.bench.cluster.probe import Probe
 
 pytestmark = pytest.mark.realtime
@@ -55,6 +57,30 @@ def test_a_probe_counts_what_it_publishes(port: int) -> None:
     assert found.count >= 2
     assert probe.result(until=0.0).count == 0
     assert 0 < found.p50 <= found.p99 <= found.longest
+
+
+def test_pings_tell_the_longest_pause_of_each_node(port: int) -> None:
+    """One that nobody is at has none; one that says nothing for a while has that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = [port, free_port(), silent.getsockname()[1]]
+        with Pings(ports) as pings:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"\x20\x02\x00\x00")
+                asked = connection.recv(1000)
+                since = time.monotonic()
+                with Client(port) as client:  # meanwhile the first one is asked, too
+                    client.connect("beside", clean=True)
+                while not pings.longest()[0]:
+                    time.sleep(0.001)
+                waited = time.monotonic() - since
+                connection.sendall(b"\xd0\x00")
+                connection.recv(1000)
+        assert asked == b"\xc0\x00"
+        answering, absent, late = pings.longest()
+        assert answering > 0 == absent
+        assert late >= waited
 
 
 def test_every_session_gets_its_share_of_the_messages(port: int) -> None:
