@@ -1,6 +1,7 @@
 """The composition root: builds every part of a node, starts and stops them in order, minds signals.
 
 process  a node as a process: signals, log, what it says at the start
+supervisor  tells the service manager (systemd) that the node serves, still turns, and stops
 node     one node: every part built, started and stopped in order
 auth     the node's own users, and which listeners take clients that are nobody
 reload   what is read again while the node runs

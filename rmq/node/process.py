@@ -21,6 +21,7 @@ from rmq.config import ConfigError, Problem, Settings
 from rmq.log import setup_logging
 from rmq.node.auth import keys_that_open
 from rmq.node.node import Node
+from rmq.node.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -82,17 +83,23 @@ async def _serve(settings: Settings) -> None:
         ExitStack() as stopping,
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
     ):
+        supervisor = Supervisor(os.environ, os.getpid())
         node = Node(settings, Clock())
         node.open()
         running = trio.CancelScope()
         async with trio.open_nursery() as nursery:
 
+            def started() -> None:
+                _announce(node)
+                supervisor.ready(f"node {settings.node.id} serves")
+
             async def serve() -> None:
                 with running:
-                    await node.run(lambda: _announce(node))
+                    await node.run(started)
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(serve)
+            nursery.start_soon(supervisor.watch)
             async for number in signals:
                 if number == signal.SIGHUP:
                     node.reload.request()
@@ -103,6 +110,7 @@ async def _serve(settings: Settings) -> None:
                 for other in (signal.SIGINT, signal.SIGTERM):
                     signal.signal(other, _exit_at_once)
                 stopping.enter_context(_time_limit(settings.node.shutdown_timeout))
+                supervisor.stopping()
                 running.cancel()
 
 
