@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills simulate soak lint format bench bench-cluster \
-	wheel contracts clean
+	compose-up compose-down compose-test wheel contracts clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,16 @@ bench-cluster: ## Compare three compiled nodes with RabbitMQ, NATS and one node,
 	@scripts/test_packages.sh --cluster
 	@$(ENVIRONMENT) bench
 	.venv-bench/bin/python -m tests.bench.cluster.compare $(ARGS)
+
+compose-up: ## Build the image and run three nodes in containers (PROFILES="balancer monitoring" for what stands beside them)
+	@$(PYTHON) scripts/compose.py up $(PROFILES:%=--profile %) $(ARGS)
+
+compose-down: ## End the containers of compose-up; their data stay (ARGS=--volumes: they don't)
+	@$(PYTHON) scripts/compose.py down $(ARGS)
+
+compose-test: dev ## Run three nodes in containers, kill one, and start it again: what docs/deployment.md promises, for real
+	@scripts/test_packages.sh --docker
+	RMQ_TEST_COMPOSE=1 $(DEV)/python -m pytest tests/integration/deploy/test_containers.py $(ARGS)
 
 wheel: ## Build the wheel into dist/ (RMQ_COMPILE=1: compiled or fail; RMQ_COMPILE=0: plain)
 	@$(ENVIRONMENT) wheel dist

@@ -2,6 +2,7 @@
 # Sees to the Debian packages that some tests use: installs what is missing when it may (root and apt-get), otherwise says
 # what is missing and which tests do without. With CI=true anything missing is an error.
 #   --js       the npm package of the mqtt.js tests too; `make test` must do without npm, `make test-interop` doesn't
+#   --docker   Docker and what makes a base image, which `make compose-test` uses
 #   --cluster  RabbitMQ and NATS too, which `make bench-cluster` compares with
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +15,13 @@ declare -A package_of=(
     [ip]=iproute2
 )
 [ "$extra" != --js ] || package_of[npm]=npm
+if [ "$extra" = --docker ]; then
+    package_of[dockerd]=docker.io
+    package_of[docker-compose]=docker-compose
+    package_of[iptables]=iptables
+    package_of[debootstrap]=debootstrap
+    package_of[curl]=curl
+fi
 if [ "$extra" = --cluster ]; then
     package_of[rabbitmq-server]=rabbitmq-server
     package_of[nats-server]=nats-server
@@ -22,6 +30,11 @@ declare -A purpose_of=(
     [mosquitto]="the comparison with mosquitto"
     [mosquitto_pub]="interoperability with mosquitto's clients"
     [ip]="network faults"
+    [dockerd]="containers"
+    [docker-compose]="containers"
+    [iptables]="containers"
+    [debootstrap]="containers"
+    [curl]="containers"
     [npm]="interoperability with mqtt.js"
     [rabbitmq-server]="the comparison with RabbitMQ"
     [nats-server]="the comparison with NATS"
