@@ -29,6 +29,8 @@ SECRETS: Final = ROOT / "deploy" / ".env"
 NODES: Final = ("node1", "node2", "node3")
 PROFILES: Final = ("balancer", "monitoring")
 IMAGE: Final = "rmq:latest"
+# What the compose file gives each node.
+OPEN_FILES: Final = 65536
 READY_TIMEOUT_S: Final = 180.0
 
 
@@ -80,6 +82,9 @@ class Deployment:
         for profile in self._profiles:
             command += ["--profile", profile]
         environment = {**self._engine.environment, **self._environment}
+        most = self._engine.open_files()
+        if most is not None and most < OPEN_FILES:
+            environment.setdefault("RMQ_NOFILE", str(most))
         done = subprocess.run(
             [*command, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )

@@ -6,6 +6,7 @@ Needs nothing but Python's own library. What an engine of ours keeps is in .dock
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -74,6 +75,10 @@ class Engine:
             if time.monotonic() > deadline:
                 raise NoEngine(f"dockerd (process {pid}) doesn't end; its log is {self._log}")
             time.sleep(0.1)
+
+    def open_files(self) -> int | None:
+        """How many open files a container can be given, if that is known: our engine has no more than this process."""
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[1] if self.is_own else None
 
     def docker(self, *arguments: str) -> str:
         """What a command of docker prints; its errors raise ``NoEngine``."""
