@@ -121,7 +121,6 @@ class ClusterRoutes:
                 self._drop(subscription)
 
 
-
 def member_key(client_id: str, key: str) -> str:
     """One client's membership in one share group."""
     return f"{client_id}\0{key}"
