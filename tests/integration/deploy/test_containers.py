@@ -1,8 +1,8 @@
 """Three nodes in containers by deploy/docker-compose.yml: all serve, one dies, the others go on, it comes back.
 
 They take Docker, minutes and, once, a compiler: `make compose-test` runs them, with RMQ_TEST_COMPOSE=1. Ports, project
-and secrets are their own, so that they can run beside `make compose-up`. RMQ_TEST_IMAGE names an image that is there, to
-be tested instead of this checkout's.
+and secrets are their own, so that they can run beside `make compose-up`. RMQ_TEST_IMAGE names an image that is to be
+tested instead of this checkout's.
 """
 
 from __future__ import annotations
