@@ -16,6 +16,9 @@ LOOK_AGAIN_S: Final = 1.0
 def enter_expiry_timer(broker: "Broker", client_id: str, epoch: int, expiry: int, since: float) -> None:
     """End a session ``expiry`` seconds after ``since``, unless it never ends or is claimed again."""
     if expiry != codes.SESSION_NEVER_EXPIRES:
+        before = broker.session_timers.get(client_id)
+        if before is not None:
+            broker.timers.cancel(before)
         timer = SessionExpiry(broker, client_id, epoch)
         broker.session_timers[client_id] = timer
         broker.timers.enter(timer, since + expiry)

@@ -223,7 +223,10 @@ class Snapshots:
     def hold(self) -> None:
         """Begin none until ``release``; what is being written is given up."""
         self.wanted = self.wanted or self.running
+        file = self._file
         self.abandon()
+        if file is not None:
+            self._port.writer.submit(file.discard, _nothing)
         self.is_held = True
 
     def release(self) -> None:
