@@ -104,7 +104,7 @@ class Link:
                     for connection in self.connections:
                         if connection.sock is None:
                             nursery.start_soon(self._read, connection)
-                        else:
+                        elif not self._has_ended:
                             self._direct.watch(connection.sock, partial(self._on_readable, connection, connection.sock))
                         nursery.start_soon(self._write, connection)
         finally:
