@@ -15,6 +15,10 @@ parameters      query and body, typed and checked
 paging          pages of long lists, and the link to the next one
 answers         what a handler gives back
 errors          everything that goes wrong as one JSON shape
+openapi         OpenAPI 3.1 from the table of routes
+api_docs        /api-docs: Swagger UI from the files of this package
+swagger         Swagger UI, as it is published
+
 cluster         /api/v1/cluster: the cluster's state and changes
 probes          /health/live and /health/ready
 service         what the plugin, the dialects and the other parts share

@@ -76,24 +76,47 @@ class ClusterRoutes:
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         return [
-            Route("GET", PREFIX, "cluster_status", "The cluster as this node sees it", self.status),
+            Route(
+                "GET",
+                PREFIX,
+                "cluster_status",
+                "The cluster as this node sees it",
+                self.status,
+                answers=(dict[str, Any],),
+            ),
             self._post("join", "cluster_join", "Make this node a member", self.join, JoinBody),
             self._post("leave", "cluster_leave", "Take this node out for good", self.leave, LeaveBody),
-            Route("DELETE", f"{PREFIX}/members/{{node:int}}", "cluster_remove", "Take a member out", self.remove),
+            Route(
+                "DELETE",
+                f"{PREFIX}/members/{{node:int}}",
+                "cluster_remove",
+                "Take a member out",
+                self.remove,
+                answers=(None,),
+            ),
             self._post("drain", "cluster_drain", "Move a node's clients away", self.drain, DrainBody),
             self._post("undrain", "cluster_undrain", "Have a node take clients again", self.undrain, NodeBody),
             self._post("transfer-leader", "cluster_transfer", "Hand leadership over", self.transfer, NodeBody),
             self._post("bootstrap", "cluster_bootstrap", "Found a cluster", self.bootstrap, BootstrapBody),
             self._post("backup", "cluster_backup", "Write the state into a file", self.backup, PathBody),
             self._post("restore", "cluster_restore", "Found a cluster with a backup", self.restore, PathBody),
-            Route("GET", f"{PREFIX}/rescue", "cluster_rescue_warnings", "What a rescue may lose", self.warnings),
+            Route(
+                "GET",
+                f"{PREFIX}/rescue",
+                "cluster_rescue_warnings",
+                "What a rescue may lose",
+                self.warnings,
+                answers=(list[str],),
+            ),
             self._post("rescue", "cluster_rescue", "Go on from this node's state alone", self.rescue, Nothing),
             self._post("rebuild", "cluster_rebuild", "Take all data from the others", self.rebuild, Nothing),
         ]
 
     @staticmethod
     def _post(path: str, name: str, summary: str, handler: Any, body: type[Body]) -> AnyRoute:
-        return Route("POST", f"{PREFIX}/{path}", name, summary, handler, NoQuery, body)
+        return Route(
+            "POST", f"{PREFIX}/{path}", name, summary, handler, NoQuery, body, answers=(dict[str, Any] | None,)
+        )
 
     async def status(self, call: Plain) -> Answer:
         """All that this node knows."""

@@ -5,6 +5,7 @@ import ssl
 from rmq.plugin_api import Plugin, PluginError, PluginHost
 from rmq_http_api import rmqtt_v1
 from rmq_http_api.access import Access
+from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.app import Application
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
@@ -38,6 +39,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         )
         self._service = service
         table = RouteTable([*Probes(service).routes(), *ClusterRoutes(service).routes(), *rmqtt_v1.routes(service)])
+        table.add(ApiDocs(table).routes())
         app = Application(
             table,
             self._access(self.config),

@@ -1,5 +1,7 @@
 """/health/live and /health/ready, for whoever starts and stops nodes: open to all, and cheap."""
 
+from typing import Final
+
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import RETRY_AFTER_S
@@ -7,6 +9,7 @@ from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
+OBJECT: Final = (dict[str, str],)
 Plain = Call[NoQuery, None]
 
 
@@ -19,8 +22,24 @@ class Probes:
     def routes(self) -> list[AnyRoute]:
         """Both."""
         return [
-            Route("GET", "/health/live", "live", "Whether the process answers at all", self.live, open=True),
-            Route("GET", "/health/ready", "ready", "Whether the node can serve clients", self.ready, open=True),
+            Route(
+                "GET",
+                "/health/live",
+                "live",
+                "Whether the process answers at all",
+                self.live,
+                answers=OBJECT,
+                open=True,
+            ),
+            Route(
+                "GET",
+                "/health/ready",
+                "ready",
+                "Whether the node can serve clients",
+                self.ready,
+                answers=OBJECT,
+                open=True,
+            ),
         ]
 
     async def live(self, call: Plain) -> Answer:

@@ -26,13 +26,25 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
+class PathValue:
+    """A place for a value in a pattern."""
+
+    name: str
+    is_number: bool
+
+
+Segment = str | PathValue
+
+
+@dataclass(frozen=True)
 class Route(Generic[Q, B]):
     """One method of one pattern.
 
     ``path`` has values in braces: ``{node:int}`` takes whole numbers, ``{topic}`` any text. ``name`` and ``summary``
     are for the list of routes and for OpenAPI. ``body`` is the model of the JSON body, None when there is none.
-    ``answer`` says what a good answer is, for OpenAPI: any type that pydantic can describe. ``role``: who may; by
-    default viewers read and administrators change. ``open``: nobody has to say who they are.
+    ``answers`` says what good answers are, for OpenAPI: ``str`` is plain text, every other type is JSON as pydantic
+    describes it. ``role``: who may; by default viewers read and administrators change. ``open``: nobody has to say who
+    they are.
     """
 
     method: str
@@ -42,10 +54,9 @@ class Route(Generic[Q, B]):
     handler: Handler[Q, B]
     query: type[Q] = NoQuery  # type: ignore[assignment]  # a default of a type variable, which 3.11 can't say
     body: type[BaseModel] | None = None
-    answer: Any = None
+    answers: tuple[Any, ...] = ()
     role: str = ""
     open: bool = False
-    tags: tuple[str, ...] = ()
 
     @property
     def needed_role(self) -> str:
@@ -53,21 +64,17 @@ class Route(Generic[Q, B]):
         return self.role or (VIEWER if self.method in READING else ADMINISTRATOR)
 
     @property
+    def values(self) -> list[PathValue]:
+        """The values in the path, in their order."""
+        return [segment for segment in _segments(self.path) if isinstance(segment, PathValue)]
+
+    @property
     def shown_path(self) -> str:
         """The pattern without the kinds of its values."""
-        return "/" + "/".join(f"{{{s.name}}}" if isinstance(s, _Value) else s for s in _segments(self.path))
+        return "/" + "/".join(f"{{{s.name}}}" if isinstance(s, PathValue) else s for s in _segments(self.path))
 
 
 AnyRoute = Route[Any, Any]
-
-
-@dataclass(frozen=True)
-class _Value:
-    name: str
-    is_number: bool
-
-
-Segment = str | _Value
 
 
 @dataclass
@@ -80,12 +87,13 @@ class _Place:
     @property
     def words(self) -> tuple[bool, ...]:
         """Where the pattern has values: patterns with words further left are tried first."""
-        return tuple(isinstance(segment, _Value) for segment in self.segments)
+        return tuple(isinstance(segment, PathValue) for segment in self.segments)
 
     def fits(self, parts: Sequence[str]) -> bool:
         """Whether the words stand where they have to."""
         return all(
-            isinstance(segment, _Value) or segment == part for segment, part in zip(self.segments, parts, strict=True)
+            isinstance(segment, PathValue) or segment == part
+            for segment, part in zip(self.segments, parts, strict=True)
         )
 
 
@@ -170,13 +178,13 @@ def _segment(part: str) -> Segment:
     if not part.startswith("{"):
         return part
     name, _, kind = part.strip("{}").partition(":")
-    return _Value(name, kind == "int")
+    return PathValue(name, kind == "int")
 
 
 def _values(segments: Sequence[Segment], parts: Sequence[str]) -> PathValues:
     values: dict[str, str | int] = {}
     for segment, part in zip(segments, parts, strict=True):
-        if not isinstance(segment, _Value):
+        if not isinstance(segment, PathValue):
             continue
         try:
             text = unquote_to_bytes(part).decode("utf-8")

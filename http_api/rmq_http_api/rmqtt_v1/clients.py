@@ -1,7 +1,7 @@
 """Clients: search, look-up, whether one is on line, kick, and sessions without a connection."""
 
 import base64
-from typing import Any
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -60,6 +60,70 @@ class ClientsQuery(ClientFilters, PagedQuery):
     """A page of what the filters leave."""
 
 
+@dataclass(frozen=True, slots=True)
+class PropertiesObject:
+    """The properties of a message; correlation data in base64."""
+
+    content_type: str | None
+    correlation_data: str | None
+    is_utf8_payload: bool | None
+    response_topic: str | None
+    user_properties: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class WillObject:
+    """A will; its payload in base64."""
+
+    topic: str
+    message: str
+    qos: int
+    retain: bool
+    will_delay_interval_sec: int
+    message_expiry_interval: int | None
+    content_type: str | None
+    correlation_data: str | None
+    is_utf8_payload: bool | None
+    response_topic: str | None
+    user_properties: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientObject:
+    """A client; times as ``YYYY-MM-DD HH:mm:ss``, "" for none."""
+
+    node_id: int
+    clientid: str
+    username: str
+    superuser: bool
+    proto_ver: int
+    ip_address: str
+    port: int
+    connected: bool
+    connected_at: str
+    disconnected_at: str
+    disconnected_reason: str
+    keepalive: int
+    clean_start: bool
+    session_present: bool
+    expiry_interval: int
+    created_at: str
+    subscriptions_cnt: int
+    max_subscriptions: int
+    last_will: WillObject | None
+    inflight: int
+    max_inflight: int
+    mqueue_len: int
+    max_mqueue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many."""
+
+    count: int
+
+
 Plain = Call[NoQuery, None]
 
 
@@ -75,19 +139,23 @@ class ClientRoutes:
         clients = f"{PREFIX}/clients"
         one = f"{clients}/{{clientid}}"
         offlines = f"{clients}/offlines"
+        rows, row = (list[ClientObject],), (ClientObject,)
         return [
-            Route("GET", clients, "search_clients", "Clients, connected or not", self.search, ClientsQuery),
-            Route("GET", one, "get_client", "One client", self.client),
-            Route("DELETE", one, "kick_client", "Close a client's connection and discard its session", self.kick),
-            Route("GET", f"{one}/online", "check_online", "Whether a client is connected", self.online),
+            Route("GET", clients, "search_clients", "Clients, on line or not", self.search, ClientsQuery, answers=rows),
+            Route("GET", one, "get_client", "One client", self.client, answers=row),
+            Route("DELETE", one, "kick_client", "Close a connection, discard the session", self.kick, answers=(str,)),
+            Route("GET", f"{one}/online", "check_online", "Whether it is connected", self.online, answers=(bool,)),
+            Route("GET", offlines, "search_offlines", "Sessions off line", self.offlines, ClientsQuery, answers=rows),
             Route(
-                "GET", offlines, "search_offlines", "Sessions without a connection", self.offlines, ClientsQuery
-            ),
-            Route(
-                "DELETE", offlines, "kick_offlines", "Discard sessions without a connection", self.kick_offlines,
+                "DELETE",
+                offlines,
+                "kick_offlines",
+                "Discard sessions off line",
+                self.kick_offlines,
                 ClientFilters,
+                answers=(Count,),
             ),
-        ]  # fmt: skip
+        ]
 
     async def search(self, call: Call[ClientsQuery, None]) -> Answer:
         """A page of clients by (node, client id)."""
@@ -119,61 +187,66 @@ class ClientRoutes:
     async def kick_offlines(self, call: Call[ClientFilters, None]) -> Answer:
         """How many there were."""
         found = await self._management.discard_offline(call.query.client_query(connected=False))
-        return json_answer({"count": sum(found.answers)}, headers=missing_header(found.missing))
+        return json_answer(Count(sum(found.answers)), headers=missing_header(found.missing))
 
 
-def client_object(client: ClientView) -> dict[str, Any]:
+def client_object(client: ClientView) -> ClientObject:
     """A client under RMQTT's names."""
-    return {
-        "node_id": client.node_id,
-        "clientid": client.client_id,
-        "username": username_text(client.username),
-        "superuser": client.superuser,
-        "proto_ver": client.protocol_level,
-        "ip_address": client.ip_address,
-        "port": client.port,
-        "connected": client.connected,
-        "connected_at": local_time(client.connected_at),
-        "disconnected_at": local_time(client.disconnected_at),
-        "disconnected_reason": client.disconnected_reason,
-        "keepalive": client.keepalive,
-        "clean_start": client.clean_start,
-        "session_present": client.session_present,
-        "expiry_interval": client.expiry_interval,
-        "created_at": local_time(client.created_at),
-        "subscriptions_cnt": client.subscriptions,
-        "max_subscriptions": client.max_subscriptions,
-        "last_will": None if client.will is None else will_object(client.will),
-        "inflight": client.inflight,
-        "max_inflight": client.max_inflight,
-        "mqueue_len": client.queue_length,
-        "max_mqueue": client.max_queue,
-    }
+    return ClientObject(
+        node_id=client.node_id,
+        clientid=client.client_id,
+        username=username_text(client.username),
+        superuser=client.superuser,
+        proto_ver=client.protocol_level,
+        ip_address=client.ip_address,
+        port=client.port,
+        connected=client.connected,
+        connected_at=local_time(client.connected_at),
+        disconnected_at=local_time(client.disconnected_at),
+        disconnected_reason=client.disconnected_reason,
+        keepalive=client.keepalive,
+        clean_start=client.clean_start,
+        session_present=client.session_present,
+        expiry_interval=client.expiry_interval,
+        created_at=local_time(client.created_at),
+        subscriptions_cnt=client.subscriptions,
+        max_subscriptions=client.max_subscriptions,
+        last_will=None if client.will is None else will_object(client.will),
+        inflight=client.inflight,
+        max_inflight=client.max_inflight,
+        mqueue_len=client.queue_length,
+        max_mqueue=client.max_queue,
+    )
 
 
-def will_object(will: WillView) -> dict[str, Any]:
-    """A will; its payload in base64."""
-    return {
-        "topic": will.topic,
-        "message": base64.b64encode(will.payload).decode(),
-        "qos": will.qos,
-        "retain": will.retain,
-        "will_delay_interval_sec": will.delay_interval,
-        "message_expiry_interval": will.message_expiry_interval,
-        **properties_object(will.properties),
-    }
+def will_object(will: WillView) -> WillObject:
+    """A will under RMQTT's names."""
+    properties = properties_object(will.properties)
+    return WillObject(
+        topic=will.topic,
+        message=base64.b64encode(will.payload).decode(),
+        qos=will.qos,
+        retain=will.retain,
+        will_delay_interval_sec=will.delay_interval,
+        message_expiry_interval=will.message_expiry_interval,
+        content_type=properties.content_type,
+        correlation_data=properties.correlation_data,
+        is_utf8_payload=properties.is_utf8_payload,
+        response_topic=properties.response_topic,
+        user_properties=properties.user_properties,
+    )
 
 
-def properties_object(properties: PropertiesView) -> dict[str, Any]:
-    """The properties of a message; correlation data in base64."""
+def properties_object(properties: PropertiesView) -> PropertiesObject:
+    """The properties of a message under RMQTT's names."""
     data = properties.correlation_data
-    return {
-        "content_type": properties.content_type,
-        "correlation_data": None if data is None else base64.b64encode(data).decode(),
-        "is_utf8_payload": None if properties.payload_format is None else properties.payload_format == 1,
-        "response_topic": properties.response_topic,
-        "user_properties": [list(pair) for pair in properties.user_properties],
-    }
+    return PropertiesObject(
+        content_type=properties.content_type,
+        correlation_data=None if data is None else base64.b64encode(data).decode(),
+        is_utf8_payload=None if properties.payload_format is None else properties.payload_format == 1,
+        response_topic=properties.response_topic,
+        user_properties=[list(pair) for pair in properties.user_properties],
+    )
 
 
 def _whole_second(upper: int | None) -> float | None:

@@ -7,7 +7,7 @@ from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import RETRY_AFTER_S
 from rmq_http_api.parameters import NoQuery
-from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header, missing_object, node_object
+from rmq_http_api.rmqtt_v1.wording import JSON_OBJECT, JSON_ROWS, PREFIX, missing_header, missing_object, node_object
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -24,13 +24,48 @@ class ConditionRoutes:
         """All of them."""
         health, features, system = f"{PREFIX}/health/check", f"{PREFIX}/features", f"{PREFIX}/stats/sys"
         return [
-            Route("GET", health, "check_health", "Whether this node can serve, and how the others are", self.health),
-            Route("GET", f"{health}/{{node:int}}", "check_node_health", "Whether one node can serve", self.health_of),
-            Route("GET", features, "get_features", "What each node can do", self.features),
-            Route("GET", f"{features}/{{node:int}}", "get_node_features", "What one node can do", self.features_of),
-            Route("GET", system, "get_sys_stats", "What the process of each node uses", self.system),
-            Route("GET", f"{system}/{{node:int}}", "get_node_sys_stats", "What one process uses", self.system_of),
-            Route("GET", f"{system}/sum", "get_sys_stats_sum", "What all nodes' processes use", self.system_sum),
+            Route(
+                "GET",
+                health,
+                "check_health",
+                "Whether this node can serve, and how the others are",
+                self.health,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{health}/{{node:int}}",
+                "check_node_health",
+                "Whether one node can serve",
+                self.health_of,
+                answers=JSON_OBJECT,
+            ),
+            Route("GET", features, "get_features", "What each node can do", self.features, answers=JSON_OBJECT),
+            Route(
+                "GET",
+                f"{features}/{{node:int}}",
+                "get_node_features",
+                "What one node can do",
+                self.features_of,
+                answers=JSON_OBJECT,
+            ),
+            Route("GET", system, "get_sys_stats", "What the process of each node uses", self.system, answers=JSON_ROWS),
+            Route(
+                "GET",
+                f"{system}/{{node:int}}",
+                "get_node_sys_stats",
+                "What one process uses",
+                self.system_of,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{system}/sum",
+                "get_sys_stats_sum",
+                "What all nodes' processes use",
+                self.system_sum,
+                answers=JSON_OBJECT,
+            ),
         ]
 
     async def health(self, call: Plain) -> Answer:

@@ -6,7 +6,7 @@ from rmq.management.models import Metrics, MissingNode, Stats
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
-from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header, missing_object, node_object
+from rmq_http_api.rmqtt_v1.wording import JSON_OBJECT, JSON_ROWS, PREFIX, missing_header, missing_object, node_object
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -22,16 +22,50 @@ class FigureRoutes:
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         return [
-            Route("GET", f"{PREFIX}/stats", "get_all_stats", "The gauges of each node", self.all_stats),
-            Route("GET", f"{PREFIX}/stats/{{node:int}}", "get_stats", "The gauges of one node", self.stats),
-            Route("GET", f"{PREFIX}/stats/sum", "get_stats_sum", "The gauges of all nodes, summed up", self.stats_sum),
-            Route("GET", f"{PREFIX}/metrics", "get_all_metrics", "The counters of each node", self.all_metrics),
-            Route("GET", f"{PREFIX}/metrics/{{node:int}}", "get_metrics", "The counters of one node", self.metrics),
             Route(
-                "GET", f"{PREFIX}/metrics/sum", "get_metrics_sum", "The counters of all nodes, added up",
-                self.metrics_sum,
+                "GET", f"{PREFIX}/stats", "get_all_stats", "The gauges of each node", self.all_stats, answers=JSON_ROWS
             ),
-        ]  # fmt: skip
+            Route(
+                "GET",
+                f"{PREFIX}/stats/{{node:int}}",
+                "get_stats",
+                "The gauges of one node",
+                self.stats,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/stats/sum",
+                "get_stats_sum",
+                "The gauges of all nodes, summed up",
+                self.stats_sum,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/metrics",
+                "get_all_metrics",
+                "The counters of each node",
+                self.all_metrics,
+                answers=JSON_ROWS,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/metrics/{{node:int}}",
+                "get_metrics",
+                "The counters of one node",
+                self.metrics,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/metrics/sum",
+                "get_metrics_sum",
+                "The counters of all nodes, added up",
+                self.metrics_sum,
+                answers=(dict[str, int],),
+            ),
+        ]
 
     async def all_stats(self, call: Plain) -> Answer:
         """Each node."""

@@ -108,15 +108,37 @@ class MessageRoutes:
         """All of them."""
         mqtt = f"{PREFIX}/mqtt"
         return [
-            Route("POST", f"{mqtt}/publish", "publish", "Publish a message", self.publish, NoQuery, PublishBody),
             Route(
-                "POST", f"{mqtt}/subscribe", "subscribe", "Subscribe a client", self.subscribe, NoQuery, SubscribeBody
+                "POST",
+                f"{mqtt}/publish",
+                "publish",
+                "Publish a message",
+                self.publish,
+                NoQuery,
+                PublishBody,
+                answers=(str, dict[str, bool | str]),
             ),
             Route(
-                "POST", f"{mqtt}/unsubscribe", "unsubscribe", "Unsubscribe a client", self.unsubscribe, NoQuery,
+                "POST",
+                f"{mqtt}/subscribe",
+                "subscribe",
+                "Subscribe a client",
+                self.subscribe,
+                NoQuery,
+                SubscribeBody,
+                answers=(dict[str, bool],),
+            ),
+            Route(
+                "POST",
+                f"{mqtt}/unsubscribe",
+                "unsubscribe",
+                "Unsubscribe a client",
+                self.unsubscribe,
+                NoQuery,
                 UnsubscribeBody,
+                answers=(bool,),
             ),
-        ]  # fmt: skip
+        ]
 
     async def publish(self, call: Call[NoQuery, PublishBody]) -> Answer:
         """``ok`` for one topic; of several what became of each."""

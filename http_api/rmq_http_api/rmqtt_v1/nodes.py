@@ -7,6 +7,8 @@ from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.rmqtt_v1.wording import (
+    JSON_OBJECT,
+    JSON_ROWS,
     PREFIX,
     duration,
     local_time,
@@ -31,10 +33,31 @@ class NodeRoutes:
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         return [
-            Route("GET", f"{PREFIX}/brokers", "get_brokers", "What the nodes are", self.brokers),
-            Route("GET", f"{PREFIX}/brokers/{{node:int}}", "get_broker", "What one node is", self.broker),
-            Route("GET", f"{PREFIX}/nodes", "get_nodes", "How the nodes and their machines are", self.nodes),
-            Route("GET", f"{PREFIX}/nodes/{{node:int}}", "get_node", "How one node and its machine are", self.node),
+            Route("GET", f"{PREFIX}/brokers", "get_brokers", "What the nodes are", self.brokers, answers=JSON_ROWS),
+            Route(
+                "GET",
+                f"{PREFIX}/brokers/{{node:int}}",
+                "get_broker",
+                "What one node is",
+                self.broker,
+                answers=JSON_OBJECT,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/nodes",
+                "get_nodes",
+                "How the nodes and their machines are",
+                self.nodes,
+                answers=JSON_ROWS,
+            ),
+            Route(
+                "GET",
+                f"{PREFIX}/nodes/{{node:int}}",
+                "get_node",
+                "How one node and its machine are",
+                self.node,
+                answers=JSON_OBJECT,
+            ),
         ]
 
     async def brokers(self, call: Plain) -> Answer:

@@ -6,7 +6,7 @@ from rmq.management.models import MissingNode, NodePlugins, PluginView
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
-from rmq_http_api.rmqtt_v1.wording import DOWN, PREFIX, missing_header
+from rmq_http_api.rmqtt_v1.wording import DOWN, JSON_OBJECT, JSON_ROWS, PREFIX, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -26,17 +26,28 @@ class PluginRoutes:
         node = f"{plugins}/{{node:int}}"
         one = f"{node}/{{plugin}}"
         return [
-            Route("GET", plugins, "all_plugins", "The plugins of each node", self.all),
-            Route("GET", node, "node_plugins", "The plugins of one node", self.of_node),
-            Route("GET", one, "node_plugin_info", "One plugin", self.one),
-            Route("GET", f"{one}/config", "node_plugin_config", "The configuration of a plugin", self.config),
+            Route("GET", plugins, "all_plugins", "The plugins of each node", self.all, answers=JSON_ROWS),
+            Route("GET", node, "node_plugins", "The plugins of one node", self.of_node, answers=JSON_ROWS),
+            Route("GET", one, "node_plugin_info", "One plugin", self.one, answers=JSON_OBJECT),
             Route(
-                "PUT", f"{one}/config/reload", "node_plugin_config_reload", "Read its configuration again",
-                self.reload,
+                "GET",
+                f"{one}/config",
+                "node_plugin_config",
+                "The configuration of a plugin",
+                self.config,
+                answers=JSON_OBJECT,
             ),
-            Route("PUT", f"{one}/load", "node_plugin_load", "Start a plugin", self.load),
-            Route("PUT", f"{one}/unload", "node_plugin_unload", "Stop a plugin", self.unload),
-        ]  # fmt: skip
+            Route(
+                "PUT",
+                f"{one}/config/reload",
+                "node_plugin_config_reload",
+                "Read its configuration again",
+                self.reload,
+                answers=(str,),
+            ),
+            Route("PUT", f"{one}/load", "node_plugin_load", "Start a plugin", self.load, answers=(str,)),
+            Route("PUT", f"{one}/unload", "node_plugin_unload", "Stop a plugin", self.unload, answers=(bool,)),
+        ]
 
     async def all(self, call: Plain) -> Answer:
         """Each node with its plugins."""

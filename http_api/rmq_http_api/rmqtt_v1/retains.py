@@ -11,7 +11,7 @@ from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Number, Query
 from rmq_http_api.rmqtt_v1.clients import properties_object
-from rmq_http_api.rmqtt_v1.wording import PREFIX
+from rmq_http_api.rmqtt_v1.wording import JSON_OBJECT, PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -41,8 +41,10 @@ class RetainedRoutes:
         """All of them."""
         path = f"{PREFIX}/retains"
         return [
-            Route("GET", path, "get_retains", "Retained messages", self.search, RetainsQuery),
-            Route("DELETE", path, "delete_retain", "Delete a retained message", self.delete, RetainQuery),
+            Route("GET", path, "get_retains", "Retained messages", self.search, RetainsQuery, answers=JSON_OBJECT),
+            Route(
+                "DELETE", path, "delete_retain", "Delete a retained message", self.delete, RetainQuery, answers=(str,)
+            ),
         ]
 
     async def search(self, call: Call[RetainsQuery, None]) -> Answer:

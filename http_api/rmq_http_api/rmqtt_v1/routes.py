@@ -11,7 +11,7 @@ from rmq_http_api.rmqtt_v1.nodes import NodeRoutes
 from rmq_http_api.rmqtt_v1.plugins import PluginRoutes
 from rmq_http_api.rmqtt_v1.retains import RetainedRoutes
 from rmq_http_api.rmqtt_v1.subscriptions import SubscriptionRoutes
-from rmq_http_api.rmqtt_v1.wording import PREFIX
+from rmq_http_api.rmqtt_v1.wording import JSON_ROWS, PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -34,7 +34,7 @@ def routes(service: ApiService) -> list[AnyRoute]:
             ]
         )
 
-    found.append(Route("GET", PREFIX, "get_endpoints", "All endpoints", endpoints))
+    found.append(Route("GET", PREFIX, "get_endpoints", "All endpoints", endpoints, answers=JSON_ROWS))
     found += NodeRoutes(service).routes()
     found += ConditionRoutes(service).routes()
     found += ClientRoutes(service).routes()

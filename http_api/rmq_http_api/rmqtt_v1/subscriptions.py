@@ -1,5 +1,6 @@
 """Subscriptions and routes: who is subscribed to what, and which topic filters lead to which nodes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
@@ -31,6 +32,27 @@ class RoutesQuery(PagedQuery):
     """A page of routes."""
 
 
+@dataclass(frozen=True, slots=True)
+class SubscriptionObject:
+    """A subscription: QoS and share group as RMQTT's documents have them, and among the options, as its answers do."""
+
+    node_id: int
+    clientid: str
+    client_addr: str
+    topic: str
+    qos: int
+    share: str | None
+    opts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteObject:
+    """A topic filter and a node with subscribers of it."""
+
+    topic: str
+    node_id: int
+
+
 Plain = Call[NoQuery, None]
 
 
@@ -44,17 +66,22 @@ class SubscriptionRoutes:
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         subscriptions = f"{PREFIX}/subscriptions"
+        rows, routes = (list[SubscriptionObject],), (list[RouteObject],)
+        one, topic = f"{subscriptions}/{{clientid}}", f"{PREFIX}/routes/{{topic}}"
         return [
-            Route("GET", subscriptions, "query_subscriptions", "Subscriptions", self.search, SubscriptionsQuery),
             Route(
-                "GET", f"{subscriptions}/{{clientid}}", "get_client_subscriptions", "Subscriptions of one client",
-                self.of_client,
+                "GET",
+                subscriptions,
+                "query_subscriptions",
+                "Subscriptions",
+                self.search,
+                SubscriptionsQuery,
+                answers=rows,
             ),
-            Route("GET", f"{PREFIX}/routes", "get_routes", "Topic filters and their nodes", self.all, RoutesQuery),
-            Route(
-                "GET", f"{PREFIX}/routes/{{topic}}", "get_route", "Topic filters that match a topic name", self.of_topic
-            ),
-        ]  # fmt: skip
+            Route("GET", one, "get_client_subscriptions", "Those of one client", self.of_client, answers=rows),
+            Route("GET", f"{PREFIX}/routes", "get_routes", "Routes", self.all, RoutesQuery, answers=routes),
+            Route("GET", topic, "get_route", "Routes that a topic name takes", self.of_topic, answers=routes),
+        ]
 
     async def search(self, call: Call[SubscriptionsQuery, None]) -> Answer:
         """A page of subscriptions by (node, client id, topic filter)."""
@@ -87,8 +114,8 @@ class SubscriptionRoutes:
         return await rows_answer(sorted(page.items, key=route_key), route_object, missing_header(page.missing))
 
 
-def subscription_object(subscription: SubscriptionView) -> dict[str, Any]:
-    """A subscription: QoS and share group as RMQTT's documents have them, and among the options, as its answers do."""
+def subscription_object(subscription: SubscriptionView) -> SubscriptionObject:
+    """A subscription under RMQTT's names."""
     options: dict[str, Any] = {"qos": subscription.qos}
     if subscription.share_group is not None:
         options["group"] = subscription.share_group
@@ -100,17 +127,17 @@ def subscription_object(subscription: SubscriptionView) -> dict[str, Any]:
         options["retain_handling"] = subscription.retain_handling
     if subscription.subscription_id is not None:
         options["id"] = subscription.subscription_id
-    return {
-        "node_id": subscription.node_id,
-        "clientid": subscription.client_id,
-        "client_addr": subscription.client_address,
-        "topic": subscription.topic_filter,
-        "qos": subscription.qos,
-        "share": subscription.share_group,
-        "opts": options,
-    }
+    return SubscriptionObject(
+        node_id=subscription.node_id,
+        clientid=subscription.client_id,
+        client_addr=subscription.client_address,
+        topic=subscription.topic_filter,
+        qos=subscription.qos,
+        share=subscription.share_group,
+        opts=options,
+    )
 
 
-def route_object(route: RouteView) -> dict[str, Any]:
+def route_object(route: RouteView) -> RouteObject:
     """A route."""
-    return {"topic": route.topic, "node_id": route.node_id}
+    return RouteObject(route.topic, route.node_id)

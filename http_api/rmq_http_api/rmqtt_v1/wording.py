@@ -10,6 +10,9 @@ from typing import Any, Final
 from rmq.management.models import MissingNode, NodeRef
 
 PREFIX: Final = "/api/v1"
+# What routes say of answers whose fields depend on the node, for OpenAPI.
+JSON_OBJECT: Final = (dict[str, Any],)
+JSON_ROWS: Final = (list[dict[str, Any]],)
 RUNNING: Final = "Running"
 DOWN: Final = "Down"
 # Where an answer has no room for them, nodes that gave none are named here: "3, 5".

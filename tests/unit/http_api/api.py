@@ -9,6 +9,7 @@ import httpx
 import trio
 from rmq_http_api import rmqtt_v1
 from rmq_http_api.access import Access
+from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.app import Application
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
@@ -72,6 +73,7 @@ class Api:
                 *(routes or []),
             ]
         )
+        self.table.add(ApiDocs(self.table).routes())
         access = Access(self.config, self.passwords, is_loopback=is_loopback, clock=lambda: self.now)
         self.app = Application(
             self.table, access, max_body=self.config.max_body_size, node_id=1, count_bug=self._count_bug
