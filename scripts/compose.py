@@ -103,6 +103,10 @@ class Deployment:
             raise NoEngine(f"there is no container of {service}")
         return found[0]
 
+    def address(self, service: str, port: int) -> str:
+        """Where a port of a service is reached on this machine."""
+        return self._engine.docker("port", self.container(service), f"{port}/tcp").strip()
+
     def wait_until_ready(self, service: str, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Return when the service's health check says that it serves; raises ``NoEngine`` with the end of its log."""
         container = self.container(service)
@@ -132,9 +136,11 @@ def up(engine: Engine, profiles: Sequence[str]) -> None:
     deployment = Deployment(engine, profiles=profiles)
     deployment.up()
     token = deployment.secrets_file.relative_to(ROOT)
+    mqtt = [deployment.address(node, 1883) for node in NODES]
+    api = [deployment.address(node, 6060) for node in NODES]
     lines = [
-        "three nodes serve: MQTT on 127.0.0.1:1883 to 1885, the API on 127.0.0.1:6060 to 6062",
-        "  curl localhost:6060/api/v1/stats/sum",
+        f"three nodes serve: MQTT on {', '.join(mqtt)}; the API on {', '.join(api)}",
+        f"  curl {api[0]}/api/v1/stats/sum",
         f'  changes take the token in {token}: curl -H "Authorization: Bearer $RMQ_API_TOKEN" …',
         "  make compose-down ends them; their data stay",
     ]

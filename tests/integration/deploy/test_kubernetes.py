@@ -9,7 +9,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from rmq.config import load
+from rmq.config import check_plugins, load
+from rmq.node import PLUGINS
+from rmq.plugin_host.catalog import Catalog
 from tests.integration.deploy.files import NUMBERS, UID, last, manifest, manifests
 
 # The oldest that the manifests are for, and a newer one.
@@ -115,6 +117,8 @@ def test_the_configuration_is_one_that_a_node_starts_with(tmp_path: Path) -> Non
     file.write_text(configuration().replace("/etc/rmq/users/users", str(users)))
     settings = load(file, environ={"RMQ_NODE__ID": "3", "RMQ_CLUSTER_SECRET": "0" * 64})
     assert settings.node.id == 3
+    plugins = check_plugins(settings, Catalog.installed(PLUGINS).models())
+    assert plugins["rmq-http-api"].model_dump()["anonymous_may_read"] is False
     mounts = {each["name"]: each["mountPath"] for each in container()["volumeMounts"]}
     assert mounts["data"] == settings.node.data_dir == last("VOLUME")
     assert mounts["users"] in tomllib.loads(configuration())["auth"]["users_file"]
