@@ -28,7 +28,7 @@ class RaftOptions:
     """A new voter that didn't get the whole log within this stays an observer."""
     snapshot_interval: float = 1.0
     """The machine is asked for a snapshot for one peer at most this often."""
-    apply_time: float = 0.05
+    apply_time: float = 0.01
     """One tick applies committed entries for about this long; the next goes on."""
     batch_bytes: int = 1 << 20
     """About how many bytes of entries one append carries; an entry longer than that goes alone."""
