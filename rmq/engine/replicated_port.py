@@ -74,6 +74,7 @@ class ReplicatedPort(StoredPort):
         self._lost_at = 0.0
         self._again_at = 0.0
         self._progress_at = 0.0
+        self._looked_at = broker.touch_clock()
         self._stepped_out = False
         self._moved = False
         self.digests = Digesting(broker.state)
@@ -298,6 +299,10 @@ class ReplicatedPort(StoredPort):
     def look_after(self, now: float) -> None:
         """Every now and then: whoever has waited for too long is told that nobody knows."""
         self.forwarding.look_after(now)
+        stood_still = max(now - self._looked_at - 2 * LOOK_AFTER_S, 0.0)
+        self._looked_at = now
+        self._progress_at += stood_still  # nobody has waited while this process stood still
+        self._lost_at += stood_still
         ctx = self.broker.ctx
         if not self.incarnation or self._stepped_out:
             return

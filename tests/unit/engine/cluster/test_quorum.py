@@ -121,3 +121,17 @@ def test_afterwards_everything_goes_on_and_nobody_had_to_come_again(group: Group
     publisher.publish("t", b"1", 1)
     publisher.publish("u", b"2", 1)
     assert [m.payload for m in (*client.receive_all(), *kept.receive_all())] == [b"1", b"2"]
+
+
+def test_nobody_has_waited_while_the_node_stood_still(group: Group, three: Three) -> None:
+    one = three[0]
+    client = one.connect("c", expiry=100)
+    group.pass_time(1)
+    one.holds_commands = True
+    group.time += 10  # no timer runs meanwhile, and what came is read before any does
+    client.send(wire.subscribe(5, [("t", 1)]))
+    group.pass_time(1)
+    assert client.read() == []
+    one.holds_commands = False
+    group.settle()
+    assert client.take(Suback).codes == [1]
