@@ -249,7 +249,13 @@ class Faults:
             home = client.line.node if isinstance(client, Publisher) and client.qos == 1 and client.line else None
             if home is not None and home not in (leader, other) and home in self._running():
                 node = home
+                break
         self._did("late_batch", f"{node.node_id} by {other.node_id}")
+        for client in self._clients:
+            if isinstance(client, Publisher) and client.line is not None and client.line.node is node:
+                client.publish()
+                client.publish()
+        await trio.sleep(self._random.uniform(0.004, 0.012))  # it is proposed, and hasn't come to the leader
         ways = {(host(node.node_id), host(leader.node_id))}
         world.network.block(ways)
 

@@ -58,7 +58,7 @@ class Profile:
             "one_way": 2,
             "deaf": 5,
             "mute": 2,
-            "late_batch": 2,
+            "late_batch": 6,
             "slow": 3,
             "cut": 2,
             "half_cut": 2,
