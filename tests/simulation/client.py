@@ -16,9 +16,6 @@ from tests.support.wire import Will
 from tests.support.wire_parser import Connack, Disconnect, Packet, parse
 
 EXPIRY_S: Final = 1_000_000
-# A session or a subscription that is granted may be forgotten for so long when the power goes everywhere: its answer
-# doesn't wait for disks, under quorum_fsync either.
-MAY_BE_FORGOTTEN_S: Final = 4.0
 # A client that waits longer for an answer tries elsewhere.
 PATIENCE_S: Final = 7.0
 
@@ -150,8 +147,11 @@ class Client:
         self.is_open = False
 
     def power_went(self) -> None:
-        """All nodes have lost power: a session that is new may be forgotten."""
-        if self.world.agenda.now < self._session_since + MAY_BE_FORGOTTEN_S:
+        """All nodes have lost power: a session may be forgotten whose CONNACK didn't wait for disks.
+
+        It doesn't under quorum_fsync either, nor does SUBACK.
+        """
+        if self._session_since > self.world.synced_before():
             self.had_session = False
 
     def waits(self) -> None:

@@ -131,7 +131,7 @@ class Faults:
         # Disks that lag: what is acknowledged all the same is lost now.
         seconds = self._random.choice((0.0, 0.3, 0.5))
         for node in self._running():
-            node.speed.stall_until = self._world.agenda.now + 2 * seconds
+            node.speed.stall(self._world.agenda.now, 2 * seconds)
         await trio.sleep(seconds)
         self._world.forget_history()
         nodes = [node.node_id for node in self._running()]
@@ -160,7 +160,7 @@ class Faults:
         if node is not None:
             seconds = self._random.choice((0.05, 0.3, 1.0, 2.5))
             self._did("stall", f"{node.node_id} {seconds}")
-            node.speed.stall_until = self._world.agenda.now + seconds
+            node.speed.stall(self._world.agenda.now, seconds)
 
     async def _transfer(self) -> None:
         leader = self._world.leader()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.simulation.client import MAY_BE_FORGOTTEN_S, Client
+from tests.simulation.client import Client
 from tests.simulation.ledger import Ledger
 from tests.simulation.world import World
 from tests.support import wire
@@ -35,7 +35,7 @@ class Subscriber(Client):
 
     def power_went(self) -> None:
         super().power_went()
-        self._forget(self.world.agenda.now - MAY_BE_FORGOTTEN_S)
+        self._forget(self.world.synced_before())
 
     def began_anew(self) -> None:
         self._known.clear()

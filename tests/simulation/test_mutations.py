@@ -17,8 +17,9 @@ QUICK: Final = "PUBACK and PUBREC wait for the commit"
 # The first seed that notices, where the first few don't: it saves the others. Any seed of CI's may be the one.
 FROM: Final[dict[str, int]] = {
     "a batch is applied once": 25,
-    "a batch of an incarnation that is over isn't applied": 10,
+    "a batch of an incarnation that is over isn't applied": 7,
     "quorum_fsync waits for disks": 5,
+    "the log is synced": 5,
 }
 
 

@@ -26,6 +26,8 @@ START: Final = 1_700_000_000.0
 # Of what is logged these say that the program is wrong.
 BUGS: Final = ("bug", "a bug")
 MAX_PROBLEMS: Final = 20
+# A disk that isn't held up has synced after so long what was written.
+SYNCED_S: Final = 0.6
 LOOK_AFTER_S: Final = 0.1
 # Who is less than so many commands behind has caught up.
 NEAR: Final = 50
@@ -208,6 +210,12 @@ class World:
         return True
 
     # What they apply
+
+    def synced_before(self) -> float:
+        """What was written before this time is on all disks."""
+        now = self.agenda.now
+        speeds = [machine.speed for machine in self._machines.values()]
+        return min((s.stalled_at for s in speeds if s.stall_until > now - SYNCED_S), default=now) - SYNCED_S
 
     def forget_history(self) -> None:
         """All nodes have lost what they hadn't synced: other commands may take those places."""
