@@ -10,7 +10,7 @@ Role = Literal["viewer", "administrator"]
 
 
 class ApiUser(PluginConfig):
-    """Somebody who logs in with Basic authentication; ``password_hash`` as `rmq-passwd hash` writes it."""
+    """Somebody who logs in with Basic authentication; ``password_hash`` as `rmq-node passwd` writes it."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[^:\x00-\x1f\x7f]+$")]
     password_hash: Annotated[str, Field(min_length=1)]

@@ -12,7 +12,8 @@ import pytest
 
 from tests.integration.http_api.http import Http
 from tests.integration.node.node_command import failed_start
-from tests.support.broker_process import BrokerProcess
+from tests.integration.node.watched_node import WatchedNode
+from tests.support.broker_process import BrokerProcess, free_ports
 from tests.support.certificates import Certificates
 from tests.support.client import Client
 
@@ -187,3 +188,41 @@ def test_the_end_comes_with_requests_under_way(tmp_path: Path, sockets: ExitStac
     assert node.stop() == 0
     assert idle.recv(1000) == b""
     assert "Traceback" not in node.log
+
+
+def test_new_keys_and_another_address_without_a_restart(tmp_path: Path) -> None:
+    """What asks for it is answered, although the address it came by is given up."""
+    first, second = free_ports(2)
+    (tmp_path / "node.toml").write_text('[plugins]\ndefault_startups = ["rmq-http-api"]\n')
+    keys = tmp_path / "plugins" / "rmq-http-api.toml"
+    keys.parent.mkdir()
+    keys.write_text(f'http_laddr = "127.0.0.1:{first}"\nmax_row_limit = 1\n')
+    node = WatchedNode(tmp_path, api_anywhere=False)
+    reload_path = "/api/v1/plugins/1/rmqtt-http-api/config/reload"
+    token = {"Authorization": "Bearer s3cret-of-tests"}
+    try:
+        api = Http(first)
+        with ExitStack() as clients:
+            for name in ("a", "b"):
+                client = Client(node.address, name)
+                clients.callback(client.close)
+                client.connect()
+            assert len(api.get("/api/v1/clients")) == 1
+            keys.write_text(f'http_laddr = "127.0.0.1:{first}"\nmax_row_limit = 5\n')
+            assert api.ask("PUT", reload_path).text == "ok"
+            assert len(api.get("/api/v1/clients")) == 2
+            keys.write_text(f'http_laddr = "127.0.0.1:{second}"\nhttp_bearer_token = "s3cret-of-tests"\n')
+            assert api.ask("PUT", reload_path).text == "ok"
+            moved = Http(second)
+            assert moved.ask("GET", "/api/v1/clients").status == 401
+            assert len(moved.ask("GET", "/api/v1/clients", headers=token).json) == 2
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                taken.listen()
+                keys.write_text(f'http_laddr = "127.0.0.1:{taken.getsockname()[1]}"\n')
+                refused = moved.ask("PUT", reload_path, headers=token)
+            assert (refused.status, refused.json["code"]) == (409, "PLUGIN_REFUSED")
+            assert "in use" in refused.json["message"]
+            assert len(moved.ask("GET", "/api/v1/clients", headers=token).json) == 2
+    finally:
+        node.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.integration.node.node_command import command, environment
-from tests.support.broker_process import free_ports
+from tests.support.broker_process import HTTP_API_ANYWHERE, free_ports
 
 TIMEOUT_S: Final = 20.0
 
@@ -29,10 +29,13 @@ def install_plugin(folder: Path, name: str, module: str, class_name: str, source
 class WatchedNode:
     """A running node on a free port; ``plugins`` is a folder that ``install_plugin`` has filled.
 
-    The configuration is ``node.toml`` in ``directory``, if it is there, with the plugins' files beside it.
+    The configuration is ``node.toml`` in ``directory``, if it is there, with the plugins' files beside it. Its API
+    takes a free port, unless ``api_anywhere`` leaves that to the configuration.
     """
 
-    def __init__(self, directory: Path, *sets: str, plugins: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self, directory: Path, *sets: str, plugins: Path | None = None, port: int = 0, api_anywhere: bool = True
+    ) -> None:
         self.address = ("127.0.0.1", port or free_ports(1)[0])
         arguments = ["--data-dir", "data", "--set", f"listener.tcp.external.addr=127.0.0.1:{self.address[1]}"]
         arguments += ["--set", "listener.ws.external.enable=false"]
@@ -41,6 +44,9 @@ class WatchedNode:
         for item in sets:
             arguments += ["--set", item]
         variables = environment()
+        if not api_anywhere:
+            for name in HTTP_API_ANYWHERE:
+                del variables[name]
         if plugins is not None:
             variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugins), variables.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
