@@ -37,6 +37,7 @@ class Engine:
     def __init__(self, home: Path = HOME) -> None:
         self._home = home
         self.environment = dict(os.environ)
+        self._process: subprocess.Popen[bytes] | None = None
         if self._pid() is not None:
             self._use_own()
 
@@ -75,6 +76,8 @@ class Engine:
             if time.monotonic() > deadline:
                 raise NoEngine(f"dockerd (process {pid}) doesn't end; its log is {self._log}")
             time.sleep(0.1)
+        if self._process is not None:
+            self._process.wait()
 
     def open_files(self) -> int | None:
         """How many open files a container can be given, if that is known: our engine has no more than this process."""
@@ -176,12 +179,13 @@ class Engine:
         command += ["--pidfile", str(self._pid_file), "--host", self.environment["DOCKER_HOST"]]
         with self._log.open("wb") as log:
             # In a session of its own: Ctrl-C is for this program, which ends it in order.
-            process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.terminate()
+                process.wait()
                 raise NoEngine(f"dockerd does not start; its log is {self._log}")
             time.sleep(0.2)
