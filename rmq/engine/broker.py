@@ -220,6 +220,7 @@ class Broker:
             self.census.count(SESSIONS_PER_TICK)
         if self._connect_rate.sample(now, self.counters.client_connect):
             self.stats.handshakes_rate.set(round(self._connect_rate.per_second()))
+            self.ctx.measure_next()
 
     def sample_gauges(self) -> None:
         """The gauges that cost nothing to read; often, because their ``max`` must not miss a peak."""

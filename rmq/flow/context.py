@@ -6,6 +6,7 @@ from rmq.flow.lanes import Lanes
 from rmq.flow.ports import FlowPorts, Pick
 from rmq.hooks.chains import HookChains
 from rmq.metrics.counters import Counters
+from rmq.metrics.histogram import Latencies
 from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
@@ -35,6 +36,8 @@ class FlowContext:
     ``node_id`` is this node, 0 while it is alone. ``routes_until`` is when what is known of other nodes' subscribers
     is too old to go by: publishers wait from then on. ``no_answer`` is what clients are told whose operations nobody
     answers.
+    The latency of the next delivery is measured when so many PUBLISHes were sent (``measure_delivery_at``), that of an
+    acknowledgement when so many were received (``measure_ack_at``).
     ``dirty`` lists channels that have bytes to send or are to be closed; ``net`` empties it once a turn.
     """
 
@@ -46,6 +49,9 @@ class FlowContext:
         "forward_to",
         "index",
         "lanes",
+        "latencies",
+        "measure_ack_at",
+        "measure_delivery_at",
         "memory_budget",
         "must_store",
         "no_answer",
@@ -91,6 +97,9 @@ class FlowContext:
         self.no_answer = "storage doesn't answer"
         self.forward_to: list[int] | None = None
         self.lanes = Lanes(counters)
+        self.latencies = Latencies()
+        self.measure_delivery_at = 0
+        self.measure_ack_at = 0
         self.picks: list[Pick] | None = None
         self.observed = False
         self.routes_until = NEVER
@@ -106,6 +115,11 @@ class FlowContext:
         picks = self.picks
         self.picks = None
         return picks
+
+    def measure_next(self) -> None:
+        """Measure the latency of the next delivery and of the next acknowledgement."""
+        self.measure_delivery_at = 0
+        self.measure_ack_at = 0
 
     def send(self, channel: Channel, data: bytes) -> None:
         """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""

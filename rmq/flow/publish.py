@@ -11,6 +11,7 @@ from rmq.flow.route import distribute, route
 from rmq.flow.send import note_dropped
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATER, UNDECIDED
+from rmq.metrics.histogram import SAMPLE_EVERY
 from rmq.mqtt import codes
 from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, QUOTA_EXCEEDED, SUCCESS, V5
 from rmq.mqtt.message import FROM_CLIENT, Message
@@ -148,6 +149,10 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
                     place.enlist()
         return
     answer = PUBACK if qos == 1 else PUBREC
+    since = 0.0
+    if ctx.counters.packets_publish_received >= ctx.measure_ack_at:
+        ctx.measure_ack_at = ctx.counters.packets_publish_received + SAMPLE_EVERY
+        since = ctx.now if message is None else message.created_at
     matched = 1
     stores = publisher is not None
     chosen: list[str] | None = None
@@ -167,6 +172,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
     forwards = forward_to is not None or picks is not None
     if stores or forwards:
         later = Reply(ctx, channel, answer, packet.packet_id, SUCCESS, qos == 1 or publisher is not None)
+        later.since = since
         waits = channel.limits.ack_policy != ACK_MEMORY
         parts = 0
         if stores:
@@ -181,7 +187,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
             later.parts = parts
             later.enlist()
             return
-    reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if matched == 0 else SUCCESS)
+    reply(ctx, channel, answer, packet.packet_id, NO_MATCHING_SUBSCRIBERS if matched == 0 else SUCCESS, since)
 
 
 def _needs_storage(ctx: FlowContext, message: Message | None, publisher: Session | None) -> bool:

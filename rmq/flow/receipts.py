@@ -75,13 +75,20 @@ def tell_all(receipts: list[Receipt], bugs: list[Exception]) -> None:
             bugs.append(error)
 
 
-def reply(ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int) -> None:
-    """Answer now, or after what still waits: acknowledgements keep their order [MQTT-4.6.0-2], [MQTT-4.6.0-3]."""
+def reply(
+    ctx: FlowContext, channel: Channel, packet_type: int, packet_id: int, reason_code: int, since: float = 0.0
+) -> None:
+    """Answer now, or after what still waits: acknowledgements keep their order [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+
+    ``since`` when, if its latency is to be measured.
+    """
     replies = channel.replies
     if replies is None:
         send_ack(ctx, channel, packet_type, packet_id, reason_code)
+        if since != 0.0:
+            ctx.latencies.note_ack(since)
         return
-    _wait(replies, packet_type, packet_id, reason_code)
+    _wait(replies, packet_type, packet_id, reason_code, since)
 
 
 def reply_to_ping(ctx: FlowContext, channel: Channel) -> None:
@@ -90,12 +97,13 @@ def reply_to_ping(ctx: FlowContext, channel: Channel) -> None:
     if replies is None:
         send_pingresp(ctx, channel)
         return
-    _wait(replies, PINGRESP, 0, 0)
+    _wait(replies, PINGRESP, 0, 0, 0.0)
 
 
-def _wait(replies: list[PendingReply], packet_type: int, packet_id: int, reason_code: int) -> None:
+def _wait(replies: list[PendingReply], packet_type: int, packet_id: int, reason_code: int, since: float) -> None:
     later = PendingReply(packet_type, packet_id, reason_code, False, False)
     later.ready = True
+    later.since = since
     replies.append(later)
 
 
@@ -139,6 +147,8 @@ def send_ready(ctx: FlowContext, channel: Channel) -> None:
             send_pingresp(ctx, channel)
         elif pending.packet_type != NO_REPLY:
             send_ack(ctx, channel, pending.packet_type, pending.packet_id, pending.reason_code)
+            if pending.since != 0.0:
+                ctx.latencies.note_ack(pending.since)
     if count == len(replies):
         channel.replies = None
     elif count:

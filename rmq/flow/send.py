@@ -2,6 +2,7 @@
 
 from rmq.flow.context import FlowContext
 from rmq.hooks import chains
+from rmq.metrics.histogram import SAMPLE_EVERY
 from rmq.mqtt.codes import PUBACK, PUBREC, PUBREL, V5
 from rmq.mqtt.encode import PINGRESP, encode_ack
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, Message
@@ -69,8 +70,19 @@ def send_publish(
     if not channel.dirty:
         channel.dirty = True
         ctx.dirty.append(channel)
+        # Here, because it is once a turn: all that is sent to a channel in one turn leaves together.
+        if ctx.counters.packets_publish_sent >= ctx.measure_delivery_at:
+            _measure(ctx, channel, message, retain)
     _count_sent(ctx, channel, message, qos)
     return True
+
+
+def _measure(ctx: FlowContext, channel: Channel, message: Message, retain: bool) -> None:
+    ctx.measure_delivery_at = ctx.counters.packets_publish_sent + SAMPLE_EVERY
+    info = channel.info
+    # What waited for its receiver to come says nothing about how fast the node is.
+    if not retain and info is not None and message.created_at >= info.connected_at:
+        ctx.latencies.note_delivery(message.created_at)
 
 
 def _encode_for_one(

@@ -193,6 +193,8 @@ class Reactor:
         else:
             ctx.dirty = []
         flush_channels(dirty, self._owner)
+        if ctx.latencies.due and not ctx.dirty:
+            ctx.latencies.settle(self.broker.clock())
 
     def wake(self) -> None:
         """Have the next turn come soon."""

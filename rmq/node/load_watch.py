@@ -18,7 +18,10 @@ STATM: Final = "/proc/self/statm"
 
 
 async def watch_load(broker: Broker, limits: BusyLimits, interval_s: float) -> None:
-    """Keep ``broker.busy`` true to the limits, for ever. A stall is told at its end, the rest every ``interval_s``."""
+    """Keep ``broker.busy`` true to the limits, for ever. A stall is told at its end, the rest every ``interval_s``.
+
+    The lag of the event loop is counted too, whatever the limits say.
+    """
     check = BusyCheck(limits)
     processor_s = time.process_time()
     while True:
@@ -28,7 +31,9 @@ async def watch_load(broker: Broker, limits: BusyLimits, interval_s: float) -> N
             step = min(STEP_S, interval_s)
             asleep = trio.current_time()
             await trio.sleep(step)
-            lag = max(lag, trio.current_time() - asleep - step)
+            late = trio.current_time() - asleep - step
+            broker.ctx.latencies.loop_lag.observe(late)
+            lag = max(lag, late)
             if 0 < limits.loop_lag_s < lag:
                 break
         before, processor_s = processor_s, time.process_time()

@@ -137,6 +137,8 @@ def busy_limits(settings: Settings) -> BusyLimits:
     """What the settings say about when the node is busy."""
     busy = settings.node.busy
     limits = BusyLimits()
+    if not busy.check_enable:
+        return limits
     limits.loop_lag_s = busy.loop_lag
     limits.memory = busy.memory
     limits.loadavg = busy.loadavg

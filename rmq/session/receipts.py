@@ -29,10 +29,11 @@ class Receipt:
 class PendingReply(Receipt):
     """An acknowledgement that waits for its operation, or for replies before it; ``counted`` in ``unanswered``.
 
-    ``parts`` is how many things it waits for: the operation, and each node that was sent the message.
+    ``parts`` is how many things it waits for: the operation, and each node that was sent the message. ``since`` is when
+    the packet was read, in seconds on the node's clock, if the time it takes is to be measured, else 0.0.
     """
 
-    __slots__ = ("counted", "packet_id", "packet_type", "parts", "ready", "reason_code")
+    __slots__ = ("counted", "packet_id", "packet_type", "parts", "ready", "reason_code", "since")
 
     def __init__(self, packet_type: int, packet_id: int, reason_code: int, counted: bool, synced_only: bool) -> None:
         super().__init__(synced_only)
@@ -42,3 +43,4 @@ class PendingReply(Receipt):
         self.counted = counted
         self.ready = False
         self.parts = 1
+        self.since = 0.0

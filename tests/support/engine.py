@@ -135,6 +135,8 @@ class Engine(ConnectionOwner):
                 dirty, context.dirty = context.dirty, []
                 flush_channels(dirty, self)
                 again = True
+        if self.broker.ctx.latencies.due:
+            self.broker.ctx.latencies.settle(self.broker.clock())
         self._busy = False
 
     def session(self, client_id: str) -> Session:
