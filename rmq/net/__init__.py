@@ -12,6 +12,7 @@ connection_owner  what a connection asks of those who made and drive it; hot
 turns             serves the sockets that are ready, and sends what was written; hot
 layers            byte layers between the two, as a type; hot
 proxy_protocol    the layer that takes a proxy's word for the client's address
+certificate_end   when a certificate ends
 tls               the TLS layer, and names in client certificates
 websocket         the WebSocket layer
 websocket_frames  frames as a stream of bytes; hot

@@ -3,6 +3,7 @@
 import ssl
 from typing import Final
 
+from rmq.net.certificate_end import certificate_end
 from rmq.net.layers import ByteLayer
 from rmq.net.listening_socket import ListenError
 from rmq.net.proxy_protocol import ProxyProtocolLayer
@@ -32,7 +33,10 @@ class TlsOptions:
 
 
 class LayerStack:
-    """The recipe of one listener. An empty ``websocket_path`` means no WebSocket."""
+    """The recipe of one listener. An empty ``websocket_path`` means no WebSocket.
+
+    ``certificate_end`` is when its certificate ends, in seconds since 1970; None without one.
+    """
 
     def __init__(self, tls: TlsOptions | None, websocket_path: str, max_packet_size: int, *, proxied: bool) -> None:
         self._tls = tls
@@ -40,6 +44,7 @@ class LayerStack:
         self._max_frame_bytes = max(max_packet_size, MIN_FRAME_LIMIT)
         self._proxied = proxied
         self._context: ssl.SSLContext | None = None
+        self.certificate_end: float | None = None
 
     @property
     def has_tls(self) -> bool:
@@ -59,6 +64,7 @@ class LayerStack:
             if tls.client_ca and text.startswith(f"{tls.client_ca}:"):
                 key = "client_ca_certs"
             raise ListenError(key, text) from None
+        self.certificate_end = certificate_end(tls.cert)
 
     def make(self) -> list[ByteLayer] | None:
         """The layers of a new connection, the one next to the socket first; None when there are none."""

@@ -98,6 +98,11 @@ class Listener(ConnectionOwner):
         host = f"[{self.host}]" if options.is_ipv6 else self.host
         return options.path or f"{host}:{self.port}{options.websocket_path}"
 
+    @property
+    def certificate_end(self) -> float | None:
+        """When its certificate ends, in seconds since 1970; None without one."""
+        return self._layers.certificate_end
+
     def open(self) -> None:
         """Bind and listen; ``port`` is the real one afterwards, when 0 was asked for. Raises ``ListenError``."""
         self._layers.load_certificates()
