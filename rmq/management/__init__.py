@@ -14,6 +14,8 @@ aggregate         the answers of several nodes made into one
 peers             the questions to other nodes and the port that carries them
 cluster           what can be asked of a cluster and changed about it, and who does that
 plugins           what is needed from whoever runs the plugins
+figures           all figures of this node, for monitoring
+history           what was, and who keeps that
 condition         whether this node can serve, what it can do, what its process uses
 publishing        whether a message may be published in a client's name
 host              figures of the machine and of this process

@@ -15,6 +15,11 @@ _TAKEN_ONCE: Final = frozenset(
 )
 
 
+def is_taken_once(name: str) -> bool:
+    """Whether every node counts the same by this name of stats (``x.count``, ``x.max``), so that it isn't added up."""
+    return name.rpartition(".")[0] in _TAKEN_ONCE
+
+
 class OfNode(Protocol):
     """A row that says which node it is of."""
 
@@ -55,8 +60,7 @@ def sum_stats(gathered: Gathered[Stats]) -> Stats:
     for answer in gathered.answers:
         for name, value in answer.values.items():
             before = values.get(name, 0)
-            once = name.rpartition(".")[0] in _TAKEN_ONCE
-            values[name] = max(before, value) if once else before + value
+            values[name] = max(before, value) if is_taken_once(name) else before + value
     return Stats(_nodes(answer.nodes for answer in gathered.answers), values, gathered.missing)
 
 

@@ -21,6 +21,8 @@ from rmq.management.clients import (
 )
 from rmq.management.condition import Condition
 from rmq.management.errors import BadQuery, RetainedNotFound
+from rmq.management.figures import Figures
+from rmq.management.history import History, NoHistory
 from rmq.management.host import read_host
 from rmq.management.last_connections import LastConnections
 from rmq.management.models import (
@@ -62,7 +64,7 @@ class LocalNode:
     ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
     Every node of a cluster holds all persistent sessions: ``is_at_home`` tells those that this one answers for. One
     node does so for each session at any time, and the sessions of a node that is down have a home too. ``features``
-    by RMQTT's names.
+    by RMQTT's names. Whoever keeps a history sets ``history``.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class LocalNode:
         self._started_at = broker.clock()
         self.cluster_figures: ClusterFigures | None = None
         self._cluster_gauges = ClusterGauges()
+        self.figures = Figures(self, data_path, self._started_at)
+        self.history: History = NoHistory(self.ref)
 
     def broker_info(self) -> BrokerInfo:
         """What this node is."""

@@ -295,6 +295,59 @@ class SystemFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class HistogramView:
+    """A histogram: ``counts`` by bucket, each without those below, one more than ``bounds_us`` has upper bounds."""
+
+    bounds_us: tuple[int, ...]
+    counts: tuple[int, ...]
+    sum_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """All figures of a node; ``metrics`` and ``stats`` are by the names of ``metrics.keys``, sizes in bytes.
+
+    ``latencies``: "deliver", "ack", "loop_lag", see ``metrics.histogram``. ``limits``: "storage.memory_budget",
+    "storage.disk_budget"; 0 is no limit.
+    ``certificates`` says by listener when its certificate ends, in seconds since 1970.
+    """
+
+    node: NodeRef
+    version: str
+    started_at: float
+    serving: bool
+    metrics: Mapping[str, int]
+    stats: Mapping[str, int]
+    latencies: Mapping[str, HistogramView]
+    cpu_ms: int
+    memory_resident: int
+    open_files: int
+    max_open_files: int
+    threads: int
+    disk_total: int
+    disk_free: int
+    limits: Mapping[str, int]
+    certificates: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPoint:
+    """What was at ``at_ms``, milliseconds since 1970: a value for each of ``HistoryView.names``."""
+
+    at_ms: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """What was on a node, newest first."""
+
+    node: NodeRef
+    names: tuple[str, ...]
+    points: tuple[HistoryPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """What became of one published message.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from rmq.management.errors import NodeNotFound
+from rmq.management.history import HistoryKind
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
@@ -16,7 +17,9 @@ from rmq.management.models import (
     FilterOutcome,
     Gathered,
     HealthView,
+    HistoryView,
     Metrics,
+    NodeFigures,
     NodeInfo,
     NodePlugins,
     Page,
@@ -133,6 +136,28 @@ class AskSystem(Question[SystemFigures]):
 
     async def of(self, node: "LocalNode") -> SystemFigures:
         return await node.condition.system()
+
+
+@dataclass(frozen=True, slots=True)
+class AskFigures(Question[NodeFigures]):
+    """What do all your figures show?"""
+
+    async def of(self, node: "LocalNode") -> NodeFigures:
+        return await node.figures.read()
+
+
+@dataclass(frozen=True, slots=True)
+class AskHistory(Question[HistoryView]):
+    """What was?"""
+
+    kind: HistoryKind
+    start_ms: int
+    end_ms: int
+    limit: int
+    window_s: int
+
+    async def of(self, node: "LocalNode") -> HistoryView:
+        return await node.history.read(self.kind, self.start_ms, self.end_ms, self.limit, self.window_s)
 
 
 @dataclass(frozen=True, slots=True)

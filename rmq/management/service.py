@@ -15,7 +15,9 @@ from rmq.management.models import (
     FilterOutcome,
     Gathered,
     HealthView,
+    HistoryView,
     Metrics,
+    NodeFigures,
     NodeInfo,
     NodePlugins,
     Page,
@@ -33,7 +35,9 @@ from rmq.management.peers import (
     AskClient,
     AskClients,
     AskFeatures,
+    AskFigures,
     AskHealth,
+    AskHistory,
     AskMetrics,
     AskNode,
     AskPlugin,
@@ -158,6 +162,22 @@ class ManagementService:
     async def system_of(self, node_id: int) -> SystemFigures:
         """What the process of one node uses."""
         return await self._ask(node_id, AskSystem())
+
+    async def figures(self) -> Gathered[NodeFigures]:
+        """All figures of each node."""
+        return await self._ask_all(AskFigures())
+
+    async def figures_of(self, node_id: int) -> NodeFigures:
+        """All figures of one node."""
+        return await self._ask(node_id, AskFigures())
+
+    async def history(self, question: AskHistory) -> Gathered[HistoryView]:
+        """What was on each node."""
+        return await self._ask_all(question)
+
+    async def history_of(self, node_id: int, question: AskHistory) -> HistoryView:
+        """What was on one node."""
+        return await self._ask(node_id, question)
 
     # Clients and sessions
 

@@ -22,6 +22,12 @@ def make_management(
     features = features_of(settings)
     control = ManagedPlugins(plugins)
     local = LocalNode(broker, hooks, control, name, str(settings.data_path), limits, is_at_home, features)
+    storage = settings.storage
+    if storage.enable:
+        local.figures.limits = {
+            "storage.memory_budget": storage.memory_budget,
+            "storage.disk_budget": storage.disk_budget,
+        }
     return ManagementService(local)
 
 

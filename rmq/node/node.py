@@ -91,6 +91,7 @@ class Node:
         choice = ConfiguredPlugins(catalog, settings, settings.read_again)
         self.plugins = PluginManager(self._services(), chosen, choice)
         self.management = make_management(settings, self.broker, self.hooks, self.plugins)
+        self.management.local.figures.certificates = self._certificates
         self.reload = Reload()
         self.reload.parts += [
             ("log file", reopen_files),
@@ -133,6 +134,7 @@ class Node:
             drop_access_cache,
             lambda: self.management,
             ArgonPasswords(),
+            self.settings.data_path if self.settings.storage.enable else None,
         )
 
     def open(self) -> None:
@@ -179,9 +181,8 @@ class Node:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)
                 nursery.start_soon(self._turn_timers)
-                busy = self.settings.node.busy
-                if busy.check_enable:
-                    nursery.start_soon(watch_load, self.broker, busy_limits(self.settings), busy.update_interval)
+                interval = self.settings.node.busy.update_interval
+                nursery.start_soon(watch_load, self.broker, busy_limits(self.settings), interval)
                 nursery.start_soon(self.reload.serve)
                 self.management.local.condition.phase = SERVING
                 started()
@@ -200,6 +201,10 @@ class Node:
         problems = await self.plugins.reload_all()
         if problems:
             raise ReloadError(problems)
+
+    def _certificates(self) -> dict[str, float]:
+        ends = {listener.name: listener.certificate_end for listener in self.listeners}
+        return {name: end for name, end in ends.items() if end is not None}
 
     def _reload_certificates(self) -> None:
         problems: list[str] = []

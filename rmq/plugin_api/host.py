@@ -1,6 +1,7 @@
 """The node as a plugin sees it: hooks, publishing, figures and tasks."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -48,6 +49,7 @@ class NodeServices:
         drop_access_cache: Callable[[], None] | None = None,
         management: Callable[[], ManagementService] | None = None,
         passwords: Passwords | None = None,
+        data_path: Path | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -61,6 +63,7 @@ class NodeServices:
         self.drop_access_cache = drop_access_cache or _no_cache
         self.management = management
         self.passwords = passwords
+        self.data_path = data_path
 
 
 class PluginHost:
@@ -161,6 +164,11 @@ class PluginHost:
         if self._services.passwords is None:
             raise RuntimeError("this node offers no hashing of passwords")
         return self._services.passwords
+
+    def data_folder(self) -> Path | None:
+        """A folder of the plugin's own among the node's data, which may not be there yet; None if nothing is kept."""
+        path = self._services.data_path
+        return None if path is None else path / "plugins" / self._plugin
 
     def spawn(self, work: Callable[[], Awaitable[object]]) -> None:
         """Run an async function in a task that ends with the plugin.
