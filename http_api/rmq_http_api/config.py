@@ -40,6 +40,8 @@ class HttpApiConfig(PluginConfig):
     anonymous_may_read: bool = False
     tls: TlsFiles = TlsFiles()
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 128
+    flush_interval: Annotated[Duration, Field(ge=1)] = 5.0
+    history_retention: Duration = 604_800.0
     max_body_size: Annotated[ByteSize, Field(ge=1024)] = 1_048_576
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ retains        retained messages
 messages       publish, subscribe, unsubscribe
 plugins        plugins and their configurations
 figures        stats and metrics: of each node, of one, summed up
+history        what they were
 wording        what many answers have in common: times as text, nodes, nodes that are missing
 """
 

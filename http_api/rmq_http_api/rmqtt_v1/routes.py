@@ -1,11 +1,13 @@
 """The whole table of the dialect, and the list of it that ``GET /api/v1`` answers."""
 
+from rmq_http_api import prometheus
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.rmqtt_v1.clients import ClientRoutes
 from rmq_http_api.rmqtt_v1.condition import ConditionRoutes
 from rmq_http_api.rmqtt_v1.figures import FigureRoutes
+from rmq_http_api.rmqtt_v1.history import HistoryRoutes
 from rmq_http_api.rmqtt_v1.messages import MessageRoutes
 from rmq_http_api.rmqtt_v1.nodes import NodeRoutes
 from rmq_http_api.rmqtt_v1.plugins import PluginRoutes
@@ -43,4 +45,6 @@ def routes(service: ApiService) -> list[AnyRoute]:
     found += MessageRoutes(service).routes()
     found += PluginRoutes(service).routes()
     found += FigureRoutes(service).routes()
+    found += HistoryRoutes(service).routes()
+    found += prometheus.routes_below(f"{PREFIX}/metrics/prometheus", service)
     return found
