@@ -23,6 +23,8 @@ cluster         /api/v1/cluster: the cluster's state and changes
 probes          /health/live and /health/ready
 service         what the plugin, the dialects and the other parts share
 
+history         what stats and metrics were, in a file
+prometheus      figures for Prometheus
 rmqtt_v1        the dialect of RMQTT's HTTP API, version 1
 
 How a dialect is made: a package with a function that takes a ``service.ApiService`` and returns ``routing.Route``s,

@@ -2,13 +2,15 @@
 
 import ssl
 
+from rmq.management.history import NoHistory
 from rmq.plugin_api import Plugin, PluginError, PluginHost
-from rmq_http_api import rmqtt_v1
+from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.app import Application
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
+from rmq_http_api.history import HistoryKeeper
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import RouteTable
 from rmq_http_api.server import Server, ServerError, tls_context
@@ -26,6 +28,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         super().__init__(config, host)
         self._server: Server | None = None
         self._service: ApiService | None = None
+        self._history: HistoryKeeper | None = None
 
     async def start(self) -> None:
         """Take the address and serve; raises ``PluginError`` when it can't be had."""
@@ -38,7 +41,14 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             self.host.spawn,
         )
         self._service = service
-        table = RouteTable([*Probes(service).routes(), *ClusterRoutes(service).routes(), *rmqtt_v1.routes(service)])
+        table = RouteTable(
+            [
+                *Probes(service).routes(),
+                *ClusterRoutes(service).routes(),
+                *rmqtt_v1.routes(service),
+                *prometheus.routes(service),
+            ]
+        )
         table.add(ApiDocs(table).routes())
         app = Application(
             table,
@@ -49,11 +59,21 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             count_bug=self.host.count_error,
         )
         self._serve(self.config, app)
+        host = self.host
+        local = host.management.local
+        history = HistoryKeeper(local.ref, host.data_folder(), host.now, host.stats, host.metrics, host.logger)
+        self._history = local.history = history
+        self._keep_history(self.config)
+        host.spawn(history.run)
 
     async def stop(self) -> None:
         """Let requests come to their ends, and close the address."""
         if self._server is not None:
             await self._server.stop()
+        if self._history is not None:
+            local = self.host.management.local
+            local.history = NoHistory(local.ref)
+            await self._history.close()
 
     async def reload(self, config: HttpApiConfig) -> None:
         """Go over to other keys: another address is a new server, and the old one ends behind it."""
@@ -68,6 +88,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             self.host.spawn(old.stop)  # not waited for: the request that asked for this may be one of its own
         else:
             old.change(tls, config.max_connections)
+        self._keep_history(config)
         service.max_rows = config.max_row_limit
         service.message_expiry_s = config.message_expiry_interval
         app = old.app
@@ -107,6 +128,11 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         self._server = server
         self.host.spawn(server.run)
         self.host.logger.debug("HTTP API listens", address=self.attrs()["address"], tls=tls is not None)
+
+    def _keep_history(self, config: HttpApiConfig) -> None:
+        if self._history is not None:
+            self._history.interval_s = config.flush_interval
+            self._history.retention_s = config.history_retention
 
     def _tls(self, config: HttpApiConfig) -> ssl.SSLContext | None:
         try:

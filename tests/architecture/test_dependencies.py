@@ -11,6 +11,7 @@ from tests.architecture.sources import PACKAGES, imported_names, modules, pyproj
 IMPORT_NAMES = {
     "argon2-cffi": {"argon2"},
     "mypy-extensions": {"mypy_extensions"},
+    "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},
 }
 

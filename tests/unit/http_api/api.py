@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import trio
-from rmq_http_api import rmqtt_v1
+from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.app import Application
@@ -70,6 +70,7 @@ class Api:
                 *Probes(self.service).routes(),
                 *ClusterRoutes(self.service).routes(),
                 *rmqtt_v1.routes(self.service),
+                *prometheus.routes(self.service),
                 *(routes or []),
             ]
         )
