@@ -13,6 +13,7 @@ declare -A package_of=(
     [mosquitto]=mosquitto
     [mosquitto_pub]=mosquitto-clients
     [ip]=iproute2
+    [promtool]=prometheus
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -35,6 +36,7 @@ declare -A purpose_of=(
     [iptables]="containers"
     [debootstrap]="containers"
     [curl]="containers"
+    [promtool]="monitoring by Prometheus"
     [npm]="interoperability with mqtt.js"
     [rabbitmq-server]="the comparison with RabbitMQ"
     [nats-server]="the comparison with NATS"

@@ -1,0 +1,1 @@
+"""What Prometheus and Grafana are given in deploy/, tried with promtool and a live cluster."""
