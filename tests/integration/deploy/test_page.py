@@ -9,9 +9,6 @@ from tests.integration.deploy.files import DEPLOY, ROOT, services, with_defaults
 
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
-# Where the files of the profile "monitoring" belong: they come with the exposition that they are about.
-MONITORING = ("deploy/prometheus", "deploy/grafana")
-
 
 def test_the_table_of_ports_is_that_of_the_compose_file() -> None:
     rows = [
@@ -46,7 +43,7 @@ def test_files_are_there() -> None:
     linked = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGE)
     quoted = [path for path in re.findall(r"(?<![\w/-])(deploy/[\w./-]+)", PAGE) if path != "deploy/.env"]
     missing = [path for path in linked if not (ROOT / "docs" / path).exists()]
-    missing += [path for path in quoted if not (ROOT / path).exists() and path not in MONITORING]
+    missing += [path for path in quoted if not (ROOT / path).exists()]
     assert missing == []
 
 

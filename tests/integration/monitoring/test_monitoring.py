@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,8 +90,11 @@ def test_real_messages_were_measured(expositions: Expositions) -> None:
     assert lag is not None and float(lag[1]) >= 1
 
 
-def test_the_scrape_file_and_the_rules_are_valid(promtool: Promtool) -> None:
-    assert "SUCCESS" in promtool(["check", "config", str(PROMETHEUS / "prometheus.yml")], "")
+@pytest.mark.parametrize("scrape_file", ["prometheus/prometheus.yml", "compose/prometheus.yml"])
+def test_the_scrape_files_and_the_rules_are_valid(promtool: Promtool, tmp_path: Path, scrape_file: str) -> None:
+    for path in (PROMETHEUS.parent / scrape_file, PROMETHEUS / "alerts.yml"):
+        shutil.copy(path, tmp_path)  # side by side, as they are mounted
+    assert "SUCCESS" in promtool(["check", "config", str(tmp_path / "prometheus.yml")], "")
 
 
 def test_the_alerts_fire_and_are_silent(promtool: Promtool) -> None:
