@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = (".", "cluster", "http_api", "plugins")
 TIMEOUT_S: Final = 3600.0
+MEMORY_BYTES: Final = 4 * 1024**3
 # How many seeds CI runs, from 1 on.
-CI_SEEDS: Final = 200
+CI_SEEDS: Final = 100
 
 Line = dict[str, Any]
 
@@ -24,7 +27,16 @@ def run(first: int, last: int, *arguments: str) -> list[Line]:
     command = [sys.executable, "-m", "tests.simulation", f"{first}-{last}", *arguments]
     path = os.pathsep.join(str(ROOT / folder) for folder in FOLDERS)
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        # A course that runs away shall fail by itself, and take nothing else with it.
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES)),
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -363,11 +363,13 @@ def fixed_ports(count: int) -> list[int]:
         while len(found) < count:
             probe = held.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port = random.randrange(first, last)
             try:
-                probe.bind(("127.0.0.1", random.randrange(first, last)))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            found.append(probe.getsockname()[1])
+            if port not in found:  # which SO_REUSEADDR allows to bind twice while nobody listens
+                found.append(port)
         return found
 
 

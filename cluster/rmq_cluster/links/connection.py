@@ -121,10 +121,10 @@ class Connection:
         self._wake.set()
 
     async def write(self) -> None:
-        """Send what waits, as one piece each time, until cancelled or the stream fails."""
+        """Send what waits, as one piece each time, until it is closed, cancelled, or the stream fails."""
         channel = self.channel
         counters = self._counters
-        while True:
+        while not self._is_closed:
             if not self.pending:
                 self._wake = trio.Event()
                 await self._wake.wait()
