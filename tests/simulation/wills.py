@@ -84,7 +84,9 @@ class Testaments:
             )
             if count > 1 or (count and is_barred) or (not count and self._must_come(testament)):
                 self._problem(f"it came {count} times: {testament}")
-            if count and testament.came_at < testament.ended_at + testament.delay - EARLY_S:
+            is_early = testament.came_at < testament.ended_at + testament.delay - EARLY_S
+            # A node that is cut off is declared down with all its clients, whether they know or not.
+            if count and is_early and self._unrest.is_calm(testament.came_at - AFTER_S, testament.came_at):
                 self._problem(f"it came too early: {testament}")
 
 
