@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # Makes a base image out of Debian's packages, for machines that reach no registry: scripts/base_image.sh NAME
-# Takes root and debootstrap. Certificate authorities that this machine's administrator has added are in it, so that
+# Takes root and debootstrap, which knows where Debian is unless RMQ_DEBIAN_MIRROR says so. Certificate authorities that this machine's administrator has added are in it, so that
 # packages can be fetched through the same proxies as here.
 set -euo pipefail
 
 name=$1
 suite=bookworm
-mirror=${RMQ_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/rmq-base.XXXXXX")
 trap 'rm -rf --one-file-system "$folder"' EXIT
 
 echo "rmq: making $name out of Debian's packages; it takes a minute or more" >&2
-debootstrap --variant=minbase --include=ca-certificates "$suite" "$folder" "$mirror" >"$folder.log" 2>&1 || {
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$folder" ${RMQ_DEBIAN_MIRROR:+"$RMQ_DEBIAN_MIRROR"} >"$folder.log" 2>&1 || {
     tail -n 20 "$folder.log" >&2
     exit 1
 }
