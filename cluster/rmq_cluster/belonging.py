@@ -123,6 +123,7 @@ class Belonging:
     def begin(self, identity: Identity, *, seed: bool) -> None:
         """Keep this identity and take part; a seed first makes what it has the beginning of the log."""
         cluster = self._cluster
+        identity.entering = self.wants_in
         if not seed or cluster.port.snapshot_index:
             self._keep(identity)  # it is in a snapshot: a backup, or the process ended between this line and the next
             return
@@ -222,6 +223,9 @@ class Belonging:
         self._changes = 0
         self._asked = ""
         self.incarnation = incarnation
+        if self.identity is not None and self.identity.entering:
+            self.identity.entering = False
+            self.save()
         self._up.set()
         self._up = trio.Event()
         log.info("this node is up", cluster=self.identity.cluster_id if self.identity else "", incarnation=incarnation)
@@ -247,6 +251,8 @@ class Belonging:
             # Where this node is it knows best, whatever the configuration of another says.
             self.identity.put(self._cluster.node_id, self._cluster.options.address(self._cluster.node_id))
             self.identity_changed()
+        elif self.identity.entering:
+            self.save()  # an earlier node of its id was: it knocks until the others have heard of this one
         else:
             self.was_removed("the others say so")
 

@@ -159,6 +159,8 @@ class Cluster:
                     await nursery.start(self.exchange.run)
                 if identity is not None:
                     self.belonging.take_part()
+                    if identity.entering:
+                        nursery.start_soon(self.come_in, identity.addresses())
                 elif self.belonging.wants_in:
                     nursery.start_soon(self.come_in, known)
                 nursery.start_soon(self._drive)
@@ -173,6 +175,7 @@ class Cluster:
 
     async def come_in(self, addresses: dict[int, str]) -> None:
         """Make this node known to members that may not know it, and wait until it is one that others count on."""
+        addresses.pop(self.node_id, None)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.knocking.run, addresses)
             await self.ready.wait()

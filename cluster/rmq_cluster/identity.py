@@ -49,6 +49,8 @@ class Identity:
     out of the cluster. ``rebuild``: what else is in the folder is to be discarded and taken from the other members.
     ``installing``: another node's snapshot is being put in place of what is there. ``left_behind`` has the addresses of
     those that a rescue went on without: they are dialled, so that both sides learn of it should they come back.
+    ``entering``: a person wanted it in, and it hasn't been up yet. Members may only remember that an earlier node of
+    its id was removed.
     """
 
     node_id: int
@@ -61,6 +63,7 @@ class Identity:
     rebuild: bool = False
     installing: Position | None = None
     left_behind: dict[int, str] = field(default_factory=dict)
+    entering: bool = False
 
     def merge(self, book: dict[int, Entry]) -> bool:
         """Take over newer entries; whether there were any."""
@@ -132,6 +135,7 @@ def _identity(found: dict[str, Any]) -> Identity:
         bool(found["rebuild"]),
         position,
         {int(key): str(address) for key, address in found.get("left_behind", {}).items()},
+        bool(found.get("entering", False)),
     )
 
 
@@ -153,6 +157,7 @@ def save_identity(folder: Path, identity: Identity) -> None:
         "rebuild": identity.rebuild,
         "installing": installing,
         "left_behind": {str(node_id): address for node_id, address in sorted(identity.left_behind.items())},
+        "entering": identity.entering,
         "members": members,
     }
     data = (json.dumps(fields, indent=2) + "\n").encode()

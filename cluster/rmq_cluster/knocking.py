@@ -45,6 +45,7 @@ class Knocking:
     def hello(self) -> list[object]:
         """Who really knocks, and where it is."""
         own = self._cluster.own_hello()
+        own.state = JOINING  # also when one member has let it in: others may not have heard of that
         own.listed = {}
         own.book = {self._cluster.node_id: Entry(own.address, 0)}
         return own.fields()

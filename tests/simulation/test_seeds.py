@@ -45,14 +45,6 @@ def test_every_promise_is_kept(lines: list[Line]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True, reason="open: an empty node whose id was removed before may be told again that it is removed"
-)
-def test_a_removed_node_comes_back_in_every_course() -> None:
-    assert [line["problems"] for line in run(148, 148)] == [[]]
-
-
-@pytest.mark.slow
 def test_much_goes_wrong_on_the_way(lines: list[Line]) -> None:
     totals: Counter[str] = Counter()
     for line in lines:

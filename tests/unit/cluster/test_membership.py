@@ -230,6 +230,37 @@ async def test_a_dead_node_is_removed_and_its_id_comes_back_empty(world: World, 
     assert node.port.nodes[dead].incarnation == 2
 
 
+async def test_an_empty_node_is_let_in_by_one_that_has_not_heard_of_its_removal(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """The others tell it, of the node that had its id; it goes on asking, also as a new process."""
+    await three(world)
+    node = await alone(world, 4)
+    await node.cluster.control.join(addresses(world, 1))
+    await world.until(lambda: all(node.voters == (1, 2, 3, 4) for node in world.nodes.values()))
+    await world.same()
+    await world.kill(3)
+    await world.leader()
+    await world.nodes[1].cluster.control.remove(4)
+    await world.kill(4)
+    world.wipe(4)
+    await world.kill(1)
+    await world.kill(2)
+    await world.start(3)
+    node = await alone(world, 4)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.cluster.control.join, addresses(world, 1, 2, 3))
+        await world.until(lambda: node.cluster.identity is not None)  # node 3 takes it for a member
+        nursery.cancel_scope.cancel()
+    await world.kill(4)
+    node = await world.start(4)
+    await world.start(1)
+    await world.start(2)
+    await world.until(lambda: all(node.voters == (1, 2, 3, 4) for node in world.nodes.values()))
+    await world.same()
+    assert not node.cluster.replication.failed
+
+
 async def test_the_leader_is_removed_by_another(world: World, autojump_clock: MockClock) -> None:
     leader = await three(world)
     other = next(node for node in world.nodes.values() if node is not leader)
