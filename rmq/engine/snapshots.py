@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 STEP_S: Final = 0.002
 # Snapshots that are wanted for want of room, or failed, aren't tried more often.
 PAUSE_S: Final = 10.0
+# For want of room so many times as long as the last one took passes before the next: perhaps it helps as little.
+SHARE: Final = 10.0
 
 
 class Snapshots:
@@ -43,6 +45,7 @@ class Snapshots:
         self._file: SnapshotFile | None = None
         self._batch = recovery.batch
         self._next_at = 0.0
+        self._room_at = 0.0
         self._began = 0.0
 
     def keeps(self, location: int) -> bool:
@@ -64,7 +67,8 @@ class Snapshots:
         if self._writer is not None or self.is_held or port.log.written == self._batch:
             return
         grown = self.old_journals + port.log_bytes > max(port.options.snapshot_after, self.size)
-        if (grown or self.wanted) and port.broker.ctx.now >= self._next_at:
+        now = port.broker.ctx.now
+        if now >= self._next_at and (grown or (self.wanted and now >= self._room_at)):
             self._begin()
 
     def restart(self, found: Found) -> None:
@@ -178,12 +182,14 @@ class Snapshots:
         for number in unwanted:
             segments.forget(number)
         port.broker.counters.storage_snapshots += 1
+        took = time.monotonic() - self._began
+        self._room_at = port.broker.ctx.now + SHARE * took
         log.info(
             "snapshot taken",
             number=writer.number,
             records=writer.records,
             size_bytes=size,
-            seconds=round(time.monotonic() - self._began, 3),
+            seconds=round(took, 3),
         )
         folder = port.folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -230,6 +231,30 @@ def test_publishers_over_the_disk_budget_go_on_once_a_snapshot_made_room(start: 
     assert engine.broker.ctx.storage == STORAGE_READY
     assert engine.port.disk_bytes < 8_000
     assert received(engine, "a") == [b"waits"]
+
+
+def test_a_snapshot_that_took_long_is_not_taken_again_soon_for_want_of_room(
+    start: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits may take all the room there is, and snapshots all the time of the machine."""
+    engine = start(storage=small(1_000, 20_000))
+    publisher = fill(engine, "a")
+    seconds = count(step=30)  # whoever looks at the clock again has taken half a minute
+    monkeypatch.setattr(snapshots.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(snapshots, "STEP_S", 1e9)
+    number = 0
+    while engine.broker.ctx.storage == STORAGE_READY:
+        number += 1
+        publisher.send(wire.publish("t", b"x" * 400, 1, number))
+        assert number < 200
+    engine.pass_time(2 * snapshots.PAUSE_S)
+    taken = engine.counters.storage_snapshots
+    for name in ("d", "e", "f"):
+        engine.connect(name, expiry=1000)  # there is something new to be in one
+        engine.pass_time(2 * snapshots.PAUSE_S)
+    assert engine.counters.storage_snapshots == taken
+    engine.pass_time(120 * snapshots.SHARE)
+    assert engine.counters.storage_snapshots > taken
 
 
 def test_publishers_go_on_once_subscribers_took_what_waits(start: StartEngine, monkeypatch: pytest.MonkeyPatch) -> None:
