@@ -54,7 +54,7 @@ class Rmq(System):
         begun = time.monotonic()
         self.servers[index] = self._launch(index)
         wait_until_listening(self.servers[index], self.ports[index], START_TIMEOUT_S)
-        self.wait_until_serving(index, begun + START_TIMEOUT_S)
+        self.wait_until_back(index, begun + START_TIMEOUT_S)
         return time.monotonic() - begun
 
     def status(self, index: int) -> dict[str, Any]:

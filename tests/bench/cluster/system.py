@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -75,18 +76,39 @@ class System(ABC):
 
     def wait_until_serving(self, index: int, deadline: float) -> None:
         """Return when node `index` keeps a session and acknowledges a message to it."""
-        name = f"ready-{index}"
+        self._try_until(index, deadline, _keeps_a_message)
+
+    def wait_until_back(self, index: int, deadline: float) -> None:
+        """Return when node `index` keeps a session; publishers may be held by a cluster that is full."""
+        self._try_until(index, deadline, _keeps_a_session)
+
+    def _try_until(self, index: int, deadline: float, attempt: Callable[[int, str], None]) -> None:
         while True:
             try:
-                with Client(self.ports[index]) as client:
-                    client.connect(name, clean=False)
-                    client.subscribe(f"ready/{index}")
-                    client.publish(f"ready/{index}", b"ready", 1)
-                with Client(self.ports[index]) as client:
-                    client.connect(name, clean=True)
+                attempt(self.ports[index], f"ready-{index}")
                 return
             except ClientError as error:
                 server = self.servers[index]
                 if time.monotonic() > deadline or not server.is_running():
                     raise BenchError(f"{server.name} does not serve ({error}):\n{server.tail()}") from None
                 time.sleep(0.1)
+
+
+def _keeps_a_session(port: int, name: str) -> None:
+    with Client(port) as client:
+        client.connect(name, clean=False)
+        client.subscribe(f"ready/{name}")
+    _end(port, name)
+
+
+def _keeps_a_message(port: int, name: str) -> None:
+    with Client(port) as client:
+        client.connect(name, clean=False)
+        client.subscribe(f"ready/{name}")
+        client.publish(f"ready/{name}", b"ready", 1)
+    _end(port, name)
+
+
+def _end(port: int, name: str) -> None:
+    with Client(port) as client:
+        client.connect(name, clean=True)
