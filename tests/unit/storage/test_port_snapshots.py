@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -240,7 +241,7 @@ def test_a_snapshot_that_took_long_is_not_taken_again_soon_for_want_of_room(
     engine = start(storage=small(1_000, 20_000))
     publisher = fill(engine, "a")
     seconds = count(step=30)  # whoever looks at the clock again has taken half a minute
-    monkeypatch.setattr(snapshots.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr("rmq.engine.snapshots.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     monkeypatch.setattr(snapshots, "STEP_S", 1e9)
     number = 0
     while engine.broker.ctx.storage == STORAGE_READY:
