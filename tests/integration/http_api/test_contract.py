@@ -517,10 +517,13 @@ def test_plugins_and_their_configuration(place: Place) -> None:
     assert ask("PUT", f"{path}/load").text == "ok"
     loaded = place.api.get(path)
     assert (loaded["active"], loaded["inited"], loaded["version"]) == (True, True, "1.0.0") and loaded["descr"]
+    topics = ("stats", "metrics")  # which it retains
+    retained = f"/api/v1/retains?topic_filter=%24SYS%2Fbrokers%2F{place.node_id}%2F%2B"
+    place.until(lambda: len(place.api.get(retained)["items"]), len(topics))
     assert ask("PUT", f"{path}/unload").json is True
     assert ask("PUT", f"{path}/unload").json is False
     assert place.api.get(path)["active"] is False
-    for topic in ("stats", "metrics"):  # which it has retained
+    for topic in topics:
         assert ask("DELETE", f"/api/v1/retains?topic=%24SYS%2Fbrokers%2F{place.node_id}%2F{topic}").text == "ok"
     assert ask("PUT", f"/api/v1/plugins/{place.node_id}/rmqtt-acl/config/reload").text == "ok"
     config = place.api.get(f"/api/v1/plugins/{place.node_id}/rmqtt-http-api/config")

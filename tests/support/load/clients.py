@@ -79,18 +79,18 @@ class RoamingClient(ABC, threading.Thread):
             course.ledger.violation(f"{self.name} at node {self.node}: {type(error).__name__}: {error}")
 
     def _one_connection(self, client: Client) -> bool:
-        calm = self.course.calm.is_set()
+        calm = self.course.is_calm_at(self.node)
         try:
             done = self.serve(client)
         except (ConnectionClosed, OSError):
             client.close()
-            if calm and self.course.calm.is_set():
+            if calm and self.course.is_calm_at(self.node):
                 raise
             return False
         except Silence:
             # To its node nothing is wrong with this connection, if it lives: another one takes over.
             self.course.leave(client, self.node)
-            if calm and self.course.calm.is_set():
+            if calm and self.course.is_calm_at(self.node):
                 raise
             return False
         except BaseException:

@@ -25,7 +25,9 @@ class Course:
         self.cluster = cluster
         self.ledger = ledger
         self.calm = threading.Event()
-        """Nothing fails now: no connection may end that its client hasn't ended."""
+        """Nothing fails now: no connection to a sound node may end that its client hasn't ended."""
+        self.out: frozenset[int] = frozenset()
+        """The nodes that aren't among the sound ones while it is calm: they end what they still have."""
         self.stopping = threading.Event()
         """No new messages; what isn't answered is sent until it is."""
         self.draining = threading.Event()
@@ -35,6 +37,10 @@ class Course:
         """Connections that were left open when their client went to another node: client id, node, connection."""
         self.lock = threading.Lock()
         self.calm.set()
+
+    def is_calm_at(self, number: int) -> bool:
+        """Whether nothing fails now at a node."""
+        return self.calm.is_set() and number not in self.out
 
     def leave(self, client: Client, number: int) -> None:
         """A client goes to another node, and this connection is to be closed by the cluster."""

@@ -58,6 +58,8 @@ class Load:
     def over(self, *numbers: int) -> None:
         """Nothing is wrong any more, as soon as these nodes serve clients; all if none is named."""
         self.cluster.wait_until_serving(*numbers, timeout_s=2 * LIMIT_S)
+        everywhere = {member.number for member in self.cluster}
+        self.course.out = frozenset(everywhere.difference(numbers or everywhere))
         self.course.calm.set()
 
     def wait_for(self, count: int, timeout_s: float = 2 * LIMIT_S) -> None:
