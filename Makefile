@@ -5,6 +5,8 @@ ENVIRONMENT := $(PYTHON) scripts/environments.py
 DEV := .venv-dev/bin
 # Further arguments of the program a target runs: make run ARGS="--set mqtt.max_sessions=10", make test ARGS="-k retain"
 ARGS ?=
+# How many tests run at once; a test of a cluster is three nodes and their clients, on two cores two are enough.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills simulate soak lint format bench bench-cluster \
@@ -22,7 +24,7 @@ cluster: ## Install rmq into .venv and run three nodes as one cluster, MQTT on 1
 	@exec .venv/bin/python scripts/cluster.py $(ARGS)
 
 test: test-packages dev ## Run all tests, then unit and conformance tests again on the compiled wheel
-	$(DEV)/python -m pytest $(ARGS)
+	$(DEV)/python -m pytest -n $(JOBS) --dist worksteal --durations=20 --durations-min=10 $(ARGS)
 	@$(MAKE) --no-print-directory test-compiled
 
 test-fast: dev ## Run the tests that need neither patience nor foreign programs
@@ -30,7 +32,7 @@ test-fast: dev ## Run the tests that need neither patience nor foreign programs
 
 test-compiled: ## Run unit and conformance tests on the installed, compiled wheel
 	@$(ENVIRONMENT) compiled
-	scripts/test_compiled.sh $(ARGS)
+	scripts/test_compiled.sh -n $(JOBS) --dist worksteal $(ARGS)
 
 test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosquitto's clients, and mqtt.js from npm)
 	@scripts/test_packages.sh --js
