@@ -58,16 +58,21 @@ class RaftLog:
         self.voted_for = 0 if meta is None else meta.voted_for
         self.was_clean = meta is not None and meta.is_clean
         self.cold, self.best = (LOST_ALL, (0, 0)) if meta is None else self._memory(meta)
-        self.commit = max(self.base_index, min(0 if meta is None else meta.commit, self.last_index))
+        self.commit = self.base_index
+        if meta is not None and not self._has_lost_tail(meta):
+            self.commit = max(self.base_index, min(meta.commit, self.last_index))
         self.synced = self.written = self.last_index
         self._files.go_on()
         if not self.was_clean:
             self.sync()  # what a killed process wrote may not be on disk yet
         self._store(is_clean=False)
 
+    def _has_lost_tail(self, meta: Meta) -> bool:
+        # Then what was replaced may be back: entries that aren't those which are known to be committed.
+        return self._files.cut_off > 0 or (meta.boot != self._boot and not meta.is_clean)
+
     def _memory(self, meta: Meta) -> tuple[int, tuple[int, int]]:
-        lost_tail = self._files.cut_off or (meta.boot != self._boot and not meta.is_clean)
-        if lost_tail and meta.cold in (WARM, MET_ALL):
+        if self._has_lost_tail(meta) and meta.cold in (WARM, MET_ALL):
             return LOST_TAIL, (0, 0)
         return meta.cold, (meta.best_term, meta.best_index)
 

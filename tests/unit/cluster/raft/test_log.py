@@ -140,6 +140,29 @@ def test_only_an_unclean_end_before_a_reboot_makes_cold(tmp_path: Path, clean: b
     assert (found.cold, found.was_clean) == (cold, clean)
 
 
+@pytest.mark.parametrize(("boot", "commit"), [("boot", 8), ("other", 0)])
+def test_what_is_committed_isnt_known_after_a_loss_of_power(tmp_path: Path, boot: str, commit: int) -> None:
+    """Entries that were replaced, and not synced as such, are back in the place of the committed ones."""
+    log = new_log(tmp_path, 8)
+    log.set_cold(WARM)
+    log.sync()
+    sizes = log._files.sizes()
+    log.truncate(3)
+    fill(log, 8, term=2)
+    log.commit = 8
+    log.set_term(2, 1)  # this is synced, and the log isn't
+    log.close(clean=False)
+    if boot == "other":
+        for path in tmp_path.glob("raft-*.log"):
+            with path.open("r+b") as file:
+                file.truncate(sizes.get(path.name, 0))
+            if path.name not in sizes:
+                path.unlink()
+    found = RaftLog(tmp_path, boot, 1000)
+    assert found.term_at(5) == (2 if boot == "boot" else 1)
+    assert found.commit == commit
+
+
 def test_synced_follows_written_and_falls_with_a_truncation(tmp_path: Path) -> None:
     log = new_log(tmp_path, 40)
     assert (log.written, log.synced) == (40, 0)

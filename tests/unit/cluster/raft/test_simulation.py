@@ -37,6 +37,12 @@ def test_nothing_is_lost_changed_or_decided_twice(chunk: int) -> None:
         assert did["installed"] > schedules / 40, did
 
 
+@pytest.mark.parametrize(("seed", "profile"), [(1372, "forgetting"), (4456, "schedule")])
+def test_schedules_that_once_found_something(seed: int, profile: str) -> None:
+    """Both: a commit index that survived a loss of power which the entries didn't."""
+    run_schedule(seed, profile)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_seed_replays_exactly(seed: int) -> None:
     assert run_schedule(seed) == run_schedule(seed)
