@@ -3,6 +3,7 @@
 High to low, each importing only what stands below it (pyproject.toml has the rule, tests/architecture checks it):
 
 cli         rmq-node: flags and configuration, then a node
+ctl         rmq-ctl: the command line over the HTTP API, a program of its own
 testing     brokers for the tests of programs that talk MQTT: a pytest plugin, and one for trio
 node        the composition root: builds all parts, starts and stops them, minds signals
 users       the node's own users: a password file, and who a client is by password or SCRAM

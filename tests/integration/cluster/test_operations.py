@@ -20,6 +20,7 @@ from rmq.config import ClusterSettings
 from tests.support.broker_process import REPOSITORY, interpreter
 from tests.support.client import Client
 from tests.support.cluster_processes import fixed_ports
+from tests.support.printed import is_printed
 
 PAGE: Final = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
 NAMES: Final = ("one", "two", "three")
@@ -58,16 +59,6 @@ def commands(heading: str) -> list[Command]:
             last = found[-1]
             found[-1] = Command(last.machine, last.line, (*last.prints, line))
     return found
-
-
-def is_printed(wanted: tuple[str, ...], output: str) -> bool:
-    """Whether these lines are among what was printed, in this order; ``…`` stands for anything, spaces don't matter."""
-    lines = iter(" ".join(line.split()) for line in output.splitlines())
-    for want in wanted:
-        pattern = ".*".join(re.escape(" ".join(part.split())) for part in want.split("…"))
-        if not any(re.fullmatch(pattern.replace(".*", " ?.* ?"), line) for line in lines):
-            return False
-    return True
 
 
 class Machine:
