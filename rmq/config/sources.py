@@ -17,7 +17,7 @@ NAMED_ENV: Final[dict[str, Key]] = {
     "RMQ_CLUSTER_NODES": ("plugins", CLUSTER_TABLE, "nodes"),
     "RMQ_CLUSTER_SECRET": ("plugins", CLUSTER_TABLE, "secret"),
 }
-RESERVED_ENV_PREFIXES = ("RMQ_BENCH_", "RMQ_TEST_")  # of the load tool and of tests
+RESERVED_ENV_PREFIXES = ("RMQ_API_", "RMQ_BENCH_", "RMQ_TEST_")  # of rmq-ctl, of the load tool and of tests
 # Kubernetes gives every pod such variables for each service; a service called "rmq" must not stop the node.
 _SERVICE_ENV = re.compile(
     r"RMQ_(?:[A-Z0-9]+_)*?(?:SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)"

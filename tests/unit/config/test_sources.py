@@ -94,6 +94,7 @@ def test_a_variable_finds_the_listener_of_the_file_whatever_its_spelling(tmp_pat
         "RMQ_COMPILE",
         "RMQ_TEST_BROKER",
         "RMQ_BENCH_PASSWORD",
+        "RMQ_API_TOKEN",
         "RMQ_SERVICE_HOST",
         "RMQ_SERVICE_PORT",
         "RMQ_SERVICE_PORT_MQTT",
