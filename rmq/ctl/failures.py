@@ -10,6 +10,7 @@ NO_ACCESS: Final = 3
 UNREACHABLE: Final = 4
 SERVER_FAILED: Final = 5
 INCOMPLETE: Final = 6
+NO_OUTPUT: Final = 7
 INTERRUPTED: Final = 130  # 128 and the number of the signal, as shells have it: SIGINT
 CLOSED_PIPE: Final = 141  # SIGPIPE
 

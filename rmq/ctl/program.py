@@ -9,7 +9,7 @@ import click
 
 from rmq.ctl import clients, cluster, completion, figures, overview, plugins, publishing, retained, subscriptions
 from rmq.ctl.command import CtlGroup, own_options, session_of
-from rmq.ctl.failures import CLOSED_PIPE, INCOMPLETE, INTERRUPTED, NEGATIVE, Failure
+from rmq.ctl.failures import CLOSED_PIPE, INCOMPLETE, INTERRUPTED, NEGATIVE, NO_OUTPUT, Failure
 from rmq.ctl.session import say
 
 _HELP: Final = """Ask and change rmq, a node or a whole cluster, over its HTTP API.
@@ -24,6 +24,7 @@ Exit codes:
 4  nothing there    no connection, or whoever answers isn't rmq
 5  rmq couldn't     no quorum, a node that doesn't answer, a bug
 6  incomplete       printed, but nodes that should have had a part in it gave no answer
+7  not printed      the output can't be written
 """
 
 
@@ -55,9 +56,8 @@ class Program(CtlGroup):
         """The context of a run; --help prints here already."""
         try:
             return super().make_context(*args, **extra)
-        except BrokenPipeError:
-            _leave_pipe()
-            raise click.exceptions.Exit(CLOSED_PIPE) from None
+        except OSError as error:
+            raise click.exceptions.Exit(_unwritten(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """The exit code of the command. It is found here because click takes interruptions and pipes as its own."""
@@ -67,9 +67,8 @@ class Program(CtlGroup):
             return code
         except KeyboardInterrupt:
             return INTERRUPTED
-        except BrokenPipeError:
-            _leave_pipe()
-            return CLOSED_PIPE
+        except OSError as error:
+            return _unwritten(error)
 
     def _run(self, ctx: click.Context) -> int:
         session = session_of(ctx)
@@ -88,9 +87,14 @@ class Program(CtlGroup):
         return INCOMPLETE if session.missing else 0
 
 
-def _leave_pipe() -> None:
-    """What is still in the buffer goes nowhere, instead of into a second error when the interpreter ends."""
+def _unwritten(error: OSError) -> int:
+    """The exit code when the output can't be written; what comes from the network is a ``Failure`` instead."""
+    # What is still in the buffer goes nowhere, instead of into a second error when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return CLOSED_PIPE
+    say(f"standard output: {error.strerror or error}")
+    return NO_OUTPUT
 
 
 @click.group(

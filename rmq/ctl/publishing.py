@@ -51,7 +51,10 @@ def publish(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Publish PAYLOAD to TOPIC. With - the payload is what comes by standard input, every byte of it."""
+    """Publish PAYLOAD to TOPIC. With - the payload is what comes by standard input, every byte of it.
+
+    Behind -- it may begin with a dash: rmq-ctl publish rooms/freezer -- -18
+    """
     data = correlation_data
     properties = {
         "message_expiry_interval": expiry,

@@ -38,6 +38,7 @@ def typed() -> list[tuple[str, list[str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page(tmp_path: Path) -> None:
     node = BrokerProcess(tmp_path, API_KEYS)
     try:
