@@ -82,7 +82,10 @@ def publish(
 
 def _payload(given: str) -> dict[str, str]:
     # A command line is bytes; Python has those that aren't UTF-8 as lone surrogates, and fsencode gives them back.
-    content = sys.stdin.buffer.read() if given == STANDARD_INPUT else os.fsencode(given)
+    try:
+        content = sys.stdin.buffer.read() if given == STANDARD_INPUT else os.fsencode(given)
+    except OSError as error:
+        raise Failure(USAGE, f"standard input: {error.strerror or error}") from None
     try:
         return {"payload": content.decode(), "encoding": "plain"}
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -102,6 +103,16 @@ def test_a_payload_of_any_bytes(desk: Desk, payload: str, typed: bytes) -> None:
 def test_a_message_that_is_none(desk: Desk, args: list[str]) -> None:
     assert desk.run("publish", "t", "x", *args).exit_code == 2
     assert not desk.requests
+
+
+def test_a_payload_that_cant_be_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Folder:
+        def read(self) -> bytes:
+            raise IsADirectoryError(21, "Is a directory")
+
+    monkeypatch.setattr("rmq.ctl.publishing.sys", SimpleNamespace(stdin=SimpleNamespace(buffer=Folder())))
+    result = desk.run("publish", "t", "-")
+    assert (result.exit_code, result.stderr) == (2, "rmq-ctl: standard input: Is a directory\n")
 
 
 PLUGIN: dict[str, Any] = {
