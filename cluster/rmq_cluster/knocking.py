@@ -70,9 +70,14 @@ class Knocking:
         """Never."""
 
 
+def is_knock(peer: int) -> bool:
+    """Whether this is nobody's id, but what somebody knocks with."""
+    return peer > FIRST_ID
+
+
 def who_knocks(peer: int, hello: Hello) -> tuple[int, str] | None:
     """Id and address of a node that knocks, None for a node that dials as itself."""
-    if peer <= FIRST_ID or hello.state != JOINING:
+    if not is_knock(peer) or hello.state != JOINING:
         return None
     entry = hello.book.get(peer - FIRST_ID)
     return None if entry is None else (peer - FIRST_ID, entry.address)

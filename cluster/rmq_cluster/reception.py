@@ -17,7 +17,7 @@ from rmq_cluster.hello import (
     refusal,
     text,
 )
-from rmq_cluster.knocking import who_knocks
+from rmq_cluster.knocking import is_knock, who_knocks
 from rmq_cluster.links import CONTROL, BadFrame
 from rmq_cluster.peers import BadStatus, Peer, read_note
 from rmq_cluster.raft.messages import BadMessage
@@ -74,7 +74,7 @@ class Reception:
 
     def rejected_by(self, peer: int, reason: str) -> None:
         """A peer has refused this node."""
-        if not self._cluster.replication.failed:
+        if not self._cluster.replication.failed and not is_knock(peer):
             self._cluster.conflicts.refused_by(peer, reason)
 
     def link_up(self, peer: int, hello: list[Any]) -> None:

@@ -29,7 +29,7 @@ class Condition:
         self._features = features
 
     async def health(self) -> HealthView:
-        """Whether clients can be served: it has started, doesn't stop, and is in contact with a quorum."""
+        """Whether clients can be served: it has started, neither stops nor is drained, and is in contact with a quorum."""
         node: NodeRef = self._node.ref
         if self.phase != SERVING:
             return HealthView(node, False, f"the node is {self.phase}")
@@ -41,6 +41,8 @@ class Condition:
             return HealthView(node, False, str(error))
         if not status.has_quorum:
             return HealthView(node, False, "too few nodes are in contact to decide anything", status.leader)
+        if status.draining:
+            return HealthView(node, False, "the node is drained: its clients are sent to others", status.leader)
         return HealthView(node, True, "", status.leader)
 
     def features(self) -> FeaturesView:

@@ -124,6 +124,7 @@ def lead_and_drain(one: Ctl, nodes: ClusterProcesses) -> None:
     assert one.good("cluster", "transfer-leader").out.endswith(" leads\n")
     assert one.good("cluster", "drain", "3", "--rate", "50").out == "draining node 3\n"
     assert not nodes[3].serves()
+    assert "drained" in one.run("health").out
     assert one.good("cluster", "undrain", "3").out == "node 3 takes clients\n"
     nodes.wait_until_serving(3)
 

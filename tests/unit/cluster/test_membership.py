@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 from rmq_cluster.identity import IdentityError, load_identity
+from rmq_cluster.knocking import FIRST_ID
 from rmq_cluster.recover import prepare, rebuild, rescue
 from trio.testing import MockClock
 
@@ -55,6 +56,15 @@ async def test_a_new_node_joins_and_votes(world: World, autojump_clock: MockCloc
     assert node.port.values == ["before"]
     await node.port.commit("after")
     await world.same()
+
+
+async def test_who_only_knocks_is_no_alarm(world: World, autojump_clock: MockClock) -> None:
+    """It may end the connection before it has been told that it isn't let in."""
+    leader = await three(world)
+    leader.cluster.reception.rejected_by(FIRST_ID + 4, "it has been told")
+    assert (await leader.cluster.control.status()).alarms == ()
+    leader.cluster.reception.rejected_by(2, "it is another cluster")
+    assert (await leader.cluster.control.status()).alarms
 
 
 async def test_a_node_with_a_low_id_joins_too(world: World, autojump_clock: MockClock) -> None:

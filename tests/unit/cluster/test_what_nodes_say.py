@@ -94,7 +94,7 @@ def test_an_identity_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_an_identity_of_before_left_nobody_behind(tmp_path: Path) -> None:
     save_identity(tmp_path, Identity(3, "c", 2, "n", (1, 3)))
     fields = json.loads((tmp_path / "cluster.json").read_text())
-    del fields["left_behind"]
+    del fields["left_behind"], fields["entering"]
     (tmp_path / "cluster.json").write_text(json.dumps(fields))
     found = load_identity(tmp_path)
     assert found is not None and found.left_behind == {}

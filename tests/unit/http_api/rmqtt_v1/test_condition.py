@@ -13,13 +13,14 @@ from tests.unit.management.world import Peers, World
 
 
 class FakeCluster(NoCluster):
-    """A cluster that has a quorum, or hasn't."""
+    """A cluster that has a quorum, or hasn't, and that this node is drained in, or isn't."""
 
     def __init__(self) -> None:
         self.has_quorum = True
+        self.is_draining = False
 
     async def status(self) -> ClusterStatus:
-        return ClusterStatus("x", 1, 2, 1, 1, 1, (), self.has_quorum)
+        return ClusterStatus("x", 1, 2, 1, 1, 1, (), self.has_quorum, draining=self.is_draining)
 
 
 async def test_a_node_that_starts_serves_and_stops(api: Api) -> None:
@@ -46,6 +47,16 @@ async def test_probes_are_open_to_all() -> None:
     assert (await api.ask("GET", "/health/live")).status_code == 200
     assert (await api.ask("GET", "/health/ready")).status_code == 503
     assert (await api.ask("GET", "/api/v1/health/check")).status_code == 401
+
+
+async def test_a_drained_node_wants_no_clients(api: Api) -> None:
+    api.world.local.condition.phase = SERVING
+    api.world.local.condition.cluster = cluster = FakeCluster()
+    cluster.is_draining = True
+    answer = await api.ask("GET", "/health/ready")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "the node is drained: its clients are sent to others")
+    cluster.is_draining = False
+    assert (await api.ask("GET", "/health/ready")).status_code == 200
 
 
 async def test_a_cluster_without_a_quorum_is_not_well() -> None:
