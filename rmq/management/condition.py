@@ -29,7 +29,7 @@ class Condition:
         self._features = features
 
     async def health(self) -> HealthView:
-        """Whether clients can be served: it has started, neither stops nor is drained, and is in contact with a quorum."""
+        """Whether clients can be served: it has started, neither stops nor is drained, and a quorum is in contact."""
         node: NodeRef = self._node.ref
         if self.phase != SERVING:
             return HealthView(node, False, f"the node is {self.phase}")

@@ -82,7 +82,17 @@ def test_who_is_refused_and_why(own: Hello, theirs: Hello, why: str | None) -> N
 
 def test_an_identity_comes_back_as_it_was(tmp_path: Path) -> None:
     identity = Identity(
-        3, "c", 2, "n", (1, 3), {1: Entry("a:1", 4), 2: Entry("", 5)}, False, True, Position(9, 2, (1,), ()), {2: "b:1"}
+        3,
+        "c",
+        2,
+        "n",
+        (1, 3),
+        {1: Entry("a:1", 4), 2: Entry("", 5)},
+        False,
+        True,
+        Position(9, 2, (1,), ()),
+        {2: "b:1"},
+        True,
     )
     save_identity(tmp_path, identity)
     assert load_identity(tmp_path) == identity
