@@ -1,4 +1,4 @@
-"""What is done in the name of an administrator: publish, subscribe, unsubscribe, kick, discard, delete retained.
+"""What is done in the name of an administrator: publish, subscribe, kick, discard, delete retained, change accounts.
 
 Every function changes or proposes at once and returns; a ``Change`` tells when all of it is applied. The caller has
 brought the clock up to date before and has what was written sent afterwards (``Broker.touch_clock``, ``Broker.flush``).
@@ -26,6 +26,7 @@ from rmq.session.limits import ACK_MEMORY, ACK_QUORUM_FSYNC
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.storage.account_records import DeleteAccount, PutAccount
 from rmq.storage.records import AddSubscription, DeleteRetained, EndSession, Operation, RemoveSubscription
 from rmq.storage.subscriptions import subscription_of
 
@@ -53,6 +54,17 @@ class Change:
             self.refused = True
             return
         receipt = _Applied(self, then)
+        self._waits_for += 1
+        if self._broker.cluster.propose(operation, receipt):
+            receipt.applied()
+
+    def propose_for_good(self, operation: Operation) -> None:
+        """The same for what must hold on every node that isn't down, and survive a loss of power, when it is done."""
+        if self._broker.ctx.storage == STORAGE_FAILED:
+            self.refused = True
+            return
+        receipt = _Applied(self, None, synced_only=True)
+        receipt.everywhere = True
         self._waits_for += 1
         if self._broker.cluster.propose(operation, receipt):
             receipt.applied()
@@ -292,3 +304,8 @@ class _Removed:
 def delete_retained(topic: str, change: Change) -> None:
     """Delete the retained message of a topic name, whichever it is."""
     change.propose(DeleteRetained(topic, 0.0))
+
+
+def change_account(operation: PutAccount | DeleteAccount, change: Change) -> None:
+    """Make, change or delete an account; what became of it stands in the operation when it is applied."""
+    change.propose_for_good(operation)

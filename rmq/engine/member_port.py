@@ -17,6 +17,7 @@ from rmq.engine.stored_port import RETRY_S
 from rmq.flow.context import STORAGE_HELD
 from rmq.mqtt import codes
 from rmq.mqtt.message import Message
+from rmq.storage.account_records import ACCOUNT_LEVEL
 from rmq.storage.cluster_records import NodeDown, NodeUp, RaiseLevel, ReclaimClient, Tick
 from rmq.storage.cluster_routes import member_key
 from rmq.storage.cluster_state import NodeRecord
@@ -174,6 +175,10 @@ class MemberPort(ReplicatedPort):
         """The newest operations that may be proposed."""
         return self.broker.state.cluster.level
 
+    def may_propose(self, level: int) -> bool:
+        """Whether that is committed."""
+        return level <= self.committed_level
+
     def raise_level(self, level: int) -> None:
         """Leader: propose that operations of this level may be proposed from here on."""
         self.propose(RaiseLevel(level))
@@ -242,7 +247,10 @@ class MemberPort(ReplicatedPort):
     def found(self, then: Callable[[], None]) -> None:
         """Make the state of a node alone the snapshot at index 1, then call ``then``."""
         at = self.broker.touch_clock()
-        self.broker.state.cluster.adopt(self.node_id, self.member.grace_s, at)
+        state = self.broker.state
+        state.cluster.adopt(self.node_id, self.member.grace_s, at)
+        if state.accounts.last_revision:  # a program that doesn't know them can't read the snapshot
+            state.cluster.level = ACCOUNT_LEVEL
         self.log.pass_over(1)
         self.term = 1
         self._founded = then

@@ -52,6 +52,10 @@ class ClusterPort(ABC):
     def release(self, client_id: str, epoch: int) -> None:
         """The connection that had claimed the client id is gone, and leaves no session that is kept."""
 
+    def may_propose(self, level: int) -> bool:
+        """Whether operations of this level may be proposed: every member of the cluster knows them."""
+        return True
+
     @property
     def disk_bytes(self) -> int:
         """What the data takes on this node's disk."""

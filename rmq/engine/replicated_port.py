@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # Operations of this level and below are known to this program.
-OPERATION_LEVEL: Final = 1
+OPERATION_LEVEL: Final = 2
 # What one command may hold; a single larger operation goes alone.
 MAX_OPERATIONS: Final = 1000
 MAX_BYTES: Final = 256 * 1024

@@ -3,6 +3,8 @@
 service           every call, for this node and for all nodes
 local             what this node answers
 changes           what can be changed here: publish, subscribe, kick, discard, delete
+accounts          users, API keys and the like, held by all nodes
+api_keys          API keys: made, changed, checked
 models            the answers: frozen views
 queries           filters and paging
 requests          messages to publish and topic filters to subscribe, checked

@@ -24,6 +24,7 @@ from rmq.mqtt.message import FROM_ADMIN, Message
 from rmq.mqtt.packets import SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_name
 from rmq.session.session import Session
+from rmq.storage.account_records import DeleteAccount, PutAccount
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
@@ -180,6 +181,10 @@ class LocalChanges:
         if self._broker.ctx.retained.get(topic) is None:
             raise RetainedNotFound(topic)
         await self._apply(lambda change: admin.delete_retained(topic, change))
+
+    async def change_account(self, operation: PutAccount | DeleteAccount) -> None:
+        """Make, change or delete an account on all nodes; ``operation.outcome`` says what became of it."""
+        await self._apply(lambda change: admin.change_account(operation, change))
 
     async def _apply(self, start: Callable[[Change], T]) -> T:
         """Begin a change, send what that wrote, and wait until it is applied."""

@@ -160,3 +160,52 @@ class BackupFailed(ManagementError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class AccountError(ManagementError):
+    """The base of what is wrong with one account; ``kind`` and ``name`` say which."""
+
+    def __init__(self, kind: str, name: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.name = name
+
+
+class AccountNotFound(AccountError):
+    """There is no account of this kind with this name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(kind, name, f"there is no {_in_words(kind)} {name!r}")
+
+
+class AccountExists(AccountError):
+    """There is one with this name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(kind, name, f"there is {_in_words(kind)} {name!r} already")
+
+
+class BusyAccount(AccountError):
+    """Others change the account all the time; nothing was changed for this request."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(kind, name, f"{_in_words(kind)} {name!r} was changed by others meanwhile: nothing was changed")
+
+
+class TooManyAccounts(ManagementError):
+    """As many accounts as can be are there; ``limit`` is how many, of all kinds together."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} users and API keys already, and no more are kept")
+        self.limit = limit
+
+
+class NotKnownEverywhere(ManagementError):
+    """A member of the cluster runs a program that doesn't know this kind of change; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("a node of the cluster runs an older rmq that doesn't know this change: upgrade it first")
+
+
+def _in_words(kind: str) -> str:
+    return "API key" if kind == "api_key" else kind

@@ -9,6 +9,7 @@ from rmq import __version__
 from rmq.engine.broker import Broker
 from rmq.engine.queue_census import SESSIONS_PER_TICK
 from rmq.hooks.registry import HookRegistry
+from rmq.management.accounts import AccountStore
 from rmq.management.changes import LocalChanges
 from rmq.management.clients import (
     ClientFacts,
@@ -59,7 +60,8 @@ SEPARATOR: Final = "\0"
 
 
 class LocalNode:
-    """This node's own answers; ``changes`` are what can be changed here.
+    """This node's own answers; ``changes`` are what can be changed here,
+    ``accounts`` are those of all nodes.
 
     ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
     Every node of a cluster holds all persistent sessions: ``is_at_home`` tells those that this one answers for. One
@@ -83,6 +85,7 @@ class LocalNode:
         self.plugin_control = plugin_control
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
+        self.accounts = AccountStore(self)
         self.condition = Condition(self, features or {})
         self._data_path = data_path
         self._max_subscriptions = max_subscriptions

@@ -10,8 +10,9 @@ from rmq.mqtt.message import Message
 from rmq.session.delivery import QUEUED, RELEASED, Delivery
 from rmq.session.session import Session
 from rmq.session.subscription import Subscription
+from rmq.storage.account_records import DeleteAccount, PutAccount
 from rmq.storage.cluster_codec import decode_cluster_operation, encode_cluster_operation
-from rmq.storage.fields import as_fields, as_float, as_ids, as_int, as_optional_str, as_str
+from rmq.storage.fields import as_bytes, as_fields, as_float, as_ids, as_int, as_optional_str, as_str
 from rmq.storage.message_codec import decode_message, decode_will, encode_message, encode_will
 from rmq.storage.records import (
     AddSubscription,
@@ -49,6 +50,8 @@ DELAY_MESSAGE: Final = 13
 REMOVE_DELAYED: Final = 14
 CONFIGURE: Final = 15
 SKIP_PACKET_IDS: Final = 16
+PUT_ACCOUNT: Final = 17
+DELETE_ACCOUNT: Final = 18
 
 
 class UnknownOperation(Exception):
@@ -124,6 +127,10 @@ def encode_operation(o: Operation) -> list[object]:
         return [CONFIGURE, o.allow_multiple_matches, o.max_retained, o.max_retained_payload]
     if isinstance(o, SkipPacketIds):
         return [SKIP_PACKET_IDS]
+    if isinstance(o, PutAccount):
+        return [PUT_ACCOUNT, o.kind, o.name, o.value, o.expected]
+    if isinstance(o, DeleteAccount):
+        return [DELETE_ACCOUNT, o.kind, o.name, o.expected]
     return encode_cluster_operation(o)
 
 
@@ -211,6 +218,10 @@ def decode_operation(fields: list[object]) -> Operation:
         return Configure(bool(fields[1]), as_int(fields[2]), as_int(fields[3]))
     if code == SKIP_PACKET_IDS:
         return SkipPacketIds()
+    if code == PUT_ACCOUNT:
+        return PutAccount(as_str(fields[1]), as_str(fields[2]), as_bytes(fields[3]), as_int(fields[4]))
+    if code == DELETE_ACCOUNT:
+        return DeleteAccount(as_str(fields[1]), as_str(fields[2]), as_int(fields[3]))
     found = decode_cluster_operation(fields)
     if found is None:
         raise UnknownOperation(f"operation {code} isn't known to this version")

@@ -93,7 +93,11 @@ def _counted(state: State) -> int:
         sum(len(members) for members in cluster.members.values()),
         *sorted(node * 1000003 + record.incarnation for node, record in cluster.nodes.items()),
     )
-    return crc32(repr(counted).encode())
+    counts = repr(counted).encode()
+    accounts = state.accounts
+    if accounts.last_revision:  # a member that doesn't know accounts, and has none, counts without them
+        counts += repr((accounts.last_revision, accounts.count, accounts.checksum)).encode()
+    return crc32(counts)
 
 
 def _digest(total: int, rest: int, time: float) -> bytes:

@@ -7,6 +7,7 @@ applying one asks neither clock nor chance.
 
 from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
+from rmq.storage.account_records import DeleteAccount, PutAccount
 from rmq.storage.cluster_records import ClusterOperation
 
 
@@ -330,5 +331,7 @@ Operation = (
     | RemoveDelayed
     | Configure
     | SkipPacketIds
+    | PutAccount
+    | DeleteAccount
     | ClusterOperation
 )

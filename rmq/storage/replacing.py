@@ -69,6 +69,7 @@ def take_apart(state: State) -> Steps:
         cluster.owners,
         cluster.wills,
         state.delayed,
+        *state.accounts.kinds.values(),
     ]
     for table in tables:
         while table:

@@ -1,18 +1,20 @@
 """A snapshot: the whole state between two batches, written in small steps while the state goes on changing.
 
 It is consistent because each session is written before it changes: the state tells ``SnapshotWriter`` (a
-``StateWatcher``) of every session that the snapshot doesn't have yet. Retained and delayed messages never change, so
-that a list of them is enough. Messages are written to segments, the snapshot has their locations. A file that ends
-without its last record doesn't count.
+``StateWatcher``) of every session that the snapshot doesn't have yet. Retained and delayed messages and accounts never
+change, so that a list of them is enough. Messages are written to segments, the snapshot has their locations. A file
+that ends without its last record doesn't count.
 """
 
 import os
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from rmq.mqtt.message import Message
 from rmq.session.session import Session
+from rmq.storage.account_snapshot import account_records
 from rmq.storage.cluster_snapshot import cluster_records
 from rmq.storage.codec import encode_operation, encode_session
 from rmq.storage.events import StateWatcher
@@ -72,7 +74,7 @@ class SnapshotWriter(StateWatcher):
         self._sessions = list(state.sessions.values())
         self._retained = state.retained.all()
         self._delayed = list(state.delayed.values())
-        self._cluster = cluster_records(state.cluster)
+        self._others = chain(account_records(state.accounts), cluster_records(state.cluster))
         self._error: OSError | None = None
         self._buffer = [file_header(MAGIC)]
         self.records = 0
@@ -142,7 +144,7 @@ class SnapshotWriter(StateWatcher):
             place = self._locate(delayed.message)
             self._write([DELAYED, delayed.key, place, delayed.due_at, delayed.publisher, delayed.packet_id])
             return True
-        for fields in self._cluster:
+        for fields in self._others:
             self._write(fields)
             return True
         return False

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from rmq.flow.payloads import load
 from rmq.mqtt.message import Message
+from rmq.storage.account_snapshot import enter_account_record
 from rmq.storage.cluster_snapshot import enter_cluster_record
 from rmq.storage.codec import decode_operation, decode_session
 from rmq.storage.packing import unpack
@@ -120,8 +121,8 @@ class SnapshotReader:
                     load(state.ctx, message, read_payload(self._folder, location))
                 state.retained.set(message)
             return len(fields[1])
-        elif enter_cluster_record(state.cluster, fields):
-            return sum(len(field) for field in fields[1:] if isinstance(field, list))
+        elif enter_account_record(state.accounts, fields) or enter_cluster_record(state.cluster, fields):
+            return max(1, sum(len(field) for field in fields[1:] if isinstance(field, list)))
         else:
             _, key, location, due_at, publisher, packet_id = fields
             message = messages[location]

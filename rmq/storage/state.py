@@ -11,6 +11,8 @@ from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.session import Session
+from rmq.storage.account_records import DeleteAccount, PutAccount
+from rmq.storage.accounts import Accounts
 from rmq.storage.cluster_records import MoveDelivery
 from rmq.storage.cluster_state import ClusterState
 from rmq.storage.events import StateEvents, StateWatcher
@@ -36,6 +38,7 @@ from rmq.storage.records import (
     StoreMessage,
 )
 from rmq.storage.retaining import delete_retained, set_retained
+from rmq.storage.session_lives import close_session, open_session
 from rmq.storage.subscriptions import subscribe, subscription_of, unsubscribe, unsubscribe_all
 
 
@@ -46,12 +49,14 @@ class State:
     topics that have a message may be replaced, a payload over the second is delivered but not retained. ``delayed`` has
     messages that are published later, by key, with the time. ``last_epoch`` is the highest epoch ever granted.
     ``is_own``: what is being applied was proposed here, so that it is counted here and nowhere else.
+    ``accounts`` is replaced as a whole by another node's snapshot: look it up each time.
     ``watcher`` is a snapshot that is being written, ``digesting`` a digest that is being taken, ``snapshot`` and
     ``digest_number`` are the numbers of the last of each. ``node_id`` is this node, 0 while it is alone; ``cluster`` is
     what only a cluster keeps.
     """
 
     __slots__ = (
+        "accounts",
         "cluster",
         "ctx",
         "delayed",
@@ -86,6 +91,7 @@ class State:
         self.node_id = 0
         self.is_own = True
         self.events = StateEvents()
+        self.accounts = Accounts()
         self.cluster = ClusterState(self)
 
     def apply(self, operation: Operation) -> None:
@@ -105,13 +111,13 @@ class State:
         elif isinstance(operation, EnqueueMessage):
             self._enqueue(operation)
         elif isinstance(operation, OpenSession):
-            self._open_session(operation)
+            open_session(self, operation)
         elif isinstance(operation, CloseSession):
-            self._close_session(operation)
+            close_session(self, operation)
         elif isinstance(operation, EndSession):
             session = self.sessions.get(operation.client_id)
             if session is not None and session.epoch == operation.epoch:
-                self._forget(session)
+                self.forget(session)
             self.cluster.release(operation.client_id, operation.epoch)
         elif isinstance(operation, RemoveWill):
             session = self.changing(operation.client_id)
@@ -138,6 +144,10 @@ class State:
             self.configure(operation)
         elif isinstance(operation, SkipPacketIds):
             skip_packet_ids(self)
+        elif isinstance(operation, PutAccount):
+            self.accounts.put(operation)
+        elif isinstance(operation, DeleteAccount):
+            self.accounts.delete(operation)
         else:
             self.cluster.apply(operation)
 
@@ -154,9 +164,10 @@ class State:
     def clear(self) -> None:
         """Forget everything."""
         for session in list(self.sessions.values()):
-            self._forget(session)
+            self.forget(session)
         self.retained.clear()
         self.delayed.clear()
+        self.accounts = Accounts()
         self.cluster.clear()
         self.last_epoch = 0
 
@@ -164,6 +175,7 @@ class State:
         """Take all that another state keeps, which gets what this one has: both stand for the same node."""
         self.sessions, other.sessions = other.sessions, self.sessions
         self.delayed, other.delayed = other.delayed, self.delayed
+        self.accounts, other.accounts = other.accounts, self.accounts
         self.last_epoch, other.last_epoch = other.last_epoch, self.last_epoch
         self.max_retained, other.max_retained = other.max_retained, self.max_retained
         self.max_retained_payload, other.max_retained_payload = other.max_retained_payload, self.max_retained_payload
@@ -314,72 +326,8 @@ class State:
             for i in range(0, len(chosen), 2):
                 store_for_member(self, message, chosen[i], chosen[i + 1])
 
-    def _open_session(self, operation: OpenSession) -> None:
-        self.last_epoch = max(self.last_epoch, operation.epoch)
-        session = self.sessions.get(operation.client_id)
-        if session is not None and session.epoch >= operation.epoch:
-            return
-        if operation.epoch < self.cluster.epoch_of(operation.client_id):
-            return  # claimed again before it was open
-        self.changing(operation.client_id)
-        if session is not None and not operation.resume:
-            self._forget(session)
-            session = None
-        if session is not None and session.disconnected_at == 0.0 and operation.node != session.node:
-            outbound = session.outbound  # taken from another node, which hasn't told what was sent
-            if outbound is not None:
-                sent = min(len(outbound), outbound.may_be_sent())
-                outbound.reserve(sent)
-                outbound.mark_sent(sent)
-        if session is None:
-            session = Session(operation.client_id, True)
-            session.created_at = operation.at
-            session.created_epoch = operation.epoch
-            session.snapshot = self.snapshot
-            session.digested = self.digest_number
-            self.sessions[operation.client_id] = session
-        else:
-            self.cluster.count_session(session.node, -1)
-        self.cluster.count_session(operation.node, 1)
-        session.epoch = operation.epoch
-        session.node = operation.node
-        session.remote = operation.node != 0 and operation.node != self.node_id
-        self.cluster.opened(operation.client_id, operation.node, operation.epoch)
-        session.username = operation.username
-        session.protocol_level = operation.protocol_level
-        session.expiry_interval = operation.expiry_interval
-        session.will = operation.will
-        session.will_due_at = 0.0
-        session.disconnected_at = 0.0
-        session.max_window = operation.window
-        session.max_queue = operation.max_queue
-        session.drop_newest = operation.drop_newest
-        outbound = session.outbound
-        if outbound is not None:
-            outbound.limit = operation.max_queue
-            outbound.drop_newest = operation.drop_newest
-            outbound.set_window(operation.window)
-
-    def _close_session(self, operation: CloseSession) -> None:
-        session = self.changing(operation.client_id)
-        if session is None or session.epoch != operation.epoch:
-            return
-        session.disconnected_at = operation.at
-        session.expiry_interval = operation.expiry_interval
-        session.will_due_at = operation.will_due_at
-        outbound = session.outbound
-        if outbound is not None:
-            sent = operation.inflight
-            if self.cluster.epoch_of(operation.client_id) > operation.epoch:
-                sent += operation.leaving  # claimed since: what was acknowledged here is still there
-            outbound.reserve(sent)
-            outbound.mark_sent(sent)
-        if operation.will_due_at == 0.0:
-            session.will = None
-        self.cluster.release(operation.client_id, operation.epoch)
-        self.events.session_closed(session)
-
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """A session ends, and whatever it has goes with it."""
         self.changing(session.client_id)
         del self.sessions[session.client_id]
         self.cluster.count_session(session.node, -1)

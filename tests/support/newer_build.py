@@ -1,9 +1,9 @@
-"""Runs rmq-node as the build after this one: it knows an operation more, and announces operations of level 2.
+"""Runs rmq-node as the build after this one: it knows an operation more, and announces operations of a level more.
 
     python newer_build.py PYTHON -m rmq ARGUMENTS...
 
 Before the command line of a node (``Member.before_command``) it makes a newer one of it.
-The new operation does what ``StoreMessage`` does, and once level 2 is committed it stands in its place in every command
+The new operation does what ``StoreMessage`` does, and once that level is committed it takes its place in every command
 that this node proposes: under load most commands have one. An old build can't read them.
 """
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-NEW_LEVEL: Final = 2
+from rmq.engine.replicated_port import OPERATION_LEVEL
+
+NEW_LEVEL: Final = OPERATION_LEVEL + 1
 STORE_MESSAGE: Final = 1
 STORE_NEWER: Final = 200
 

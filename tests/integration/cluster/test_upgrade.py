@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from rmq.cli.control_client import NodeUnavailable
+from rmq.engine.replicated_port import OPERATION_LEVEL
 from tests.integration.cluster.conftest import SetUp
 from tests.integration.cluster.guests import Guests
 from tests.integration.cluster.members import Keepsake, events, only, status, until, view
@@ -17,6 +18,8 @@ from tests.support.cluster_processes import ClusterProcesses, Member
 from tests.support.load.load import Load
 
 NEWER_BUILD: Final = Path(__file__).parents[2] / "support" / "newer_build.py"
+LEVEL: Final = OPERATION_LEVEL
+NEW_LEVEL: Final = LEVEL + 1
 NEW_OPERATION: Final = 200
 STOP_S: Final = 15.0
 
@@ -67,8 +70,8 @@ def test_a_level_is_raised_when_all_announce_it(set_up: SetUp, guests: Guests) -
     upgrade(one)
     upgrade(three)
     cluster.start()
-    at_level(cluster, 1)
-    until(one, "told of all", lambda: announced(one) == [2, 1, 2])
+    at_level(cluster, LEVEL)
+    until(one, "told of all", lambda: announced(one) == [NEW_LEVEL, LEVEL, NEW_LEVEL])
     kept = Keepsake(guests, one)
     # A member that is away may come back as it was: nothing is raised without it.
     two.kill()
@@ -77,7 +80,7 @@ def test_a_level_is_raised_when_all_announce_it(set_up: SetUp, guests: Guests) -
     guests.off_line(three, "s", ("t", 1))
     for number in range(50):
         assert publisher.publish("t", b"%d" % number, 1) == 0
-    assert level(one) == level(three) == 1
+    assert level(one) == level(three) == LEVEL
     two.start()
     cluster.wait_until_serving()
     kept.check(two)
@@ -85,8 +88,8 @@ def test_a_level_is_raised_when_all_announce_it(set_up: SetUp, guests: Guests) -
     upgrade(two)
     two.start()
     cluster.wait_until_serving()
-    at_level(cluster, 2)
-    assert announced(one) == [2, 2, 2]
+    at_level(cluster, NEW_LEVEL)
+    assert announced(one) == [NEW_LEVEL] * 3
     assert publisher.publish("t", b"of the new kind", 1) == 0
     subscriber = guests.connect(two, "s", present=True)
     assert [m.payload for m in subscriber.receive_publishes(51)] == [
@@ -102,7 +105,7 @@ def test_an_old_node_leaves_at_what_it_doesnt_know(set_up: SetUp, guests: Guests
     for member in cluster:
         upgrade(member)
     cluster.start()
-    at_level(cluster, 2)
+    at_level(cluster, NEW_LEVEL)
     old = cluster.leader()
     here, there = cluster.others(old.number)
     old.stop()
@@ -140,14 +143,14 @@ def test_an_old_node_doesnt_come_in(set_up: SetUp, guests: Guests, number: int) 
     here.start()
     there.start()
     cluster.wait_until_serving(here.number, there.number)
-    until(here, "at level 2", lambda: level(here) == 2)
+    until(here, "at the new level", lambda: level(here) == NEW_LEVEL)
     kept = Keepsake(guests, here)
     late.arguments = ["--cluster-nodes", ",".join(entry(each) for each in cluster)]
     late.start()
     cluster.wait_for_control(late)
     with pytest.raises(NodeUnavailable):  # nobody waits for it here
         late.ask("join", 2.0, members=[entry(here), entry(there)], discard_data=False)
-    until(late, "told why not", lambda: "level 2 is in use: upgrade it" in late.log)
+    until(late, "told why not", lambda: f"level {NEW_LEVEL} is in use: upgrade it" in late.log)
     assert member_ids(here) == member_ids(there) == sorted([here.number, there.number])
     late.stop()
     upgrade(late)
@@ -159,10 +162,10 @@ def test_an_old_node_doesnt_come_in(set_up: SetUp, guests: Guests, number: int) 
 def test_a_rolling_upgrade_under_load(set_up: SetUp) -> None:
     cluster = set_up("storage.snapshot_after=1MB")
     cluster.start()
-    at_level(cluster, 1)
+    at_level(cluster, LEVEL)
     with Load(cluster, 1) as load:
         for member in (cluster[2], cluster[3], cluster[1]):
-            assert {level(each) for each in cluster} == {1}
+            assert {level(each) for each in cluster} == {LEVEL}
             load.wait_for(150)
             load.fault(f"node {member.number} is stopped, to be upgraded")
             member.ask_to_stop()
@@ -171,7 +174,7 @@ def test_a_rolling_upgrade_under_load(set_up: SetUp) -> None:
             upgrade(member)
             member.start()
             load.over()
-        at_level(cluster, 2)
+        at_level(cluster, NEW_LEVEL)
         load.wait_for(200)
         old = cluster[2]
         load.fault("node 2 is killed and comes back as an old build")

@@ -69,6 +69,8 @@ def facts(state: State) -> Facts:
     return {
         "sessions": {client_id: _session(session) for client_id, session in state.sessions.items()},
         "retained": sorted((message.topic, message.payload, message.created_at) for message in retained),
+        "accounts": sorted((a.kind, a.name, a.value, a.revision) for a in state.accounts.all()),
+        "last revision": state.accounts.last_revision,
     }
 
 

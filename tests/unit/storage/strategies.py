@@ -14,6 +14,7 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Will
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
+from rmq.storage.account_records import DeleteAccount, PutAccount
 from rmq.storage.cluster_records import (
     AddMember,
     AddRoute,
@@ -129,6 +130,8 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(RemoveDelayed, texts),
     st.builds(Configure, st.booleans(), numbers, numbers),
     st.builds(SkipPacketIds),
+    st.builds(PutAccount, texts, texts, st.binary(max_size=50), st.integers(-1, FOUR_BYTES)),
+    st.builds(DeleteAccount, texts, texts, st.integers(-1, FOUR_BYTES)),
     st.builds(ClaimClient, texts, numbers, st.none() | wills),
     st.builds(ReclaimClient, texts, numbers, numbers, st.none() | wills),
     st.builds(ReleaseClient, texts, numbers),
@@ -159,6 +162,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
 names = st.sampled_from(["a", "b", "c", "d"])
 topics = st.sampled_from(["t", "u/v", "w", "$SYS/x"])
 filters = st.sampled_from(["t", "#", "u/+", "$share/g/t", "$share/g/#"])
+kinds = st.sampled_from(["api_key", "user"])
 small_ids = st.integers(1, 6)
 epochs = st.integers(1, 5)
 moments = st.floats(100, 200).map(lambda at: round(at, 2))
@@ -223,6 +227,8 @@ meeting_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(RemoveDelayed, st.sampled_from(["k", "l"])),
     st.builds(Configure, st.booleans(), st.integers(0, 2), st.sampled_from([0, 3])),
     st.builds(SkipPacketIds),
+    st.builds(PutAccount, kinds, names, st.binary(max_size=3), st.just(0) | st.integers(-1, 4)),
+    st.builds(DeleteAccount, kinds, names, st.just(-1) | st.integers(0, 4)),
 )
 
 
