@@ -7,7 +7,12 @@ config          the keys of etc/plugins/rmq-http-api.toml
 server          sockets, TLS, HTTP on trio, graceful end; the only file that knows hypercorn
 streams         connections that don't wait for ever, and take turns with MQTT
 app             one request: who asks, what for, the answer; the only file that knows starlette
-access          who may do what: loopback, users, tokens
+access          who may do what: loopback, users, API keys, tokens
+hosts           what a request says of where it came from
+tokens          JSON Web Tokens judged; the only file that knows jwt
+token_setup     what judges them, made from the configuration
+key_sets        the keys that an issuer publishes, kept up to date
+fetching        a document from a web server; the only file that knows httpx
 failed_logins   a limit on failed logins for each address
 routing         the table of routes, matched on the path as it came
 calls           what a handler is given
@@ -19,6 +24,7 @@ openapi         OpenAPI 3.1 from the table of routes
 api_docs        /api-docs: Swagger UI from the files of this package
 swagger         Swagger UI, as it is published
 
+api_keys        /api/v1/api_keys: keys for programs
 cluster         /api/v1/cluster: the cluster's state and changes
 probes          /health/live and /health/ready
 service         what the plugin, the dialects and the other parts share

@@ -1,4 +1,4 @@
-"""Who may do what: an open loopback, users with passwords, a bearer token.
+"""Who may do what: an open loopback, users with passwords, API keys, tokens.
 
 Whoever sends credentials is judged by them. Without any, a request is open only on a listener that is *bound* to
 loopback, with a Host that is local and no sign of a proxy: neither a reverse proxy nor a web page whose name was
@@ -7,30 +7,28 @@ rebound to 127.0.0.1 may turn the internet into loopback.
 
 import base64
 import hmac
-import ipaddress
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import trio
 
-from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Caller
+from rmq.management.api_keys import ApiKeys, looks_like_secret
+from rmq_http_api.calls import ADMINISTRATOR, API_KEY, VIEWER, Caller
 from rmq_http_api.config import HttpApiConfig
-from rmq_http_api.errors import ApiError
+from rmq_http_api.errors import RETRY_AFTER_S, ApiError
 from rmq_http_api.failed_logins import FailedLogins
+from rmq_http_api.hosts import Request, is_from_elsewhere, is_known_host, is_local
+from rmq_http_api.tokens import KeysNotThere, TokenRefused, Tokens
 
-# What only proxies add; the first is RFC 7239.
-PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 CHALLENGE: Final = 'Basic realm="rmq", charset="UTF-8", Bearer realm="rmq"'
 # How long a right password is remembered, and how many: checking one takes 20 ms by intent.
 REMEMBERED_S: Final = 300.0
 MAX_REMEMBERED: Final = 256
 # So many passwords are checked at once; each takes 19 MB for its time.
 CHECKED_AT_ONCE: Final = 2
-MAX_CREDENTIALS: Final = 4096
+MAX_CREDENTIALS: Final = 8192
 
 
 class Passwords(Protocol):
@@ -43,17 +41,11 @@ class Passwords(Protocol):
         """A hash that no password has, for users that aren't there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is known of who asks. ``headers`` by small names; ``address`` is the peer's, "" if it isn't known."""
-
-    method: str
-    address: str
-    headers: Mapping[str, str]
-
-
 class Access:
-    """Says who asks. ``is_loopback``: the listener is bound to loopback; ``clock`` in seconds, for time-outs."""
+    """Says who asks. ``is_loopback``: the listener is bound to loopback; ``clock`` in seconds, for time-outs.
+
+    ``api_keys`` are those of the cluster, ``tokens`` judge JSON Web Tokens; None: there are no such credentials.
+    """
 
     def __init__(
         self,
@@ -61,12 +53,17 @@ class Access:
         passwords: Passwords,
         *,
         is_loopback: bool,
+        api_keys: ApiKeys | None = None,
+        tokens: Tokens | None = None,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._config = config
         self._passwords = passwords
+        self._api_keys = api_keys
+        self._tokens = tokens
         self._clock = clock
         self._is_open = is_loopback and _opens_loopback(config)
+        self._host_names = frozenset(config.host_names)
         self._failures = FailedLogins(clock)
         self._limiter = trio.CapacityLimiter(CHECKED_AT_ONCE)
         self._key = token_bytes(32)
@@ -82,7 +79,11 @@ class Access:
         wait_s = self._failures.wait_s(request.address)
         if wait_s:
             raise ApiError(429, "TOO_MANY_FAILURES", "too many failed logins", {"Retry-After": str(wait_s)})
-        caller = await self._by_credentials(credentials, request.address)
+        try:
+            caller = await self._by_credentials(credentials, request.address)
+        except TokenRefused as error:
+            self._failures.note(request.address)
+            raise _unauthorized(f"this token isn't good: {error}") from None
         if caller is None:
             self._failures.note(request.address)
             raise _unauthorized("these credentials aren't known here")
@@ -91,8 +92,11 @@ class Access:
     def _without_credentials(self, request: Request) -> Caller:
         if self._is_open and is_local(request):
             return Caller("local", ADMINISTRATOR, request.address, "loopback")
-        if self._config.anonymous_may_read and not _is_from_elsewhere(request):
-            return Caller("anonymous", VIEWER, request.address, "anonymous")
+        if self._config.anonymous_may_read and not is_from_elsewhere(request):
+            host = request.headers.get("host", "")
+            if is_known_host(host, self._host_names):
+                return Caller("anonymous", VIEWER, request.address, "anonymous")
+            raise _unauthorized("without credentials the Host must be an address, localhost, or one of host_names")
         if self._is_open:
             raise _unauthorized("without credentials only this machine may ask, by a local name and through no proxy")
         raise _unauthorized("credentials are needed")
@@ -103,24 +107,39 @@ class Access:
         if not value or len(credentials) > MAX_CREDENTIALS:
             return None
         if scheme.lower() == "bearer":
-            return self._by_token(value, address)
+            return await self._by_token(value, address)
         if scheme.lower() == "basic":
-            return await self._by_password(value, address)
+            return await self._by_name(value, address)
         return None
 
-    def _by_token(self, token: str, address: str) -> Caller | None:
+    async def _by_token(self, token: str, address: str) -> Caller | None:
         wanted = self._config.http_bearer_token
         if wanted and hmac.compare_digest(token.encode(), wanted.encode()):
             return Caller("token", ADMINISTRATOR, address, "bearer")
-        return None
+        if self._tokens is None:
+            return None
+        try:
+            bearer = await self._tokens.identify(token)
+        except KeysNotThere as error:
+            raise ApiError(503, "KEYS_UNAVAILABLE", str(error), {"Retry-After": str(RETRY_AFTER_S)}) from None
+        return Caller(bearer.name, bearer.role, address, "jwt")
 
-    async def _by_password(self, encoded: str, address: str) -> Caller | None:
+    async def _by_name(self, encoded: str, address: str) -> Caller | None:
         try:
             name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
             return None
-        if not colon or not self._users:
+        if not colon:
             return None
+        if self._api_keys is not None and looks_like_secret(password):
+            key = self._api_keys.check(name, password)
+            if key is not None:
+                return Caller(key.name, key.role, address, API_KEY)
+        if not self._users:
+            return None
+        return await self._by_password(name, password, encoded, address)
+
+    async def _by_password(self, name: str, password: str, encoded: str, address: str) -> Caller | None:
         seen = hmac.digest(self._key, encoded.encode(), sha256)
         known = self._remembered.get(seen)
         if known is not None and known[0] > self._clock():
@@ -137,43 +156,6 @@ class Access:
             self._remembered.clear()
         self._remembered[seen] = (self._clock() + REMEMBERED_S, caller)
         return caller
-
-
-def is_local(request: Request) -> bool:
-    """Whether a request without credentials came from this machine by all signs."""
-    if any(name in request.headers for name in PROXY_HEADERS):
-        return False
-    return (
-        _is_loopback(request.address)
-        and is_local_host(request.headers.get("host", ""))
-        and not _is_from_elsewhere(request)
-    )
-
-
-def is_local_host(host: str) -> bool:
-    """Whether a ``Host`` header names this machine: ``localhost``, 127.0.0.0/8 or ``[::1]``, with any port."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_from_elsewhere(request: Request) -> bool:
-    """Whether a browser says that a page of somebody else asks (Fetch metadata; Origin, RFC 6454)."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return True
-    origin = request.headers.get("origin")
-    if origin is None:
-        return False
-    return urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 
 
 def _opens_loopback(config: HttpApiConfig) -> bool:

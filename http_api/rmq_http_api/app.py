@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from rmq.management.errors import ManagementError
 from rmq_http_api.access import Access
-from rmq_http_api.access import Request as AccessRequest
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
 from rmq_http_api.errors import ApiError, error_answer, from_management
+from rmq_http_api.hosts import Request as AccessRequest
 from rmq_http_api.parameters import read_body, read_query
 from rmq_http_api.routing import READING, Match, RouteTable
 
@@ -107,6 +107,8 @@ class Application:
         assert match is not None
         if not caller.may(match.route.needed_role):
             raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
+        if match.route.login and not caller.has_logged_in:
+            raise ApiError(403, "API_KEY_NOT_ALLOW", "this takes a login: an API key may not")
         return match, caller
 
     async def _handle(self, request: Request, match: Match | None, caller: Caller, body: "_Body") -> Answer:

@@ -13,6 +13,8 @@ VIEWER: Final = "viewer"
 ADMINISTRATOR: Final = "administrator"
 # Each may what those before it may.
 ROLES: Final = (VIEWER, ADMINISTRATOR)
+# How it is known who asks, where a program has an API key.
+API_KEY: Final = "api_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,11 @@ class Caller:
     role: str
     address: str
     how: str
+
+    @property
+    def has_logged_in(self) -> bool:
+        """Whether it is somebody and no API key; who asks from this machine where that is open, is somebody."""
+        return self.how != API_KEY
 
     def may(self, role: str) -> bool:
         """Whether what needs this role is allowed."""

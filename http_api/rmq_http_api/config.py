@@ -1,12 +1,27 @@
 """The keys of rmq-http-api, with what can be wrong about them."""
 
-from typing import Annotated, Literal, Self
+import ipaddress
+import re
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rmq.plugin_api import Address, ByteSize, Duration, ListenAddress, PluginConfig
 
 Role = Literal["viewer", "administrator"]
+
+_HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
+
+
+def _host_name(value: str) -> str:
+    name = value.lower()
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError("must be the name of a host, without a port")
+    return name
+
+
+HostName = Annotated[str, AfterValidator(_host_name)]
 
 
 class ApiUser(PluginConfig):
@@ -24,6 +39,46 @@ class TlsFiles(PluginConfig):
     key: str = ""
 
 
+class JwtRules(PluginConfig):
+    """JSON Web Tokens; without ``algorithms`` there are none."""
+
+    algorithms: list[Literal["HS256", "RS256", "ES256"]] = Field(default_factory=list)
+    secret: str = ""
+    secret_file: str = ""
+    public_key_file: str = ""
+    jwks_url: str = ""
+    jwks_ca: str = ""
+    jwks_refresh: Annotated[Duration, Field(ge=10)] = 600.0
+    jwks_timeout: Annotated[Duration, Field(gt=0, le=60)] = 5.0
+    audience: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    issuer: str = ""
+    leeway: Annotated[Duration, Field(le=600)] = 30.0
+    name_claim: Annotated[str, Field(min_length=1)] = "sub"
+    role_claim: Annotated[str, Field(min_length=1)] = "role"
+    roles: dict[str, Role] = Field(default_factory=dict)
+    default_role: Literal["", "viewer"] = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.algorithms)) != len(self.algorithms):
+            raise ValueError("algorithms: one is there twice")
+        if self.secret and self.secret_file:
+            raise ValueError("secret and secret_file: one of the two")
+        if self.public_key_file and self.jwks_url:
+            raise ValueError("public_key_file and jwks_url: one of the two")
+        has_secret = bool(self.secret or self.secret_file)
+        if ("HS256" in self.algorithms) != has_secret:
+            raise ValueError("algorithms: HS256 and a secret (secret or secret_file) go together")
+        has_public = bool(self.public_key_file or self.jwks_url)
+        if any(name in self.algorithms for name in ("RS256", "ES256")) != has_public:
+            raise ValueError("algorithms: RS256 or ES256 and public keys (public_key_file or jwks_url) go together")
+        if self.jwks_url:
+            _check_url(self.jwks_url)
+        elif self.jwks_ca:
+            raise ValueError("jwks_ca: there is no jwks_url")
+        return self
+
+
 class HttpApiConfig(PluginConfig):
     """All keys of etc/plugins/rmq-http-api.toml; intervals in seconds, sizes in bytes."""
 
@@ -38,6 +93,8 @@ class HttpApiConfig(PluginConfig):
     users: list[ApiUser] = Field(default_factory=list)
     loopback_is_open: Literal["auto", "always", "never"] = "auto"
     anonymous_may_read: bool = False
+    host_names: list[HostName] = Field(default_factory=list)
+    jwt: JwtRules = JwtRules()
     tls: TlsFiles = TlsFiles()
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 128
     flush_interval: Annotated[Duration, Field(ge=1)] = 5.0
@@ -55,5 +112,26 @@ class HttpApiConfig(PluginConfig):
 
     @property
     def has_credentials(self) -> bool:
-        """Whether anybody can say who they are."""
-        return bool(self.http_bearer_token or self.users)
+        """Whether the configuration has anybody who can say who they are; API keys are no part of it."""
+        return bool(self.http_bearer_token or self.users or self.jwt.algorithms)
+
+
+def _check_url(url: str) -> None:
+    try:
+        found = urlsplit(url)
+        host = found.hostname or ""
+        is_usable = bool(host) and (found.port is None or found.port > 0)
+    except ValueError:
+        is_usable = False
+    if not is_usable or found.scheme not in ("http", "https"):
+        raise ValueError("jwks_url: must be an https address")
+    # Whoever can change these keys on their way can make tokens.
+    if found.scheme == "http" and not _is_loopback(host):
+        raise ValueError("jwks_url: must be https, unless it is on this machine")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -42,6 +42,14 @@ _MEANINGS: Final[Mapping[type[ManagementError], tuple[int, str]]] = {
     errors.ChangeUnderWay: (409, "CHANGE_UNDER_WAY"),
     errors.ClusterRefused: (409, "CLUSTER_REFUSED"),
     errors.BackupFailed: (409, "BACKUP_FAILED"),
+    errors.TooManyAccounts: (409, "TOO_MANY_ACCOUNTS"),
+    errors.NotKnownEverywhere: (503, "NOT_KNOWN_EVERYWHERE"),
+}
+# What may be wrong with one account, behind the name of its kind: API_KEY_NOT_FOUND.
+_OF_ACCOUNTS: Final[Mapping[type[errors.AccountError], tuple[int, str]]] = {
+    errors.AccountNotFound: (404, "NOT_FOUND"),
+    errors.AccountExists: (409, "EXISTS"),
+    errors.BusyAccount: (409, "BUSY"),
 }
 # Reasons that a newer node of the cluster may have.
 _UNKNOWN: Final = (503, "REFUSED")
@@ -49,7 +57,11 @@ _UNKNOWN: Final = (503, "REFUSED")
 
 def from_management(error: ManagementError) -> ApiError:
     """One of management's reasons in the words of HTTP."""
-    status, code = _MEANINGS.get(type(error), _UNKNOWN)
+    if isinstance(error, errors.AccountError) and type(error) in _OF_ACCOUNTS:
+        status, what = _OF_ACCOUNTS[type(error)]
+        code = f"{error.kind.upper()}_{what}"
+    else:
+        status, code = _MEANINGS.get(type(error), _UNKNOWN)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
     return ApiError(status, code, str(error), headers)
 

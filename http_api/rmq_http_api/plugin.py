@@ -7,6 +7,7 @@ from rmq.plugin_api import Plugin, PluginError, PluginHost
 from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.api_docs import ApiDocs
+from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.app import Application
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
@@ -15,6 +16,7 @@ from rmq_http_api.probes import Probes
 from rmq_http_api.routing import RouteTable
 from rmq_http_api.server import Server, ServerError, tls_context
 from rmq_http_api.service import ApiService
+from rmq_http_api.token_setup import TokenSetup
 
 
 class HttpApiPlugin(Plugin[HttpApiConfig]):
@@ -29,10 +31,12 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         self._server: Server | None = None
         self._service: ApiService | None = None
         self._history: HistoryKeeper | None = None
+        self._tokens: TokenSetup | None = None
 
     async def start(self) -> None:
         """Take the address and serve; raises ``PluginError`` when it can't be had."""
         self._check(self.config)
+        tokens = self._token_setup(self.config)
         service = ApiService(
             self.host.management,
             self.config.max_row_limit,
@@ -45,6 +49,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             [
                 *Probes(service).routes(),
                 *ClusterRoutes(service).routes(),
+                *ApiKeyRoutes(service).routes(),
                 *rmqtt_v1.routes(service),
                 *prometheus.routes(service),
             ]
@@ -52,13 +57,14 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         table.add(ApiDocs(table).routes())
         app = Application(
             table,
-            self._access(self.config),
+            self._access(self.config, tokens),
             max_body=self.config.max_body_size,
             log_requests=self.config.http_request_log,
             node_id=self.host.node_id,
             count_bug=self.host.count_error,
         )
         self._serve(self.config, app)
+        self._take_over(tokens)
         host = self.host
         local = host.management.local
         history = HistoryKeeper(local.ref, host.data_folder(), host.now, host.stats, host.metrics, host.logger)
@@ -83,6 +89,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         assert service is not None, "not started"
         self._check(config)
         tls = self._tls(config)
+        tokens = self._token_setup(config)
         if config.http_laddr != self.config.http_laddr:
             self._serve(config, old.app)
             self.host.spawn(old.stop)  # not waited for: the request that asked for this may be one of its own
@@ -92,7 +99,8 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         service.max_rows = config.max_row_limit
         service.message_expiry_s = config.message_expiry_interval
         app = old.app
-        app.access = self._access(config)
+        app.access = self._access(config, tokens)
+        self._take_over(tokens)
         app.max_body = config.max_body_size
         app.log_requests = config.http_request_log
         self.config = config
@@ -140,8 +148,33 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         except ServerError as error:
             raise PluginError(str(error)) from None
 
-    def _access(self, config: HttpApiConfig) -> Access:
-        return Access(config, self.host.passwords, is_loopback=config.http_laddr.is_loopback)
+    def _token_setup(self, config: HttpApiConfig) -> TokenSetup | None:
+        if not config.jwt.algorithms:
+            return None
+        try:
+            made = TokenSetup(config.jwt)
+        except ValueError as error:
+            raise PluginError(str(error)) from None
+        known = None if self._tokens is None else self._tokens.published
+        if made.published is not None and known is not None and config.jwt.jwks_url == self.config.jwt.jwks_url:
+            made.published.begin_with(known)
+        return made
+
+    def _take_over(self, tokens: TokenSetup | None) -> None:
+        old, self._tokens = self._tokens, tokens
+        if old is not None and old.published is not None:
+            old.published.stop()
+        if tokens is not None and tokens.published is not None:
+            self.host.spawn(tokens.published.run)
+
+    def _access(self, config: HttpApiConfig, tokens: TokenSetup | None) -> Access:
+        return Access(
+            config,
+            self.host.passwords,
+            is_loopback=config.http_laddr.is_loopback,
+            api_keys=self.host.management.api_keys,
+            tokens=None if tokens is None else tokens.tokens,
+        )
 
     def _check(self, config: HttpApiConfig) -> None:
         for user in config.users:

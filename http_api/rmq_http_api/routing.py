@@ -43,8 +43,8 @@ class Route(Generic[Q, B]):
     ``path`` has values in braces: ``{node:int}`` takes whole numbers, ``{topic}`` any text. ``name`` and ``summary``
     are for the list of routes and for OpenAPI. ``body`` is the model of the JSON body, None when there is none.
     ``answers`` says what good answers are, for OpenAPI: ``str`` is plain text, every other type is JSON as pydantic
-    describes it. ``role``: who may; by default viewers read and administrators change. ``open``: nobody has to say who
-    they are.
+    describes it. ``role``: who may; by default viewers read and administrators change. ``login``: API keys may not,
+    whatever their role. ``open``: nobody has to say who they are.
     """
 
     method: str
@@ -56,6 +56,7 @@ class Route(Generic[Q, B]):
     body: type[BaseModel] | None = None
     answers: tuple[Any, ...] = ()
     role: str = ""
+    login: bool = False
     open: bool = False
 
     @property

@@ -13,6 +13,7 @@ IMPORT_NAMES = {
     "mypy-extensions": {"mypy_extensions"},
     "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},
+    "pyjwt": {"jwt"},
 }
 
 # The one library whose private names we use: another version is another library. See rmq_cluster.raft.library.

@@ -122,6 +122,14 @@ def test_a_configuration_is_one_that_a_node_starts_with(path: Path) -> None:
     assert plugins["rmq-http-api"].model_dump()["anonymous_may_read"] == is_open
 
 
+def test_the_api_may_be_read_by_the_names_that_services_have_for_each_other() -> None:
+    config = tomllib.loads((DEPLOY / "compose" / "rmq.toml").read_text())["plugins"]["rmq-http-api"]
+    scraped = re.findall(r"- (\w+):6060", (DEPLOY / "compose" / "prometheus.yml").read_text())
+    assert scraped == list(NODES)
+    assert sorted(config["host_names"]) == sorted([*scraped, "balancer"])
+    assert config["host_names"] == [name for name in services() if name in config["host_names"]]
+
+
 def test_the_image_is_made_in_two_stages_and_runs_as_a_number() -> None:
     names = [name for name, _ in dockerfile()]
     assert dockerfile()[0] == ("ARG", "BASE_IMAGE=debian:bookworm-slim")

@@ -10,12 +10,14 @@ import trio
 from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
 from rmq_http_api.api_docs import ApiDocs
+from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.app import Application
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import AnyRoute, RouteTable
 from rmq_http_api.service import ApiService
+from rmq_http_api.tokens import Tokens
 
 from tests.unit.management.world import World
 
@@ -51,6 +53,7 @@ class Api:
         routes: list[AnyRoute] | None = None,
         is_loopback: bool = True,
         address: str = "127.0.0.1",
+        tokens: Tokens | None = None,
     ) -> None:
         self.world = world or World()
         self.config = config or HttpApiConfig()
@@ -69,13 +72,21 @@ class Api:
             [
                 *Probes(self.service).routes(),
                 *ClusterRoutes(self.service).routes(),
+                *ApiKeyRoutes(self.service).routes(),
                 *rmqtt_v1.routes(self.service),
                 *prometheus.routes(self.service),
                 *(routes or []),
             ]
         )
         self.table.add(ApiDocs(self.table).routes())
-        access = Access(self.config, self.passwords, is_loopback=is_loopback, clock=lambda: self.now)
+        access = Access(
+            self.config,
+            self.passwords,
+            is_loopback=is_loopback,
+            api_keys=self.world.service.api_keys,
+            tokens=tokens,
+            clock=lambda: self.now,
+        )
         self.app = Application(
             self.table, access, max_body=self.config.max_body_size, node_id=1, count_bug=self._count_bug
         )

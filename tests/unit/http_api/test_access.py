@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from pydantic import ValidationError
 from rmq_http_api.config import ApiUser, HttpApiConfig
 from rmq_http_api.failed_logins import MAX_FAILURES, WINDOW_S
 
@@ -133,6 +134,70 @@ async def test_everybody_may_read_where_that_is_said() -> None:
     assert problem(await api.ask("DELETE", "/api/v1/clients/a")) == (403, "FORBIDDEN")
     assert await status(api, {"authorization": "Bearer no"}) == 401
     assert await status(api, {"origin": "http://evil.example.org"}) == 401
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.9:6060",
+        "[fe80::1]:6060",
+        "127.0.0.1",
+        "localhost:6060",
+        "Node1:6060",
+        "node1",
+        "node1.",
+        "api.example.org",
+    ],
+)
+async def test_everybody_may_read_by_a_name_that_nobody_else_has(host: str) -> None:
+    config = HttpApiConfig(anonymous_may_read=True, host_names=["node1", "API.example.org"])
+    assert await status(Api(config=config, is_loopback=False, address="10.0.0.9"), {"host": host}) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example.org",
+        "node2:6060",
+        "node1.example.org",
+        "xnode1",
+        "api.example.org.evil.org",
+        "127.0.0.1.nip.io",
+        "1.2.3.4.5",
+        "user@node1",
+        "evil.org/node1",
+        "evil.org#node1",
+        "node1:x",
+        "node1, evil.org",
+        "[::1",
+        "",
+    ],
+)
+@pytest.mark.parametrize("is_loopback", [True, False])
+async def test_a_name_that_was_turned_to_this_address_reads_nothing(host: str, is_loopback: bool) -> None:
+    config = HttpApiConfig(anonymous_may_read=True, host_names=["node1", "api.example.org"])
+    api = Api(config=config, is_loopback=is_loopback, address="127.0.0.1")
+    assert problem(await api.ask("GET", PATH, headers={"host": host})) == (401, "UNAUTHORIZED")
+
+
+async def test_credentials_may_come_by_any_name() -> None:
+    config = HttpApiConfig(http_bearer_token="s3cret", anonymous_may_read=True)
+    headers = {"host": "any.example.org", "authorization": "Bearer s3cret"}
+    assert await status(Api(config=config, is_loopback=False), headers) == 200
+
+
+async def test_a_name_that_is_listed_doesnt_open_the_loopback() -> None:
+    api = Api(config=HttpApiConfig(host_names=["node1"]))
+    assert await status(api, {"host": "node1:6060"}) == 401
+    api = Api(config=HttpApiConfig(host_names=["node1"], anonymous_may_read=True))
+    answer = await api.ask("DELETE", "/api/v1/clients/a", headers={"host": "node1:6060"})
+    assert problem(answer) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("name", ["", "a:1", "a/b", "*.a", "a b", "http://a", "ä", "-a"])
+def test_what_is_no_name_of_a_host(name: str) -> None:
+    with pytest.raises(ValidationError, match="must be the name of a host"):
+        HttpApiConfig(host_names=[name])
 
 
 async def test_what_is_there_is_told_only_to_those_who_may_read() -> None:

@@ -193,7 +193,7 @@ def test_every_reason_of_management_has_a_status() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ManagementError)]
     examples: dict[type, ManagementError] = {}
     for kind in kinds:
-        if kind is ManagementError:
+        if kind in (ManagementError, errors.AccountError):
             continue
         count = kind.__init__.__code__.co_argcount - 1
         examples[kind] = kind(*["x"] * count)
