@@ -9,6 +9,7 @@ streams         connections that don't wait for ever, and take turns with MQTT
 app             one request: who asks, what for, the answer; the only file that knows starlette
 access          who may do what: loopback, users, API keys, tokens
 hosts           what a request says of where it came from
+bearers         what judges tokens, as access sees it
 tokens          JSON Web Tokens judged; the only file that knows jwt
 token_setup     what judges them, made from the configuration
 key_sets        the keys that an issuer publishes, kept up to date

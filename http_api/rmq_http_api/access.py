@@ -15,12 +15,12 @@ from typing import Final, Protocol
 import trio
 
 from rmq.management.api_keys import ApiKeys, looks_like_secret
+from rmq_http_api.bearers import KeysNotThere, TokenJudge, TokenRefused
 from rmq_http_api.calls import ADMINISTRATOR, API_KEY, VIEWER, Caller
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.errors import RETRY_AFTER_S, ApiError
 from rmq_http_api.failed_logins import FailedLogins
 from rmq_http_api.hosts import Request, is_from_elsewhere, is_known_host, is_local
-from rmq_http_api.tokens import KeysNotThere, TokenRefused, Tokens
 
 CHALLENGE: Final = 'Basic realm="rmq", charset="UTF-8", Bearer realm="rmq"'
 # How long a right password is remembered, and how many: checking one takes 20 ms by intent.
@@ -54,7 +54,7 @@ class Access:
         *,
         is_loopback: bool,
         api_keys: ApiKeys | None = None,
-        tokens: Tokens | None = None,
+        tokens: TokenJudge | None = None,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._config = config

@@ -1,6 +1,7 @@
 """The plugin: builds the API of all dialects from the node's management, and serves it."""
 
 import ssl
+from typing import TYPE_CHECKING
 
 from rmq.management.history import NoHistory
 from rmq.plugin_api import Plugin, PluginError, PluginHost
@@ -16,7 +17,9 @@ from rmq_http_api.probes import Probes
 from rmq_http_api.routing import RouteTable
 from rmq_http_api.server import Server, ServerError, tls_context
 from rmq_http_api.service import ApiService
-from rmq_http_api.token_setup import TokenSetup
+
+if TYPE_CHECKING:
+    from rmq_http_api.token_setup import TokenSetup
 
 
 class HttpApiPlugin(Plugin[HttpApiConfig]):
@@ -148,9 +151,12 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         except ServerError as error:
             raise PluginError(str(error)) from None
 
-    def _token_setup(self, config: HttpApiConfig) -> TokenSetup | None:
+    def _token_setup(self, config: HttpApiConfig) -> "TokenSetup | None":
         if not config.jwt.algorithms:
             return None
+        # Cryptography and an HTTP client take 12 MB and a tenth of a second, which most nodes needn't spend.
+        from rmq_http_api.token_setup import TokenSetup
+
         try:
             made = TokenSetup(config.jwt)
         except ValueError as error:
@@ -160,14 +166,14 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             made.published.begin_with(known)
         return made
 
-    def _take_over(self, tokens: TokenSetup | None) -> None:
+    def _take_over(self, tokens: "TokenSetup | None") -> None:
         old, self._tokens = self._tokens, tokens
         if old is not None and old.published is not None:
             old.published.stop()
         if tokens is not None and tokens.published is not None:
             self.host.spawn(tokens.published.run)
 
-    def _access(self, config: HttpApiConfig, tokens: TokenSetup | None) -> Access:
+    def _access(self, config: HttpApiConfig, tokens: "TokenSetup | None") -> Access:
         return Access(
             config,
             self.host.passwords,

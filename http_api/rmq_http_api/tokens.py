@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import jwt
 
+from rmq_http_api.bearers import Bearer, KeysNotThere, TokenRefused
 from rmq_http_api.calls import ROLES
 
 HS256: Final = "HS256"
@@ -24,22 +25,6 @@ MAX_NAME: Final = 256
 
 class BadKey(ValueError):
     """A key that can't be one; the text says why and has nothing of it."""
-
-
-class TokenRefused(Exception):
-    """A token that isn't good; the text says why."""
-
-
-class KeysNotThere(Exception):
-    """The keys couldn't be fetched so far, so that nobody can say whether a token is good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """Who a token says asks."""
-
-    name: str
-    role: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from rmq_http_api.access import Access
 from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.app import Application
+from rmq_http_api.bearers import TokenJudge
 from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import AnyRoute, RouteTable
 from rmq_http_api.service import ApiService
-from rmq_http_api.tokens import Tokens
 
 from tests.unit.management.world import World
 
@@ -53,7 +53,7 @@ class Api:
         routes: list[AnyRoute] | None = None,
         is_loopback: bool = True,
         address: str = "127.0.0.1",
-        tokens: Tokens | None = None,
+        tokens: TokenJudge | None = None,
     ) -> None:
         self.world = world or World()
         self.config = config or HttpApiConfig()

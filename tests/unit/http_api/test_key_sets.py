@@ -13,7 +13,7 @@ from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.unit.http_api.signed import RSA, jwk
+from tests.support.signed_tokens import RSA, jwk
 
 REFRESH_S = 600.0
 

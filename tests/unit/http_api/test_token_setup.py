@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,8 @@ from rmq_http_api.config import HttpApiConfig, JwtRules
 from rmq_http_api.token_setup import TokenSetup
 
 from rmq.config.secrets import MASK, masked
+from tests.support.signed_tokens import EC, RSA, SECRET, private_pem, public_pem, signed
 from tests.unit.http_api.api import Api, problem
-from tests.unit.http_api.signed import EC, RSA, SECRET, private_pem, public_pem, signed
 
 
 @pytest.mark.parametrize(
@@ -115,3 +118,11 @@ def test_secrets_are_masked_when_they_are_shown() -> None:
     assert shown["jwt"]["secret"] == shown["http_bearer_token"] == MASK
     assert "word@" not in repr(shown) and SECRET not in repr(shown)
     assert shown["jwt"]["secret_file"] == "" and shown["jwt"]["algorithms"] == ["HS256"]
+
+
+def test_a_node_without_tokens_loads_nothing_for_them() -> None:
+    """Cryptography and an HTTP client are much for what most nodes don't use."""
+    code = "import sys, rmq_http_api.plugin; print({'jwt', 'cryptography', 'httpx'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert found.stdout == "set()\n"

@@ -9,13 +9,11 @@ from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from rmq_http_api.bearers import Bearer, KeysNotThere, TokenRefused
 from rmq_http_api.calls import ROLES
 from rmq_http_api.tokens import (
     BadKey,
-    Bearer,
     Key,
-    KeysNotThere,
-    TokenRefused,
     TokenRules,
     Tokens,
     keys_of_set,
@@ -23,8 +21,7 @@ from rmq_http_api.tokens import (
     secret_key,
 )
 
-from tests.unit.http_api.api import Api, problem
-from tests.unit.http_api.signed import (
+from tests.support.signed_tokens import (
     EC,
     OTHER_RSA,
     RSA,
@@ -37,6 +34,7 @@ from tests.unit.http_api.signed import (
     public_pem,
     signed,
 )
+from tests.unit.http_api.api import Api, problem
 
 RULES: Final = TokenRules(
     algorithms=("HS256", "RS256", "ES256"),
