@@ -1,7 +1,7 @@
 """API keys: names with a secret each, by which programs use the APIs of all nodes.
 
 A secret is 32 random bytes: nobody guesses one however fast it can be checked, so that a plain SHA-256 is kept of it
-and a check costs a microsecond. Argon2, which makes guessing slow, is for passwords: people choose those.
+and a check costs next to nothing. Argon2, which makes guessing slow, is for passwords: people choose those.
 """
 
 import hmac

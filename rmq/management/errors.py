@@ -165,8 +165,11 @@ class BackupFailed(ManagementError):
 class AccountError(ManagementError):
     """The base of what is wrong with one account; ``kind`` and ``name`` say which."""
 
-    def __init__(self, kind: str, name: str, text: str) -> None:
-        super().__init__(text)
+    wording = "{what} {name!r} can't be used"
+
+    def __init__(self, kind: str, name: str) -> None:
+        what = "API key" if kind == "api_key" else kind
+        super().__init__(self.wording.format(what=what, name=name))
         self.kind = kind
         self.name = name
 
@@ -174,22 +177,19 @@ class AccountError(ManagementError):
 class AccountNotFound(AccountError):
     """There is no account of this kind with this name."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(kind, name, f"there is no {_in_words(kind)} {name!r}")
+    wording = "there is no {what} {name!r}"
 
 
 class AccountExists(AccountError):
     """There is one with this name."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(kind, name, f"there is {_in_words(kind)} {name!r} already")
+    wording = "there is {what} {name!r} already"
 
 
 class BusyAccount(AccountError):
     """Others change the account all the time; nothing was changed for this request."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(kind, name, f"{_in_words(kind)} {name!r} was changed by others meanwhile: nothing was changed")
+    wording = "{what} {name!r} was changed by others meanwhile: nothing was changed"
 
 
 class TooManyAccounts(ManagementError):
@@ -205,7 +205,3 @@ class NotKnownEverywhere(ManagementError):
 
     def __init__(self) -> None:
         super().__init__("a node of the cluster runs an older rmq that doesn't know this change: upgrade it first")
-
-
-def _in_words(kind: str) -> str:
-    return "API key" if kind == "api_key" else kind

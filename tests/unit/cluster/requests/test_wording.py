@@ -67,7 +67,7 @@ def test_a_type_without_an_answer_is_no_question() -> None:
 @pytest.mark.parametrize("name", ERRORS)
 def test_each_error(name: str) -> None:
     cls = ERRORS[name]
-    values = {"node_id": 7, **{key: f"the {key}" for key in ("client_id", "reason", "parameter")}}
+    values = {"node_id": 7, "limit": 3, **{key: f"the {key}" for key in ("client_id", "reason", "parameter")}}
     arguments = [values.get(key, f"a {key}") for key in list(inspect.signature(cls.__init__).parameters)[1:]]
     error = cls(*arguments)
     if hasattr(error, "published"):
