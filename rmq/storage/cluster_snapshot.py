@@ -18,7 +18,7 @@ PER_RECORD: Final = 1000
 def cluster_records(cluster: ClusterState) -> Iterator[list[object]]:
     """The records of what a cluster keeps now; made one by one later, of lists that are copied now.
 
-    A node that is alone has none.
+    A node that is alone has none; one that founds a cluster may have a level.
     """
     head: list[object] = [CLUSTER, cluster.time, cluster.level]
     nodes: list[list[object]] = [
@@ -32,7 +32,7 @@ def cluster_records(cluster: ClusterState) -> Iterator[list[object]]:
     }
     owners = list(cluster.owners.values())
     wills = list(cluster.wills.values())
-    return _records(head, nodes, routes, members, owners, wills) if nodes else iter(())
+    return _records(head, nodes, routes, members, owners, wills) if nodes or cluster.level else iter(())
 
 
 def _records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmq.storage.account_records import (
+    ACCOUNT_LEVEL,
     ANY_REVISION,
     CHANGED,
     DONE,
@@ -175,3 +176,13 @@ def test_a_state_that_is_cleared_has_none() -> None:
     put(state, "a")
     state.clear()
     assert digest_of(state) == digest_of(new_state())
+
+
+def test_the_level_of_a_seed_comes_through_its_snapshot(tmp_path: Path) -> None:
+    """A node alone that has accounts founds a cluster: all members must know that theirs are of that level."""
+    state = new_state()
+    put(state, "a")
+    state.cluster.level = ACCOUNT_LEVEL
+    take_snapshot(tmp_path, state)
+    found, _ = read_snapshot(tmp_path)
+    assert found.cluster.level == ACCOUNT_LEVEL and not found.cluster.nodes
