@@ -48,6 +48,7 @@ async def test_the_loopback_is_open(api: Api, host: str) -> None:
         {"via": "1.1 proxy"},
         {"origin": "http://evil.example.org"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
     ],
 )
