@@ -31,7 +31,7 @@ def fetcher(url: str, timeout_s: float, ca_file: str) -> Fetch:
             try:
                 return await _fetch(url, timeout_s, trusted)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise FetchFailed(str(error) or type(error).__name__) from None
+                raise FetchFailed(_reason(error)) from None
         raise FetchFailed(f"no answer within {timeout_s:g} s")
 
     return fetch
@@ -46,8 +46,20 @@ async def _fetch(url: str, timeout_s: float, trusted: ssl.SSLContext) -> bytes:
         if answer.status_code != httpx.codes.OK:
             raise FetchFailed(f"the answer is {answer.status_code}")
         body = bytearray()
-        async for piece in answer.aiter_raw():
-            body += piece
-            if len(body) > MAX_BYTES:
-                raise FetchFailed(f"the answer has more than {MAX_BYTES} bytes")
+        # Cancelled and not left: so all generators below come to their ends, which trio wouldn't see to later.
+        with trio.CancelScope() as enough:
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > MAX_BYTES:
+                    enough.cancel()
+        if len(body) > MAX_BYTES:
+            raise FetchFailed(f"the answer has more than {MAX_BYTES} bytes")
         return bytes(body)
+
+
+def _reason(error: BaseException) -> str:
+    """The first text on the way to the cause: what TLS has against a peer stands further down."""
+    found: BaseException | None = error
+    while found is not None and not str(found):
+        found = found.__cause__ or found.__context__
+    return type(error).__name__ if found is None else str(found)

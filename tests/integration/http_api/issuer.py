@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +15,9 @@ PATH: Final = "/keys"
 
 
 class Issuer:
-    """``answer`` makes status and body of the next answers; ``asked`` counts requests. Port 0 is any free port."""
+    """``answer`` makes status and body of the next answers; ``asked`` counts requests. ``tls``: how it speaks HTTPS."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked = 0
         self.answer: Callable[[], tuple[int, bytes]] = lambda: (404, b"")
         self._release = threading.Event()
@@ -39,9 +40,12 @@ class Issuer:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name that it has there
                 """Nothing is written."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}{PATH}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self.port}{PATH}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 
