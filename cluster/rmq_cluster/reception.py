@@ -170,8 +170,9 @@ class Reception:
             if cluster.replication.raft is not None:
                 cluster.port.forward_ack(peer.node_id, body)
         elif kind == kinds.FILE:
-            if peer.started:
-                cluster.incoming.take(peer.node_id, read_message(body))
+            # As for FORWARD: what tells that it takes part comes on the other connection. Its snapshot isn't asked for
+            # again before it has waited in vain for an answer.
+            cluster.incoming.take(peer.node_id, read_message(body))
         elif kind == kinds.FILE_ACK:
             cluster.outgoing.answered(peer.node_id, read_ack(body))
         else:

@@ -125,18 +125,21 @@ class CommitLog:
             try:
                 state.apply(operation)
                 if receipt is not None:
-                    if receipt.everywhere and self.replicated:
-                        self._elsewhere.append((self.batch, receipt))
-                    elif receipt.synced_only:
-                        self._unsynced.append((self.batch, receipt))
-                    else:
-                        receipt.applied()
+                    self._applied(receipt, self.batch)
             except Exception as error:
                 self.bugs.append(error)
                 if receipt is not None:
                     self._give_up(receipt)  # else its connection would wait for ever
         self._in_flight = []
         self.pending_bytes -= size
+
+    def _applied(self, receipt: Receipt, batch: int) -> None:
+        if receipt.everywhere and self.replicated:
+            self._elsewhere.append((batch, receipt))
+        elif receipt.synced_only:
+            self._unsynced.append((batch, receipt))
+        else:
+            receipt.applied()
 
     def complete_sync(self, batch: int) -> None:
         """Everything up to this batch would survive a loss of power."""
@@ -158,7 +161,10 @@ class CommitLog:
                 self._give_up(receipt)
 
     def skip(self, number: int) -> None:
-        """The batch that is under way is part of a state that was taken over: tell who waits, apply nothing."""
+        """The batch that is under way is part of a state that was taken over: apply nothing.
+
+        Who waits is told, or goes on waiting for disks or other nodes: what was agreed on may be on few of them.
+        """
         self.written = number
         entries, self._in_flight = self._in_flight, []
         self.pending_bytes -= len(self._in_flight_bytes) + OPERATION_OVERHEAD * len(entries)
@@ -166,7 +172,7 @@ class CommitLog:
         for _, receipt in entries:
             if receipt is not None:
                 try:
-                    receipt.applied()
+                    self._applied(receipt, number)
                 except Exception as error:
                     self.bugs.append(error)
                     self._give_up(receipt)

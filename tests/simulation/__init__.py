@@ -6,6 +6,7 @@ time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand
 - ``agenda``: calls at virtual times, in an order that depends on nothing but the seed.
 - ``determinism``: everything else that a run could depend on, fixed.
 - ``network``: links with delays, partitions, connections that break on one side only.
+- ``sockets``: links that are read in the turns of the reactor, without tasks.
 - ``disk``: disk threads that aren't threads.
 - ``power``: what fsync was called on, and what is left when the power goes.
 - ``engine``: the reactor's place: a broker whose clients' sockets are virtual.
@@ -20,6 +21,7 @@ time, networks, disk threads, loss of power, clients' sockets. Run seeds by hand
 - ``unrest``: when something was wrong.
 - ``audience``: what those must have got for whom nothing is kept, and the members of share groups.
 - ``faults``: what goes wrong, and when.
+- ``staged``: faults that need several things to happen one after the other.
 - ``membership``: nodes that come, go, and come back empty.
 - ``healing``: the end of a run: all is well again, then everything is compared.
 - ``profile``: what kind of run a seed is.

@@ -2,34 +2,45 @@
 
 A message that was acknowledged, with nothing wrong near it, arrives once at each connection that stood all the while,
 and at one member of each group. One of QoS 2 never comes twice to a connection, and what nothing was wrong
-near is in order.
+near is in order. Whatever is wrong, no node delivers anything more often than it was published, and PUBACK before the
+deadline says that all nodes with connected subscribers have the message.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from math import inf
+from typing import Final
 
+from rmq.engine.member_options import MemberOptions
 from rmq.mqtt.topics import matches
 from tests.simulation.ledger import SHARE, Ledger, Sent, Stay
-from tests.simulation.unrest import AFTER_S, BEFORE_S, Unrest
+from tests.simulation.unrest import AFTER_S, BEFORE_S
+from tests.simulation.world import World
+
+DEADLINE_S: Final = MemberOptions().forward_deadline_s
 
 
 class Audience:
-    """``unrest`` says when something was wrong; ``problem`` is told what was broken; ``checked`` counts messages."""
+    """``checked`` counts messages."""
 
-    def __init__(self, ledger: Ledger, unrest: Unrest, problem: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Ledger, world: World) -> None:
         self._ledger = ledger
-        self._unrest = unrest
-        self._problem = problem
+        self._world = world
+        self._unrest = world.unrest
+        self._problem = world.problem
         self.checked: Counter[str] = Counter()
 
     def check(self) -> None:
         """At the end: every promise."""
+        quick = [message for message in self._ledger.sent.values() if self._is_quick(message)]
         calm = [message for message in self._ledger.sent.values() if message.acknowledged and self._is_calm(message)]
         groups: dict[str, list[Stay]] = defaultdict(list)
         for stay in self._ledger.stayed:
             self._check_stay(stay, calm)
+            self._check_answers(stay, quick)
+            self._check_repetitions(stay)
             for topic_filter in stay.topic_filters:
                 if topic_filter.startswith(SHARE):
                     groups[topic_filter].append(stay)
@@ -70,6 +81,34 @@ class Audience:
                 if plain and is_kept and known.number < last.get(lane, 0):
                     self._problem(f"{stay.client}, connected, got after {last[lane]}: {known}")
                 last[lane] = max(known.number, last.get(lane, 0))
+
+    def _is_quick(self, message: Sent) -> bool:
+        if message.qos != 1 or not message.acknowledged or message.acknowledged_at - message.last_sent_at > DEADLINE_S:
+            return False
+        # A node without a majority goes by what it knew for the clients that it has.
+        return self._world.alone.is_calm(message.last_sent_at, message.acknowledged_at)
+
+    def _check_answers(self, stay: Stay, quick: Iterable[Sent]) -> None:
+        plain = [topic_filter for topic_filter in stay.topic_filters if not topic_filter.startswith(SHARE)]
+        # Nobody waits for a node that is declared down, whatever clients it still has.
+        downs = [time for time in self._world.declared_down[stay.node] if time >= stay.asked_at]
+        until = min(stay.ended_at - AFTER_S, *downs, inf)
+        got = set(stay.got)
+        for message in quick:
+            if message.order <= stay.order or message.acknowledged_at > until:
+                continue
+            if any(matches(topic_filter, message.topic) for topic_filter in plain):
+                self.checked["answers"] += 1
+                if message.payload not in got:
+                    self._problem(f"{stay.client}, at node {stay.node} since {stay.began_at:.3f}, never got {message}")
+
+    def _check_repetitions(self, stay: Stay) -> None:
+        if any(topic_filter.startswith(SHARE) for topic_filter in stay.topic_filters):
+            return
+        for payload, count in Counter(stay.got).items():
+            known = self._ledger.sent.get(payload)
+            if known is not None and count > known.tries:
+                self._problem(f"{stay.client}, connected since {stay.began_at:.3f}, got {count} times: {known}")
 
     def _check_group(self, topic_filter: str, stays: list[Stay], calm: Iterable[Sent]) -> None:
         counts = Counter(payload for stay in stays for payload in stay.got)

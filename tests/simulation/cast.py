@@ -6,7 +6,7 @@ from tests.simulation.audience import Audience
 from tests.simulation.client import Client
 from tests.simulation.ledger import Ledger
 from tests.simulation.profile import GROUPS, TRANSIENTS, WILLS
-from tests.simulation.publisher import Publisher
+from tests.simulation.publisher import Loner, Publisher
 from tests.simulation.subscriber import Explorer, Subscriber
 from tests.simulation.transient import Transient
 from tests.simulation.wills import Mortals, Testaments, Watcher
@@ -22,7 +22,7 @@ class Cast:
     def __init__(self, world: World, ledger: Ledger) -> None:
         self._world = world
         self._ledger = ledger
-        self._audience = Audience(ledger, world.unrest, world.problem)
+        self._audience = Audience(ledger, world)
         self.testaments = Testaments(world.unrest, world.problem)
         self._publishers = [
             Publisher(world, ledger, "p1", 1, ["t/p1/0", "t/p1/1"], retain=False),
@@ -30,6 +30,7 @@ class Cast:
             Publisher(world, ledger, "p3", 2, ["t/p3/0"], retain=False),
             Publisher(world, ledger, "p4", 1, ["r/p4/0", "r/p4/1", "r/p4/2"], retain=True),
         ]
+        self._loner = Loner(world, ledger, "p6")
         self._explorer = Explorer(world, ledger, "e1", self._everywhere)
         self._subscribers: list[Client] = [
             Subscriber(world, ledger, "s1", 1, ["t/#", "r/#"], slow=0.0),
@@ -56,6 +57,7 @@ class Cast:
             ]
         if WILLS in extras:
             self._subscribers.append(self._watcher)
+        self._publishers.append(self._loner)
         self.clients: list[Client] = [*self._subscribers, *self._publishers, self._explorer]
 
     def begin(self) -> None:
@@ -76,11 +78,9 @@ class Cast:
         """All nodes have lost power."""
         self._ledger.power_went()
         self.testaments.power_went()
-        for client in (*self.clients, *self._mortals.living):
-            client.power_went()
 
     def _everywhere(self, topic: str) -> None:
-        for publisher in self._publishers[:3]:
+        for publisher in (*self._publishers[:3], self._loner):
             publisher.extra.append(topic)
             publisher.publish()
 

@@ -67,7 +67,7 @@ class Line:
 
 
 class Client:
-    """``is_open``: it has had CONNACK. ``choose`` picks the node for its next connection.
+    """``is_open``: it has had CONNACK. It connects to ``home`` if that runs, and never to nodes in ``avoid``.
 
     ``persistent`` False: its session ends with each connection.
     """
@@ -83,8 +83,8 @@ class Client:
         self.had_session = False
         self.connects = 0
         self.avoid: set[int] = set()
+        self.home = 0
         self._asked_at = 0.0
-        self._session_since = 0.0
 
     def begin(self) -> None:
         """Connect, and go on until finished."""
@@ -94,6 +94,8 @@ class Client:
     # The connection
 
     def _choose(self) -> Node | None:
+        if self.home in self.world.nodes:
+            return self.world.nodes[self.home]
         nodes = [node for node_id, node in sorted(self.world.nodes.items()) if node_id not in self.avoid]
         return self.world.agenda.random.choice(nodes) if nodes else None
 
@@ -146,14 +148,6 @@ class Client:
             self.line = None
         self.is_open = False
 
-    def power_went(self) -> None:
-        """All nodes have lost power: a session may be forgotten whose CONNACK didn't wait for disks.
-
-        It doesn't under quorum_fsync either, nor does SUBACK.
-        """
-        if self._session_since > self.world.synced_before():
-            self.had_session = False
-
     def waits(self) -> None:
         """From now on an answer is waited for."""
         self._asked_at = self.world.agenda.now
@@ -200,9 +194,7 @@ class Client:
         self.is_open = True
         if self.persistent and self.had_session and not packet.session_present:
             self.world.problem(f"{self.name} finds no session at node {node}")
-        if not self.had_session:
-            self.had_session = True
-            self._session_since = self.world.agenda.now
+        self.had_session = True
         if not packet.session_present:
             self.began_anew()
         self.opened()

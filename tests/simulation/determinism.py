@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import rmq_cluster.cluster
+import rmq_cluster.links.link
 import structlog
 import trio
 
@@ -22,6 +23,7 @@ import rmq.engine.slices
 import rmq.engine.snapshots
 import rmq.engine.stored_port
 from rmq.engine.timers import Timer, TimerWheel
+from tests.simulation.sockets import socket_of
 
 # Digests are taken so often that a difference is found where it arises.
 DIGEST_EVERY = 16
@@ -115,6 +117,7 @@ def determinism(
                 (rmq.engine.snapshots, "time", CountingClock()),
                 (rmq.engine.stored_port, "DiskThread", make_thread),
                 (rmq.engine.digesting, "DIGEST_EVERY", DIGEST_EVERY),
+                (rmq_cluster.links.link, "socket_of", socket_of),
                 (rmq_cluster.cluster, "TICK_S", TICK_S),
                 (rmq_cluster.cluster, "STATUS_PAUSE_S", STATUS_PAUSE_S),
                 (rmq.engine.digesting, "AT_ONCE", FEW),

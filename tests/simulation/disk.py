@@ -15,17 +15,14 @@ QUICK_S = (0.001, 0.016)
 
 
 class DiskSpeed:
-    """How slow the disk of a machine is at present; from ``stalled_at`` to ``stall_until`` nothing is finished."""
+    """How slow the disk of a machine is at present; until ``stall_until`` nothing is finished."""
 
     def __init__(self) -> None:
         self.factor = 1.0
-        self.stalled_at = 0.0
         self.stall_until = 0.0
 
     def stall(self, now: float, seconds: float) -> None:
         """Nothing is finished for so long, or for longer if that was so before."""
-        if self.stall_until < now:
-            self.stalled_at = now
         self.stall_until = max(self.stall_until, now + seconds)
 
 

@@ -16,6 +16,7 @@ from rmq.session.channel import Channel
 from rmq.session.limits import Limits
 from tests.simulation.agenda import Agenda
 from tests.simulation.determinism import OrderedWheel
+from tests.simulation.sockets import SimSockets
 from tests.support.engine import Engine, FakeSocket
 
 # How long bytes take between a client and its node.
@@ -64,7 +65,7 @@ class Socket(FakeSocket):
 
 
 class SimEngine(Engine):
-    """``is_dead``: the process is gone, and nothing of it does anything any more."""
+    """``sockets`` are those of its links. ``is_dead``: the process is gone, and does nothing any more."""
 
     def __init__(self, agenda: Agenda, node_id: int, wall_clock: Callable[[], float], limits: Limits) -> None:
         options = BrokerOptions()
@@ -72,6 +73,7 @@ class SimEngine(Engine):
         super().__init__(options)
         self.limits = limits
         self.is_dead = False
+        self.sockets: SimSockets
         self._agenda = agenda
         self._node_id = node_id
         self._is_awake = False
@@ -102,6 +104,7 @@ class SimEngine(Engine):
             return
         self._busy = True
         self.broker.touch_clock()
+        self.sockets.read_in_turn()
         more = False
         for connection in list(self.connections):
             if connection.fd >= 0 and connection.wants_read and self._sockets[connection].incoming:

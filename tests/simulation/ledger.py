@@ -19,8 +19,8 @@ _matches = lru_cache(maxsize=10_000)(matches)
 class Sent:
     """A message of a publisher; ``order``: what was sent and granted before it has a lower one.
 
-    ``sent_at`` and ``acknowledged_at`` are virtual times in s. ``under_way_when_power_went``: on all nodes, before it
-    was acknowledged.
+    ``sent_at``, ``last_sent_at`` and ``acknowledged_at`` are virtual times in s. ``under_way_when_power_went``: on all
+    nodes, before it was acknowledged.
     """
 
     publisher: str
@@ -33,6 +33,7 @@ class Sent:
     tries: int = 0
     acknowledged: bool = False
     sent_at: float = 0.0
+    last_sent_at: float = 0.0
     acknowledged_at: float = 0.0
     refused_at_once: bool = False
     under_way_when_power_went: bool = False
@@ -57,12 +58,14 @@ class Subscribed:
 class Stay:
     """From a SUBACK of a session that ends with its connection to that end; ``order`` is that of the SUBACK.
 
-    ``got`` has what reached the application.
+    It is at ``node``, where it asked for that at ``asked_at``. ``got`` has what reached the application.
     """
 
     client: str
     topic_filters: list[str]
     qos: int
+    node: int = 0
+    asked_at: float = inf
     order: int = 0
     began_at: float = inf
     ended_at: float = inf

@@ -77,7 +77,10 @@ class Membership:
         nodes = [node for other, node in self._world.nodes.items() if other != node_id and node.is_leader]
         for node in nodes:
             raft = node.cluster.replication.raft
-            if raft is None or node_id in (*raft.voters, *raft.observers) or raft.commit_index < raft.last_index:
+            if raft is None:
+                return False
+            members = node.cluster.replication.log.members_at(raft.commit_index)
+            if node_id in (*members.voters, *members.observers):
                 return False
             if node.cluster.belonging.has(node_id):
                 return False

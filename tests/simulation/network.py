@@ -10,7 +10,7 @@ import errno
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Final
 
@@ -18,12 +18,17 @@ import trio
 
 from tests.simulation.agenda import Agenda
 
+Ways = set[tuple[str, str]]
+
 CAPACITY: Final = 262_144
 DELAY_S: Final = (0.002, 0.016)
 
 
 class Pipe:
-    """One way of a connection. ``is_lost``: nothing more of it arrives, and nobody is told."""
+    """One way of a connection. ``is_lost``: nothing more of it arrives, and nobody is told.
+
+    ``on_change`` is called when there may be something to read; ``waiting`` bytes aren't read yet.
+    """
 
     def __init__(self, network: SimNetwork, source: str, target: str) -> None:
         self._network = network
@@ -35,14 +40,17 @@ class Pipe:
         self._under_way: deque[bytes] = deque()
         self._due = 0  # of these so many would have arrived, if nothing held them
         self._ready = bytearray()
-        self._is_at_end = False
-        self._waiting = 0
+        self.is_at_end = False
+        self.waiting = 0
+        self.on_change: Callable[[], None] | None = None
         self._last = 0.0
         self._is_awaited = False
         self._changed = trio.Event()
 
     def change(self) -> None:
         """Have both ends look again."""
+        if self.on_change is not None:
+            self.on_change()
         if self._is_awaited:
             self._is_awaited = False
             self._changed.set()
@@ -54,17 +62,18 @@ class Pipe:
 
     async def put(self, data: bytes) -> None:
         """Send; waits while too much is on its way. No checkpoint otherwise: that would cost as much as the rest."""
-        while self._waiting >= CAPACITY and not self.is_broken:
+        while self.waiting >= CAPACITY and not self.is_broken:
             await self._change()
         if self.is_broken:
             raise trio.BrokenResourceError("broken")
-        self._enter(data)
+        self.enter(data)
 
-    def _enter(self, data: bytes) -> None:
+    def enter(self, data: bytes) -> None:
+        """Have it arrive some time."""
         agenda = self._network.agenda
         self._last = max(self._last, agenda.now + self._network.delay(self.source, self.target))
         self._under_way.append(data)
-        self._waiting += len(data)
+        self.waiting += len(data)
         agenda.at(self._last, self._arrive)
 
     def _arrive(self) -> None:
@@ -79,37 +88,47 @@ class Pipe:
             self._due -= 1
             data = self._under_way.popleft()
             self._ready += data
-            self._is_at_end = not data
+            self.is_at_end = not data
         self.change()
 
     def end(self) -> None:
         """The sender has closed it; that arrives behind everything else."""
         if not self.is_ended:
             self.is_ended = True
-            self._enter(b"")
+            self.enter(b"")
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is something to read: bytes, the end, or that it is broken."""
+        return bool(self._ready) or self.is_at_end or self.is_broken
+
+    def take(self, max_bytes: int) -> bytes:
+        """Of what has arrived."""
+        data = bytes(self._ready[:max_bytes])
+        del self._ready[:max_bytes]
+        if self.waiting >= CAPACITY:
+            self.change()
+        self.waiting -= len(data)
+        return data
 
     async def get(self, max_bytes: int) -> bytes:
         """What has arrived, b"" at the end."""
         while not self.is_broken:
             if self._ready:
-                data = bytes(self._ready[:max_bytes])
-                del self._ready[:max_bytes]
-                if self._waiting >= CAPACITY:
-                    self.change()
-                self._waiting -= len(data)
-                return data
-            if self._is_at_end:
+                return self.take(max_bytes)
+            if self.is_at_end:
                 return b""
             await self._change()
         raise trio.BrokenResourceError("broken")
 
 
 class SimStream(trio.abc.Stream):
-    """One end of a connection."""
+    """One end of a connection; ``is_plain``: whoever reads it needs no task for that."""
 
-    def __init__(self, outgoing: Pipe, incoming: Pipe) -> None:
+    def __init__(self, outgoing: Pipe, incoming: Pipe, *, is_plain: bool) -> None:
         self.outgoing = outgoing
         self.incoming = incoming
+        self.is_plain = is_plain
         self._is_closed = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -180,12 +199,16 @@ class _Listener(trio.abc.Listener[trio.abc.Stream]):
 
 
 class SimNetwork:
-    """All hosts. ``blocked`` has ways, (from, to), on which nothing arrives; ``slow`` those with more delay, in s."""
+    """All hosts. ``blocked`` has ways, (from, to), on which nothing arrives; ``slow`` those with more delay, in s.
 
-    def __init__(self, agenda: Agenda, random: Random) -> None:
+    ``is_plain``: links have no tasks of their own, as over TCP without TLS.
+    """
+
+    def __init__(self, agenda: Agenda, random: Random, *, is_plain: bool) -> None:
         self.agenda = agenda
         self.random = random
-        self.blocked: set[tuple[str, str]] = set()
+        self.is_plain = is_plain
+        self.blocked: Ways = set()
         self.slow: dict[tuple[str, str], float] = {}
         self.listeners: dict[tuple[str, int], _Listener] = {}
         self._connections: list[Connection] = []
@@ -200,11 +223,11 @@ class SimNetwork:
         extra = self.slow.get((source, target), 0.0)
         return self.random.uniform(*DELAY_S) + (extra and self.random.uniform(extra / 2, extra))
 
-    def block(self, ways: set[tuple[str, str]]) -> None:
+    def block(self, ways: Ways) -> None:
         """Nothing arrives on these ways; what is sent arrives when they are free again."""
         self.blocked |= ways
 
-    def free(self, ways: set[tuple[str, str]]) -> None:
+    def free(self, ways: Ways) -> None:
         """What was held arrives."""
         self.blocked -= ways
         self._changed.set()
@@ -217,6 +240,10 @@ class SimNetwork:
         """The connections of two hosts that still stand."""
         self._connections = [connection for connection in self._connections if not connection.is_over]
         return [connection for connection in self._connections if set(connection.hosts) == {one, other}]
+
+    def around(self, host: str, others: Iterable[str]) -> Ways:
+        """All ways between a host and others."""
+        return {way for other in others if other != host for way in ((host, other), (other, host))}
 
     def vanish(self, host: str) -> None:
         """A host has no power: its connections say nothing more."""
@@ -234,8 +261,8 @@ class SimNetwork:
             raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         there, back = Pipe(self, source, target), Pipe(self, target, source)
         self._connections.append(Connection(there, back))
-        listener.put.send_nowait(SimStream(back, there))
-        return SimStream(there, back)
+        listener.put.send_nowait(SimStream(back, there, is_plain=self.is_plain))
+        return SimStream(there, back, is_plain=self.is_plain)
 
 
 class HostNetwork:

@@ -24,6 +24,7 @@ from rmq.storage.recovery import Found, recover_member
 from tests.simulation.agenda import NODE
 from tests.simulation.disk import VirtualDisk, VirtualThread
 from tests.simulation.engine import SimEngine
+from tests.simulation.sockets import SimSockets
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -100,6 +101,7 @@ class Node:
             boot=f"boot {world.machine(node_id).boots}",
             fatal=(UnknownOperation,),
         )
+        self.engine.sockets = self.cluster.links.direct = SimSockets(self.engine.wake)
         # Few entries are kept behind a snapshot, so that nodes which were away need one.
         self.cluster.replication._options = RaftOptions(kept_bytes=profile.kept_bytes)
         broker.turn_storage = self.cluster.turn

@@ -16,7 +16,10 @@ WILLS: Final = "wills"
 
 @dataclass
 class Profile:
-    """``faults`` are their names with weights; ``grows``: members come and go. Times in seconds, sizes in bytes."""
+    """``faults`` are their names with weights, ``first`` is the one to begin with; ``grows``: members come and go.
+
+    ``is_plain``: links have no tasks of their own, as without TLS. Times in seconds, sizes in bytes.
+    """
 
     seed: int
     nodes: int = 3
@@ -25,12 +28,14 @@ class Profile:
     snapshot_after: int = 20_000
     kept_bytes: int = 4_000
     grows: bool = False
+    is_plain: bool = True
     extras: tuple[str, ...] = ()
     duration: float = 6.0
     pause: tuple[float, float] = (0.1, 1.0)
     link_dead_after: float = 2.0
     skew: dict[int, float] = field(default_factory=dict)
     faults: dict[str, float] = field(default_factory=dict)
+    first: str = ""
 
     @classmethod
     def of(cls, seed: int) -> Profile:
@@ -43,6 +48,7 @@ class Profile:
             profile.duration = 4.0
         profile.extras = ((TRANSIENTS,), (GROUPS,), (WILLS,))[seed % 3]
         profile.grows = kind == 4
+        profile.is_plain = seed % 5 > 0
         if kind == 7:
             profile.nodes = 4
             profile.observers = (4,)
@@ -70,6 +76,9 @@ class Profile:
             "jump": 4,
         }
         every["crash_everywhere"] = 0.7
+        every["cut_off"] = 2
+        if TRANSIENTS in profile.extras:
+            every |= {"unheard": 4, "apart": 3}
         if random.random() < 0.5:
             profile.link_dead_after = 4.0  # a node is declared down while its links stand
         # Each seed leaves some faults out: what is hidden by one fault is seen without it.
@@ -81,4 +90,9 @@ class Profile:
         profile.faults.setdefault("deaf", 3)
         profile.faults.setdefault("crash", 2)
         profile.faults.setdefault("partition", 2)
+        # What happens seldom by itself begins some runs.
+        if seed % 3 == 0:
+            profile.first = ("", "unheard", "apart", "unheard")[seed // 3 % 4]
+        elif seed % 12 in (1, 5):
+            profile.first = "cut_off"
         return profile

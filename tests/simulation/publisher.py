@@ -47,7 +47,7 @@ class Publisher(Client):
 
     def publish(self) -> None:
         """Publish one message, if there is a packet identifier for it."""
-        if not self.is_open or len(self.pending) == PACKET_IDS:
+        if not self.is_open or len(self.pending) == PACKET_IDS or not (self.topics or self.extra):
             return
         packet_id = self._free_id()
         self.number += 1
@@ -75,6 +75,7 @@ class Publisher(Client):
         if not message.tries:
             message.sent_at = self.world.agenda.now
         message.tries += 1
+        message.last_sent_at = self.world.agenda.now
         payload = b"" if message.is_deletion else message.payload
         self.line.send(wire.publish(message.topic, payload, message.qos, packet_id, message.retain, dup))
 
@@ -134,3 +135,15 @@ class Publisher(Client):
 
     def expects_answers(self) -> bool:
         return bool(self.pending)
+
+
+class Loner(Publisher):
+    """Publishes only what it is told, and keeps no session."""
+
+    persistent = False
+
+    def __init__(self, world: World, ledger: Ledger, name: str) -> None:
+        super().__init__(world, ledger, name, 1, [], retain=False)
+
+    def _publish_now_and_then(self) -> None:
+        """Never."""

@@ -20,7 +20,7 @@ class Subscriber(Client):
         self.qos = qos
         self.slow = slow
         self.wanted = list(filters)
-        self.granted: dict[str, float] = {}
+        self.granted: set[str] = set()
         self._known: set[int] = set()
         self._asked: dict[int, str] = {}
         self._last_id = 0
@@ -33,19 +33,11 @@ class Subscriber(Client):
     def closed(self) -> None:
         self._asked.clear()
 
-    def power_went(self) -> None:
-        super().power_went()
-        self._forget(self.world.synced_before())
-
     def began_anew(self) -> None:
         self._known.clear()
-        self._forget(0.0)
-
-    def _forget(self, since: float) -> None:
-        for topic_filter, at in list(self.granted.items()):
-            if at > since:
-                del self.granted[topic_filter]
-                self.ledger.unsubscribe(self.name, topic_filter)
+        for topic_filter in self.granted:
+            self.ledger.unsubscribe(self.name, topic_filter)
+        self.granted.clear()
 
     def subscribe(self, topic_filter: str) -> None:
         """Ask for something."""
@@ -60,7 +52,7 @@ class Subscriber(Client):
         if isinstance(packet, Suback):
             topic_filter = self._asked.pop(packet.packet_id)
             if packet.codes[0] < 0x80:
-                self.granted[topic_filter] = self.world.agenda.now
+                self.granted.add(topic_filter)
                 self.ledger.subscribe(self.name, topic_filter, self.qos)
                 self.subscribed(topic_filter)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rmq.mqtt.topics import matches
 from tests.simulation.client import Client
 from tests.simulation.ledger import Ledger, Stay
 from tests.simulation.world import World
@@ -22,8 +23,18 @@ class Transient(Client):
         self._stay = Stay(name, topic_filters, qos)
         self._known: set[int] = set()
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether its SUBACK has come."""
+        return self._stay.order > 0
+
+    def reads(self, topic: str) -> bool:
+        """Whether it gets all of that."""
+        return any(matches(topic_filter, topic) for topic_filter in self.topic_filters)
+
     def opened(self) -> None:
-        self._stay = Stay(self.name, self.topic_filters, self.qos)
+        assert self.line is not None
+        self._stay = Stay(self.name, self.topic_filters, self.qos, self.line.node.node_id, self.world.agenda.now)
         self._known.clear()
         self._subscribe()
 

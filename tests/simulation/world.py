@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -14,9 +14,10 @@ from zlib import crc32
 import trio
 from trio.testing import MockClock
 
+from rmq.flow.context import NEVER
 from tests.simulation.agenda import NODE, Agenda
 from tests.simulation.disk import DiskSpeed, VirtualThread
-from tests.simulation.network import SimNetwork
+from tests.simulation.network import SimNetwork, Ways
 from tests.simulation.node import Node, address, host
 from tests.simulation.power import Power
 from tests.simulation.profile import Profile
@@ -26,8 +27,6 @@ START: Final = 1_700_000_000.0
 # Of what is logged these say that the program is wrong.
 BUGS: Final = ("bug", "a bug")
 MAX_PROBLEMS: Final = 20
-# A disk that isn't held up has synced after so long what was written.
-SYNCED_S: Final = 0.6
 LOOK_AFTER_S: Final = 0.1
 # Who is less than so many commands behind has caught up.
 NEAR: Final = 50
@@ -42,15 +41,20 @@ class Machine:
 
 
 class World:
-    """``problems`` are what must not be; ``counts`` how often things happened; ``trace`` all of it, in order."""
+    """``problems`` are what must not be; ``counts`` how often things happened; ``trace`` all of it, in order.
+
+    ``alone``: when some node's clients went on among themselves; ``declared_down``: when leaders did so, by node.
+    """
 
     def __init__(self, profile: Profile, folder: Path, power: Power, clock: MockClock) -> None:
         self.profile = profile
         self.random = Random(profile.seed)
         self.agenda = Agenda(Random(self.random.random()), clock)
-        self.network = SimNetwork(self.agenda, Random(self.random.random()))
+        self.network = SimNetwork(self.agenda, Random(self.random.random()), is_plain=profile.is_plain)
         self.power = power
         self.unrest = Unrest()
+        self.alone = Unrest()
+        self.declared_down: dict[int, list[float]] = defaultdict(list)
         self.nursery: trio.Nursery
         self.nodes: dict[int, Node] = {}
         self.members = {node_id: address(node_id) for node_id in range(1, profile.nodes + 1)}
@@ -92,6 +96,14 @@ class World:
             self.problem(f"node {NODE.get()}: {text} {event} {_told(error)}")
         if text == "role in the cluster" and event.get("role") == "leader":
             self.counts["leaders"] += 1
+        elif text == "a node is declared down":
+            self.declared_down[event["node"]].append(self.agenda.now)
+
+    def fault(self, name: str, text: object = "") -> None:
+        """Something goes wrong, as it shall."""
+        self.note(f"fault {name} {text}")
+        self.unrest.note(self.agenda.now)
+        self.counts[f"fault {name}"] += 1
 
     def digest(self) -> str:
         """Of the whole trace."""
@@ -177,6 +189,10 @@ class World:
         for node_id in self.nodes:
             self._count(node_id)
 
+    def running(self) -> list[Node]:
+        """The members that run; one that comes or goes has nothing else happen to it."""
+        return [node for node_id, node in sorted(self.nodes.items()) if node_id in self.members]
+
     def leader(self) -> Node | None:
         """The node that leads, if all agree on one."""
         leaders = {node.cluster.replication.leader for node in self.nodes.values()}
@@ -198,7 +214,19 @@ class World:
         is_wrong = network.blocked or network.slow or not self.is_sound() or self.leader() is None
         if is_wrong or any(machine.speed.stall_until > now for machine in self._machines.values()):
             self.unrest.note(now)
+        if any(node.engine.broker.ctx.routes_until == NEVER for node in self.nodes.values()):
+            self.alone.note(now)
         self.agenda.after(LOOK_AFTER_S, self.look)
+
+    def cut_for_a_while(self, ways: Ways, seconds: float) -> None:
+        """Nothing arrives on these ways for so long."""
+        self.network.block(ways)
+
+        def heal() -> None:
+            self.note("heal")
+            self.network.free(ways)
+
+        self.agenda.after(seconds, heal)
 
     async def until(self, condition: Callable[[], bool], seconds: float, step: float = 0.02) -> bool:
         """Wait, in virtual time, until something holds; False if it doesn't for so long."""
@@ -210,12 +238,6 @@ class World:
         return True
 
     # What they apply
-
-    def synced_before(self) -> float:
-        """What was written before this time is on all disks."""
-        now = self.agenda.now
-        speeds = [machine.speed for machine in self._machines.values()]
-        return min((s.stalled_at for s in speeds if s.stall_until > now - SYNCED_S), default=now) - SYNCED_S
 
     def forget_history(self) -> None:
         """All nodes have lost what they hadn't synced: other commands may take those places."""
