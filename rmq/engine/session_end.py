@@ -110,9 +110,11 @@ def _hand_over(broker: "Broker", session: Session, *, live_only: bool) -> None:
             if delivery.share and may_move(delivery):
                 member = _another_member(broker, session, delivery, live_only)
                 if member is not None:
-                    heir = member.session.client_id
+                    key, heir = delivery.share, member.session.client_id
                     broker.cluster.propose(
-                        MoveDelivery(session.client_id, session.epoch, delivery.packet_id, delivery.share, heir)
+                        MoveDelivery(
+                            session.client_id, session.epoch, delivery.packet_id, key, heir, ends=not live_only
+                        )
                     )
         return
     for delivery in list(outbound.deliveries.values()):

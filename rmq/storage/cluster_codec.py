@@ -74,7 +74,7 @@ def encode_cluster_operation(o: ClusterOperation) -> list[object]:
     if isinstance(o, PublishDelayed):
         return [PUBLISH_DELAYED, o.key, encode_message(o.message), o.chosen]
     if isinstance(o, MoveDelivery):
-        return [MOVE_DELIVERY, o.client_id, o.epoch, o.packet_id, o.key, o.heir]
+        return [MOVE_DELIVERY, o.client_id, o.epoch, o.packet_id, o.key, o.heir, o.ends]
     return [RAISE_LEVEL, o.level]
 
 
@@ -114,7 +114,7 @@ def decode_cluster_operation(f: list[object]) -> ClusterOperation | None:
     if code == RAISE_LEVEL:
         return RaiseLevel(as_int(f[1]))
     if code == MOVE_DELIVERY:
-        return MoveDelivery(as_str(f[1]), as_int(f[2]), as_int(f[3]), as_str(f[4]), as_str(f[5]))
+        return MoveDelivery(as_str(f[1]), as_int(f[2]), as_int(f[3]), as_str(f[4]), as_str(f[5]), bool(f[6]))
     return None
 
 

@@ -103,16 +103,18 @@ class MoveDelivery:
     """What waits for one member of a share group goes to another one, unless it is gone, or its client is back.
 
     ``epoch`` is that of the session it waits for, ``key`` the group's, ``heir`` the client id of the other member.
+    ``ends``: the session is about to end, whether its client is back or not.
     """
 
-    __slots__ = ("client_id", "epoch", "heir", "key", "packet_id")
+    __slots__ = ("client_id", "ends", "epoch", "heir", "key", "packet_id")
 
-    def __init__(self, client_id: str, epoch: int, packet_id: int, key: str, heir: str) -> None:
+    def __init__(self, client_id: str, epoch: int, packet_id: int, key: str, heir: str, ends: bool) -> None:
         self.client_id = client_id
         self.epoch = epoch
         self.packet_id = packet_id
         self.key = key
         self.heir = heir
+        self.ends = ends
 
 
 class NodeUp:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def move_delivery(state: "State", operation: MoveDelivery) -> None:
     """Give what waits for a member of a share group to another one."""
     session = state.changing_in(operation.client_id, operation.epoch)
+    if session is not None and session.disconnected_at == 0.0 and not operation.ends:
+        return  # its node was declared down and is back with it, and may have sent it
     outbound = None if session is None else session.outbound
     delivery = None if outbound is None else outbound.get(operation.packet_id)
     if session is None or outbound is None or delivery is None or delivery.share != operation.key:

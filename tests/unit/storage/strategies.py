@@ -155,7 +155,7 @@ any_operation: st.SearchStrategy[Operation] = st.one_of(
     st.builds(PublishDelayed, texts, st.none() | messages, st.none() | st.lists(texts, max_size=4)),
     st.builds(Barrier),
     st.builds(RaiseLevel, numbers),
-    st.builds(MoveDelivery, texts, numbers, packet_ids, texts, texts),
+    st.builds(MoveDelivery, texts, numbers, packet_ids, texts, texts, st.booleans()),
 )
 
 # Few names, so that operations meet.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.storage.cluster_records import MoveDelivery
 from tests.support import wire
 from tests.unit.engine.cluster.conftest import Three
 from tests.unit.engine.cluster.group import Group
@@ -75,6 +76,32 @@ def test_a_node_and_the_leader_hand_over_once(group: Group, three: Three) -> Non
     group.heal(last)
     payloads = [m.payload for m in other.receive_all()]
     assert sorted(payloads) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_nothing_is_handed_over_of_a_member_whose_node_is_back_with_it(group: Group, three: Three, ends: bool) -> None:
+    """The leader had proposed it when the node was declared down; what the node may have sent since isn't given away.
+
+    Unless the session ends.
+    """
+    one, two, last = three
+    first = last.connect("m1", expiry=100, properties=[(wire.RECEIVE_MAXIMUM, 1)])
+    first.subscribe((GROUP, 2))
+    publisher = one.connect("p")
+    for i in range(2):
+        publisher.publish("t", b"%d" % i, 2)
+    other = two.connect("m2", expiry=100)
+    other.subscribe((GROUP, 2))
+    session = one.broker.state.sessions["m1"]
+    assert session.outbound is not None
+    waits = [
+        delivery.packet_id for delivery in session.outbound.deliveries.values() if delivery.message.payload == b"1"
+    ]
+    one.port.propose(MoveDelivery("m1", session.epoch, waits[0], GROUP, "m2", ends))
+    group.settle()
+    payloads = [m.payload for m in other.receive_all()]
+    assert payloads == ([b"1"] if ends else [])
+    assert [m.payload for m in first.receive_all()] == ([b"0"] if ends else [b"0", b"1"])
 
 
 def test_a_message_for_a_member_that_has_just_left_goes_to_another_node(group: Group, three: Three) -> None:
