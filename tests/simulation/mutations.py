@@ -23,6 +23,7 @@ from rmq.session.receipts import Receipt
 from rmq.session.session import Session
 from rmq.storage.cluster_records import PublishWill
 from rmq.storage.cluster_state import ClusterState
+from rmq.storage.commit_log import CommitLog
 from rmq.storage.records import Operation, StoreMessage
 from tests.unit.cluster.raft.mutations import MUTATIONS
 
@@ -69,6 +70,7 @@ _enter = Forwards._enter
 _received = Forwards.received
 _propose = ReplicatedPort.propose
 _after = Broker.after
+_complete_everywhere = CommitLog.complete_everywhere
 
 
 def _without_epoch(port: ReplicatedPort, operation: Operation, receipt: Receipt | None = None) -> bool:
@@ -103,6 +105,12 @@ def _routes_for_ever(lease: RoutesLease, age: float) -> None:
     lease._port.broker.ctx.routes_until = NEVER
 
 
+def _before_disks(log: CommitLog, number: int) -> None:
+    for _, receipt in log._elsewhere:
+        receipt.synced_only = False
+    _complete_everywhere(log, number)
+
+
 def _as_synced(port: ReplicatedPort) -> None:
     port.log.complete_sync(port.log.written)
 
@@ -126,6 +134,7 @@ COMMITTED_FIRST: Final[dict[str, Patch]] = {
     "routes are known for so long only": _instead(RoutesLease, "contact", _routes_for_ever),
     "who was taken over is closed": _instead(AppliedEvents, "taken_over", _nothing),
     "quorum_fsync waits for disks": _instead(ReplicatedPort, "_tell_synced", _as_synced),
+    "CONNACK and SUBACK wait for disks": _instead(CommitLog, "complete_everywhere", _before_disks),
     "PUBACK waits for the nodes of connected subscribers": _instead(Forwards, "_enter", _answering_before_others),
     "what is sent again over another link is delivered once": _instead(Forwards, "received", _delivering_again),
     "a will is published on conditions": _instead(ClusterState, "_publish_will", _publishing_wills),

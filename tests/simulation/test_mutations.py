@@ -25,16 +25,8 @@ FROM: Final[dict[str, int]] = {
 }
 
 
-# No course that CI runs shows that these are needed; tests/unit/engine/cluster has tests for each.
-UNSEEN: Final = (
-    "routes are known for so long only",
-    "PUBACK waits for the nodes of connected subscribers",
-    "what is sent again over another link is delivered once",
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in COMMITTED_FIRST if name not in UNSEEN])
+@pytest.mark.parametrize("name", COMMITTED_FIRST)
 def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
     if name != QUICK and not (os.environ.get("RMQ_SIM_MUTATIONS") or os.environ.get("CI")):
         pytest.skip("RMQ_SIM_MUTATIONS=1 runs all of them")

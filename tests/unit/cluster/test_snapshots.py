@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import trio
+from rmq_cluster.kinds import FILE
+from rmq_cluster.links import DATA
 from rmq_cluster.options import ClusterOptions
 from rmq_cluster.raft.log import RaftLog
-from rmq_cluster.transfer import BadTransfer, Begin, End, Part, read_message
+from rmq_cluster.transfer import ACCEPTED, BadTransfer, Begin, End, Part, read_message
 from trio.testing import MockClock
 
 from rmq.storage.record_file import CorruptFile
@@ -81,6 +83,19 @@ async def test_a_transfer_that_breaks_begins_anew(world: World, autojump_clock: 
     await world.same()
     assert leader.cluster.outgoing.failed == 1
     assert node.cluster.incoming.received == 1
+
+
+async def test_one_that_comes_before_the_hello_of_its_sender_is_taken(world: World, autojump_clock: MockClock) -> None:
+    """They come over different connections; unanswered, the sender would wait for its answer for as long as it may."""
+    leader, other = await with_snapshot(world, 0)
+    node = world.nodes[other]
+    node.cluster.peers.peer(leader.node_id).started = False
+    answers: list[int] = []
+    leader.cluster.outgoing.answered = lambda _, ack: answers.append(ack.kind)  # type: ignore[method-assign, assignment]  # to see it
+    begin = Begin(1, leader.port.applied_index + 100, 1, (1, 2, 3), (), (("x", 1),))
+    leader.cluster.links.send(other, DATA, FILE, begin.packed())
+    await world.until(lambda: bool(answers))
+    assert answers == [ACCEPTED]
 
 
 async def test_a_full_disk_refuses_it_and_the_cluster_goes_on(world: World, autojump_clock: MockClock) -> None:

@@ -212,3 +212,33 @@ def test_giving_up_may_propose(log: CommitLog) -> None:
     add(log, "a", Closes(False))
     log.give_up()
     assert len(list(unpack_all(log.take()))) == 2
+
+
+@pytest.mark.parametrize("synced_only", [False, True])
+def test_what_a_snapshot_settles_waits_for_disks_as_the_rest_does(
+    state: State, log: CommitLog, synced_only: bool
+) -> None:
+    """A majority has agreed on it, and written it; that doesn't say that their disks have."""
+    told: list[str] = []
+    add(log, "a", Told(told, "a", synced_only=synced_only))
+    log.take()
+    log.skip(7)
+    assert not state.sessions and not log.is_writing()
+    assert told == ([] if synced_only else ["a"])
+    log.complete_sync(7)
+    assert told == ["a"]
+
+
+def test_what_a_snapshot_settles_waits_for_other_nodes_as_the_rest_does(log: CommitLog) -> None:
+    told: list[str] = []
+    log.replicated = True
+    receipt = Told(told, "a")
+    receipt.everywhere = True
+    add(log, "a", receipt)
+    log.take()
+    log.skip(7)
+    assert told == [] and log.waits_elsewhere()
+    log.complete_everywhere(6)
+    assert told == []
+    log.complete_everywhere(7)
+    assert told == ["a"]

@@ -107,6 +107,23 @@ def test_clients_of_one_node_go_on_among_themselves(group: Group, three: Three) 
     assert [m.payload for m in subscriber.receive_all()] == [b"0", b"1", b"2"]
 
 
+def test_a_node_alone_goes_by_the_subscriptions_that_it_knows(group: Group, three: Three) -> None:
+    """What is subscribed elsewhere meanwhile gets nothing of it, a kept session too: durability.md names it."""
+    one, _, last = three
+    publisher = last.connect("p")
+    without(group, three)
+    group.declare_down(last)
+    kept = one.connect("k", expiry=100)
+    assert kept.subscribe(("new", 1)) == [1]
+    publisher.send(wire.publish("new", b"m", 1, 1))
+    assert publisher.take(Puback).code == 0x10
+    group.heal(last)
+    group.pass_time(1.0)
+    assert kept.payloads() == []
+    publisher.publish("new", b"n", 1)
+    assert kept.payloads() == [b"n"]
+
+
 def test_afterwards_everything_goes_on_and_nobody_had_to_come_again(group: Group, three: Three) -> None:
     one, _, last = three
     client, kept = last.connect("c"), last.connect("k", expiry=100)

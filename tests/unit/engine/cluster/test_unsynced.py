@@ -165,6 +165,46 @@ def test_a_subscription_that_is_acknowledged_is_synced(group: Group, safe: Three
     assert len(client.read()) == 1
 
 
+def test_a_subscription_that_is_ended_is_synced(group: Group, safe: Three) -> None:
+    one, two, _ = safe
+    client = subscribed(two)
+    hold(safe)
+    client.send(wire.unsubscribe(1, ["t/#"]))
+    assert client.read() == []
+    go_on(group, one, two)
+    assert len(client.read()) == 1
+
+
+def test_a_session_that_begins_is_synced_before_its_client_hears_of_it(group: Group, safe: Three) -> None:
+    one, two, _ = safe
+    hold(safe)
+    client = two.open()
+    client.send(wire.connect("s", clean=False, keep_alive=0, properties=EXPIRY))
+    assert client.read() == []
+    go_on(group, one, two)
+    (connack,) = client.read()
+    assert isinstance(connack, Connack) and not connack.session_present
+
+
+def test_a_session_and_its_subscription_are_there_after_power_was_lost_everywhere(group: Group, safe: Three) -> None:
+    """At the moment of its SUBACK, however slow the disks."""
+    hold(safe)
+    client = safe[1].open()
+    client.send(wire.connect("s", clean=False, keep_alive=0, properties=EXPIRY))
+    go_on(group, *safe)
+    client.take(Connack)
+    hold(safe)
+    client.send(wire.subscribe(1, [("t/#", 2)]))
+    go_on(group, safe[0], safe[1])
+    assert len(client.read()) == 1
+    group.lose_power()
+    started = [group.start(number, lost_power=True) for number in (1, 2, 3)]
+    back = resumed(started[0], "s")
+    publisher = started[1].connect("p", expiry=100)
+    publisher.publish("t/1", b"m", 1)
+    assert back.payloads() == [b"m"]
+
+
 def test_power_is_lost_everywhere_and_nobody_gets_a_message_twice(group: Group, safe: Three) -> None:
     subscriber = subscribed(safe[1])
     publisher = safe[2].connect("p", expiry=100)
