@@ -1,6 +1,6 @@
 """Random courses of a whole cluster: nothing acknowledged is lost, doubled, out of order, or different elsewhere.
 
-RMQ_SIM_SEEDS=n   how many seeds are run (default 100 in CI, else 24)
+RMQ_SIM_SEEDS=n   how many seeds are run (default 240 in CI, else 24)
 """
 
 from __future__ import annotations
