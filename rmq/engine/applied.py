@@ -52,6 +52,12 @@ class AppliedEvents(StateEvents):
         """Have it published when it is due."""
         self._broker.delayed.enter(operation)
 
+    def claimed_from_nobody(self, client_id: str) -> None:
+        """The end of the connection that was here before publishes no will: another node did, or needn't."""
+        channel = self._broker.registry.get(client_id)
+        if channel is not None and channel.session is not None and not channel.session.persistent:
+            channel.session.will = None
+
     def taken_over(self, client_id: str) -> None:
         """Close the connection [MQTT-3.1.4-3]."""
         broker = self._broker

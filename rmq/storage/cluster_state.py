@@ -190,6 +190,8 @@ class ClusterState(ClusterRoutes):
         state = self.state
         state.last_epoch += 1
         o.epoch = state.last_epoch
+        if o.client_id not in self.owners:
+            state.events.claimed_from_nobody(o.client_id)
         self.owners[o.client_id] = Owner(o.client_id, o.node, o.epoch, o.will)
         self.wills.pop(o.client_id, None)  # its client is back in time
         if o.node != state.node_id:

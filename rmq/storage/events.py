@@ -33,6 +33,12 @@ class StateEvents:
     def delayed(self, operation: "DelayMessage") -> None:
         """A message is kept until it is due."""
 
+    def claimed_from_nobody(self, client_id: str) -> None:
+        """No node had the client id when it was claimed: a connection that still stands was declared down before.
+
+        What is to become of the will of that connection is settled.
+        """
+
     def taken_over(self, client_id: str) -> None:
         """Another node has claimed a client id."""
 

@@ -68,6 +68,27 @@ def test_a_will_that_was_published_isnt_published_again(group: Group, three: Thr
     assert watcher.read() == []
 
 
+@pytest.mark.parametrize("at", [0, 2])
+def test_nor_when_its_client_comes_anew_before_the_node_has_claimed_it_again(
+    group: Group, three: Three, at: int
+) -> None:
+    """Its node closes the old connection then, which ends a session with a will."""
+    one, _, last = three
+    watcher = one.connect("w")
+    watcher.subscribe(("will", 0))
+    client = last.connect("c", will=wire.Will("will"))
+    group.cut_off(last)
+    group.declare_down(last)
+    group.pass_time(3.0)
+    assert watcher.payloads() == [b"gone"]
+    second = three[at].open()
+    second.send(wire.connect("c"))
+    group.heal(last)
+    group.pass_time(1.0)
+    assert client.closed and not second.closed
+    assert watcher.read() == []
+
+
 @pytest.mark.parametrize("expiry", [None, 100])
 def test_a_client_that_ends_on_the_minority_side_has_its_will_published_once(
     group: Group, three: Three, expiry: int | None
