@@ -22,6 +22,7 @@ paging          pages of long lists, and the link to the next one
 answers         what a handler gives back
 errors          everything that goes wrong as one JSON shape
 openapi         OpenAPI 3.1 from the table of routes
+shapes          what JSON objects of answers look like, for mypy and for OpenAPI
 api_docs        /api-docs: Swagger UI from the files of this package
 swagger         Swagger UI, as it is published
 

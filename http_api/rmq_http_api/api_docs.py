@@ -42,8 +42,24 @@ class ApiDocs:
                 answers=(dict[str, Any],),
                 open=True,
             ),
-            Route("GET", "/api-docs", "api_docs", "The description as a page", self.page, open=True),
-            Route("GET", "/api-docs/{file}", "api_docs_file", "A file of that page", self.file, open=True),
+            Route(
+                "GET",
+                "/api-docs",
+                "api_docs",
+                "The description as a page",
+                self.page,
+                media_types=(_plain(MEDIA_TYPES[PAGE]),),
+                open=True,
+            ),
+            Route(
+                "GET",
+                "/api-docs/{file}",
+                "api_docs_file",
+                "A file of that page",
+                self.file,
+                media_types=tuple(sorted(set(map(_plain, MEDIA_TYPES.values())))),
+                open=True,
+            ),
         ]
 
     async def description(self, call: Plain) -> Answer:
@@ -66,3 +82,8 @@ class ApiDocs:
         if content is None:
             content = self._files[name] = files("rmq_http_api.swagger").joinpath(name).read_bytes()
         return Answer(content, media_type, headers={"Content-Security-Policy": POLICY})
+
+
+def _plain(media_type: str) -> str:
+    """Without its parameters."""
+    return media_type.partition(";")[0]

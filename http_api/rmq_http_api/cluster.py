@@ -6,12 +6,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator
 
-from rmq.management.cluster import LEAVE_RATE
+from rmq.management.cluster import LEAVE_RATE, BackupView, ClusterStatus
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Body, NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
 PREFIX: Final = "/api/v1/cluster"
 NodeId = Annotated[int, Field(ge=1)]
@@ -63,6 +64,12 @@ class PathBody(Body):
         return path
 
 
+class Leader(TypedDict):
+    """Who leads now."""
+
+    leader: int
+
+
 Plain = Call[NoQuery, None]
 Change = Call[NoQuery, Nothing]
 
@@ -82,7 +89,7 @@ class ClusterRoutes:
                 "cluster_status",
                 "The cluster as this node sees it",
                 self.status,
-                answers=(dict[str, Any],),
+                answers=(ClusterStatus,),
             ),
             self._post("join", "cluster_join", "Make this node a member", self.join, JoinBody),
             self._post("leave", "cluster_leave", "Take this node out for good", self.leave, LeaveBody),
@@ -96,9 +103,9 @@ class ClusterRoutes:
             ),
             self._post("drain", "cluster_drain", "Move a node's clients away", self.drain, DrainBody),
             self._post("undrain", "cluster_undrain", "Have a node take clients again", self.undrain, NodeBody),
-            self._post("transfer-leader", "cluster_transfer", "Hand leadership over", self.transfer, NodeBody),
+            self._post("transfer-leader", "cluster_transfer", "Hand leadership over", self.transfer, NodeBody, Leader),
             self._post("bootstrap", "cluster_bootstrap", "Found a cluster", self.bootstrap, BootstrapBody),
-            self._post("backup", "cluster_backup", "Write the state into a file", self.backup, PathBody),
+            self._post("backup", "cluster_backup", "Write the state into a file", self.backup, PathBody, BackupView),
             self._post("restore", "cluster_restore", "Found a cluster with a backup", self.restore, PathBody),
             Route(
                 "GET",
@@ -113,10 +120,8 @@ class ClusterRoutes:
         ]
 
     @staticmethod
-    def _post(path: str, name: str, summary: str, handler: Any, body: type[Body]) -> AnyRoute:
-        return Route(
-            "POST", f"{PREFIX}/{path}", name, summary, handler, NoQuery, body, answers=(dict[str, Any] | None,)
-        )
+    def _post(path: str, name: str, summary: str, handler: Any, body: type[Body], answer: Any = None) -> AnyRoute:
+        return Route("POST", f"{PREFIX}/{path}", name, summary, handler, NoQuery, body, answers=(answer,))
 
     async def status(self, call: Plain) -> Answer:
         """All that this node knows."""
@@ -150,7 +155,8 @@ class ClusterRoutes:
 
     async def transfer(self, call: Call[NoQuery, NodeBody]) -> Answer:
         """Who leads now."""
-        return json_answer({"leader": await self._management.cluster.transfer_leadership(call.body.node_id)})
+        body: Leader = {"leader": await self._management.cluster.transfer_leadership(call.body.node_id)}
+        return json_answer(body)
 
     async def bootstrap(self, call: Call[NoQuery, BootstrapBody]) -> Answer:
         """When the cluster is founded."""

@@ -1,20 +1,24 @@
 """OpenAPI 3.1 from the table of routes and the models that serve the requests."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
 from rmq import __version__
 from rmq_http_api.calls import ADMINISTRATOR
+from rmq_http_api.paging import PagedQuery
+from rmq_http_api.parameters import LARGEST
 from rmq_http_api.routing import AnyRoute, PathValue
 
 SCHEMAS: Final = "#/components/schemas/"
 TEMPLATE: Final = SCHEMAS + "{model}"
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
+ERROR_REFERENCE: Final = {"$ref": SCHEMAS + "Error"}
 
 BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
+NUMBER: Final = {"type": "integer", "format": "int64", "minimum": -LARGEST, "maximum": LARGEST}
 
 ERROR: Final = {
     "type": "object",
@@ -25,24 +29,37 @@ ERROR: Final = {
         "message": {"type": "string", "description": "For people"},
     },
 }
-# What any route may answer instead, and what it means.
+# What routes may answer instead, and what it means.
 REFUSALS: Final = {
     400: "A parameter or the body is wrong; the message names it",
     401: "Credentials are missing or wrong",
     403: "Not allowed",
     404: "There is no such thing",
+    405: "The path has other methods: those that Allow names",
+    408: "The body didn't come in time",
     409: "Not possible in the state that things are in",
     413: "The body is too large",
+    414: "The path is too long",
     415: "The body isn't application/json",
     429: "Too many failed logins",
     500: "A bug; the log has more under the number in the message",
     503: "Can't be done now; Retry-After says when to try again",
+}
+# Those of routes that want to know who asks, and those of routes with a body; all others are possible everywhere.
+OF_CALLERS: Final = frozenset({401, 403, 409, 429})
+OF_BODIES: Final = frozenset({408, 413, 415})
+HEADERS: Final = {
+    401: {"WWW-Authenticate": "The ways to say who one is"},
+    405: {"Allow": "The methods that there are"},
+    429: {"Retry-After": "Seconds"},
+    503: {"Retry-After": "Seconds"},
 }
 
 
 def describe(routes: Iterable[AnyRoute]) -> dict[str, Any]:
     """The whole document."""
     schemas: dict[str, Any] = {"Error": ERROR}
+    responses = {str(status): _refusal(status, ERROR_REFERENCE) for status in REFUSALS}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.shown_path, {})[route.method.lower()] = _operation(route, schemas)
@@ -59,6 +76,7 @@ def describe(routes: Iterable[AnyRoute]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": responses,
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -78,7 +96,7 @@ def _operation(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = _schema(route.body, schemas)
+        schema = _schema(route.body, schemas, "validation")
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     if route.open:
         operation["security"] = [{}]
@@ -93,8 +111,12 @@ def _tag(route: AnyRoute) -> str:
 
 
 def _path_parameter(value: PathValue) -> dict[str, Any]:
-    kind: dict[str, Any] = {"type": "integer", "format": "int64"} if value.is_number else {"type": "string"}
-    return {"name": value.name, "in": "path", "required": True, "schema": kind}
+    return {
+        "name": value.name,
+        "in": "path",
+        "required": True,
+        "schema": NUMBER if value.is_number else {"type": "string"},
+    }
 
 
 def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -120,29 +142,52 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
         if choice != {"type": "null"}:
             plain |= choice
     # A bound of a number that is read by a function of ours stands there under pydantic's own name.
-    return {BOUNDS.get(key, key): value for key, value in plain.items()}
+    plain = {BOUNDS.get(key, key): value for key, value in plain.items()}
+    return {**NUMBER, **plain} if plain.get("type") == "integer" else plain
 
 
 def _responses(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = {name: {"schema": {}} for name in route.media_types}
     for kind in route.answers:
         if kind is str:
             content[TEXT] = {"schema": {"type": "string"}}
         else:
-            content[JSON] = {"schema": _schema(kind, schemas)}
-    good = {"description": route.summary, **({"content": content} if content else {})}
+            content[JSON] = {"schema": _schema(kind, schemas, "serialization")}
+    good: dict[str, Any] = {"description": route.summary, "content": content}
+    if issubclass(route.query, PagedQuery):
+        good["headers"] = {"Link": _header('The next page, rel="next", if there is more')}
     responses: dict[str, Any] = {"200": good}
-    error = {JSON: {"schema": {"$ref": SCHEMAS + "Error"}}}
-    for status, meaning in REFUSALS.items():
-        responses[str(status)] = {"description": meaning, "content": error}
+    for status in REFUSALS:
+        if (status in OF_CALLERS and route.open) or (status in OF_BODIES and route.body is None):
+            continue
+        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    if route.refusal is not None:
+        responses["503"] = _refusal(503, {"anyOf": [ERROR_REFERENCE, _schema(route.refusal, schemas, "serialization")]})
     return responses
 
 
-def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a type; the models in it go to the components."""
-    schema = TypeAdapter(kind).json_schema(ref_template=TEMPLATE)
-    schemas.update(schema.pop("$defs", {}))
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        schemas[kind.__name__] = schema
-        return {"$ref": SCHEMAS + kind.__name__}
+def _refusal(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": REFUSALS[status], "content": {JSON: {"schema": schema}}}
+    if status in HEADERS:
+        found["headers"] = {name: _header(text) for name, text in HEADERS[status].items()}
+    return found
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def _schema(kind: Any, schemas: dict[str, Any], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    """The schema of a type; what has a name goes to the components. ``ValueError``: two things of one name."""
+    schema = TypeAdapter(kind).json_schema(ref_template=TEMPLATE, mode=mode)
+    for name, inner in schema.pop("$defs", {}).items():
+        _keep(name, inner, schemas)
+    if schema.get("type") == "object" and "properties" in schema and "title" in schema:
+        _keep(schema["title"], schema, schemas)
+        return {"$ref": SCHEMAS + schema["title"]}
     return schema
+
+
+def _keep(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> None:
+    if schemas.setdefault(name, schema) != schema:
+        raise ValueError(f"two schemas are called {name}")

@@ -1,6 +1,6 @@
 """/health/live and /health/ready, for whoever starts and stops nodes: open to all, and cheap."""
 
-from typing import Final
+from typing import Literal
 
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
@@ -8,9 +8,28 @@ from rmq_http_api.errors import RETRY_AFTER_S
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
-OBJECT: Final = (dict[str, str],)
 Plain = Call[NoQuery, None]
+
+
+class Live(TypedDict):
+    """The process answers."""
+
+    status: Literal["live"]
+
+
+class Ready(TypedDict):
+    """The node can serve clients."""
+
+    status: Literal["ready"]
+
+
+class NotReady(TypedDict):
+    """The node can't serve clients, and why."""
+
+    status: Literal["not ready"]
+    reason: str
 
 
 class Probes:
@@ -28,7 +47,7 @@ class Probes:
                 "live",
                 "Whether the process answers at all",
                 self.live,
-                answers=OBJECT,
+                answers=(Live,),
                 open=True,
             ),
             Route(
@@ -37,7 +56,8 @@ class Probes:
                 "ready",
                 "Whether the node can serve clients",
                 self.ready,
-                answers=OBJECT,
+                answers=(Ready,),
+                refusal=NotReady,
                 open=True,
             ),
         ]

@@ -43,8 +43,9 @@ class Route(Generic[Q, B]):
     ``path`` has values in braces: ``{node:int}`` takes whole numbers, ``{topic}`` any text. ``name`` and ``summary``
     are for the list of routes and for OpenAPI. ``body`` is the model of the JSON body, None when there is none.
     ``answers`` says what good answers are, for OpenAPI: ``str`` is plain text, every other type is JSON as pydantic
-    describes it. ``role``: who may; by default viewers read and administrators change. ``login``: API keys may not,
-    whatever their role. ``open``: nobody has to say who they are.
+    describes it, and what is neither has its media type in ``media_types``. ``refusal`` is what a 503 may have instead
+    of the one shape of errors. ``role``: who may; by default viewers read and administrators change. ``login``: API
+    keys may not, whatever their role. ``open``: nobody has to say who they are.
     """
 
     method: str
@@ -55,6 +56,8 @@ class Route(Generic[Q, B]):
     query: type[Q] = NoQuery  # type: ignore[assignment]  # a default of a type variable, which 3.11 can't say
     body: type[BaseModel] | None = None
     answers: tuple[Any, ...] = ()
+    media_types: tuple[str, ...] = ()
+    refusal: Any = None
     role: str = ""
     login: bool = False
     open: bool = False

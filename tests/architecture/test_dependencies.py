@@ -14,6 +14,7 @@ IMPORT_NAMES = {
     "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},
     "pyjwt": {"jwt"},
+    "typing-extensions": {"typing_extensions"},
 }
 
 # The one library whose private names we use: another version is another library. See rmq_cluster.raft.library.

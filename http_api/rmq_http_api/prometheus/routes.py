@@ -1,5 +1,7 @@
 """/metrics, which a scraper should use: this node, cheap; and all nodes, one of them, or all summed up."""
 
+from typing import Final
+
 from rmq.management.models import Gathered
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
@@ -10,22 +12,24 @@ from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
 Plain = Call[NoQuery, None]
+TEXT: Final = (str,)
 
 
 def routes(service: ApiService) -> list[AnyRoute]:
     """/metrics."""
     made = PrometheusRoutes(service)
-    return [Route("GET", "/metrics", "prometheus", "This node's figures for Prometheus", made.own)]
+    return [Route("GET", "/metrics", "prometheus", "This node's figures for Prometheus", made.own, answers=TEXT)]
 
 
 def routes_below(path: str, service: ApiService) -> list[AnyRoute]:
     """All nodes at ``path``, and below it one of them, and all as one."""
     made = PrometheusRoutes(service)
     name, what = "prometheus_metrics", "for Prometheus"
+    one, total = f"{path}/{{node:int}}", f"{path}/sum"
     return [
-        Route("GET", path, f"get_{name}", f"The figures of each node {what}", made.each),
-        Route("GET", f"{path}/{{node:int}}", f"get_node_{name}", f"The figures of one node {what}", made.one),
-        Route("GET", f"{path}/sum", f"get_{name}_sum", f"The figures of all nodes {what}, summed up", made.sum),
+        Route("GET", path, f"get_{name}", f"The figures of each node {what}", made.each, answers=TEXT),
+        Route("GET", one, f"get_node_{name}", f"The figures of one node {what}", made.one, answers=TEXT),
+        Route("GET", total, f"get_{name}_sum", f"The figures of all nodes {what}, summed up", made.sum, answers=TEXT),
     ]
 
 

@@ -1,16 +1,94 @@
 """Stats and metrics: of each node, of one, and summed up by the rules of ``rmq.metrics.keys``."""
 
-from typing import Any
+from typing import Annotated
+
+from pydantic import WithJsonSchema
 
 from rmq.management.models import Metrics, MissingNode, Stats
+from rmq.metrics.cluster_keys import CLUSTER_METRICS, CLUSTER_STATS
+from rmq.metrics.keys import METRICS, RETAINED_TODAY, STATS
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
-from rmq_http_api.rmqtt_v1.wording import JSON_OBJECT, JSON_ROWS, PREFIX, missing_header, missing_object, node_object
+from rmq_http_api.rmqtt_v1.wording import (
+    PREFIX,
+    NodeObject,
+    NodesOfSum,
+    NoFigures,
+    missing_header,
+    missing_object,
+    node_object,
+    nodes_of_sum,
+)
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict, table_schema
 
 Plain = Call[NoQuery, None]
+
+
+def _counts_and_peaks(meanings: dict[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, meaning in meanings.items():
+        found[f"{name}.count"] = meaning
+        found[f"{name}.max"] = f"The most there was: {meaning}"
+    return found
+
+
+_STATS = {stat.name: stat.help_text for stat in STATS}
+_CLUSTER_STATS = {name: meaning for name, (_, meaning) in CLUSTER_STATS.items()}
+StatValues = Annotated[
+    dict[str, int],
+    WithJsonSchema(
+        table_schema(
+            _counts_and_peaks({**_STATS, RETAINED_TODAY: _STATS["retained"]}), _counts_and_peaks(_CLUSTER_STATS)
+        )
+    ),
+]
+MetricValues = Annotated[
+    dict[str, int], WithJsonSchema(table_schema({one.name: one.help_text for one in METRICS}, CLUSTER_METRICS))
+]
+
+
+class StatsObject(TypedDict):
+    """The gauges of a node."""
+
+    node: NodeObject
+    stats: StatValues
+
+
+class DownStats(TypedDict):
+    """A node without an answer."""
+
+    node: NodeObject
+    stats: NoFigures
+    error: str
+
+
+class StatsSum(TypedDict):
+    """The gauges of all nodes as one, and which nodes these are."""
+
+    nodes: NodesOfSum
+    stats: StatValues
+
+
+class MetricsObject(TypedDict):
+    """The counters of a node."""
+
+    node: NodeObject
+    metrics: MetricValues
+
+
+class DownMetrics(TypedDict):
+    """A node without an answer."""
+
+    node: NodeObject
+    metrics: NoFigures
+    error: str
+
+
+StatsRow = StatsObject | DownStats
+MetricsRow = MetricsObject | DownMetrics
 
 
 class FigureRoutes:
@@ -23,7 +101,12 @@ class FigureRoutes:
         """All of them."""
         return [
             Route(
-                "GET", f"{PREFIX}/stats", "get_all_stats", "The gauges of each node", self.all_stats, answers=JSON_ROWS
+                "GET",
+                f"{PREFIX}/stats",
+                "get_all_stats",
+                "The gauges of each node",
+                self.all_stats,
+                answers=(list[StatsRow],),
             ),
             Route(
                 "GET",
@@ -31,7 +114,7 @@ class FigureRoutes:
                 "get_stats",
                 "The gauges of one node",
                 self.stats,
-                answers=JSON_OBJECT,
+                answers=(StatsObject,),
             ),
             Route(
                 "GET",
@@ -39,7 +122,7 @@ class FigureRoutes:
                 "get_stats_sum",
                 "The gauges of all nodes, summed up",
                 self.stats_sum,
-                answers=JSON_OBJECT,
+                answers=(StatsSum,),
             ),
             Route(
                 "GET",
@@ -47,7 +130,7 @@ class FigureRoutes:
                 "get_all_metrics",
                 "The counters of each node",
                 self.all_metrics,
-                answers=JSON_ROWS,
+                answers=(list[MetricsRow],),
             ),
             Route(
                 "GET",
@@ -55,7 +138,7 @@ class FigureRoutes:
                 "get_metrics",
                 "The counters of one node",
                 self.metrics,
-                answers=JSON_OBJECT,
+                answers=(MetricsObject,),
             ),
             Route(
                 "GET",
@@ -63,15 +146,16 @@ class FigureRoutes:
                 "get_metrics_sum",
                 "The counters of all nodes, added up",
                 self.metrics_sum,
-                answers=(dict[str, int],),
+                answers=(MetricValues,),
             ),
         ]
 
     async def all_stats(self, call: Plain) -> Answer:
         """Each node."""
         found = await self._management.stats()
-        rows = [stats_object(one) for one in found.answers] + [_missing(one, "stats") for one in found.missing]
-        rows.sort(key=_node_id)
+        rows: list[StatsRow] = [stats_object(one) for one in found.answers]
+        rows += [_without_stats(one) for one in found.missing]
+        rows.sort(key=lambda row: row["node"]["id"])
         return json_answer(rows, headers=missing_header(found.missing))
 
     async def stats(self, call: Plain) -> Answer:
@@ -81,16 +165,15 @@ class FigureRoutes:
     async def stats_sum(self, call: Plain) -> Answer:
         """All nodes as one; those that gave no answer are named among them."""
         found = await self._management.stats_sum()
-        nodes = [node_object(node) for node in found.nodes]
-        nodes += [{**missing_object(node), "error": node.reason} for node in found.missing]
-        by_id = {str(node.pop("id")): node for node in nodes}
-        return json_answer({"nodes": by_id, "stats": dict(found.values)}, headers=missing_header(found.missing))
+        body: StatsSum = {"nodes": nodes_of_sum(found.nodes, found.missing), "stats": dict(found.values)}
+        return json_answer(body, headers=missing_header(found.missing))
 
     async def all_metrics(self, call: Plain) -> Answer:
         """Each node."""
         found = await self._management.metrics()
-        rows = [metrics_object(one) for one in found.answers] + [_missing(one, "metrics") for one in found.missing]
-        rows.sort(key=_node_id)
+        rows: list[MetricsRow] = [metrics_object(one) for one in found.answers]
+        rows += [_without_metrics(one) for one in found.missing]
+        rows.sort(key=lambda row: row["node"]["id"])
         return json_answer(rows, headers=missing_header(found.missing))
 
     async def metrics(self, call: Plain) -> Answer:
@@ -103,20 +186,19 @@ class FigureRoutes:
         return json_answer(dict(found.values), headers=missing_header(found.missing))
 
 
-def stats_object(stats: Stats) -> dict[str, Any]:
+def stats_object(stats: Stats) -> StatsObject:
     """The gauges of one node."""
     return {"node": node_object(stats.nodes[0]), "stats": dict(stats.values)}
 
 
-def metrics_object(metrics: Metrics) -> dict[str, Any]:
+def metrics_object(metrics: Metrics) -> MetricsObject:
     """The counters of one node."""
     return {"node": node_object(metrics.nodes[0]), "metrics": dict(metrics.values)}
 
 
-def _missing(node: MissingNode, what: str) -> dict[str, Any]:
-    return {"node": missing_object(node), what: {}, "error": node.reason}
+def _without_stats(node: MissingNode) -> DownStats:
+    return {"node": missing_object(node), "stats": {}, "error": node.reason}
 
 
-def _node_id(row: dict[str, Any]) -> int:
-    number: int = row["node"]["id"]
-    return number
+def _without_metrics(node: MissingNode) -> DownMetrics:
+    return {"node": missing_object(node), "metrics": {}, "error": node.reason}

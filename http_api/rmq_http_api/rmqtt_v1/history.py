@@ -1,11 +1,11 @@
 """What stats and metrics were: of each node, of one, and of all as one; newest first."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired
 
 import orjson
 import trio
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from rmq.management.aggregate import is_taken_once
 from rmq.management.history import HistoryKind
@@ -18,6 +18,7 @@ from rmq_http_api.parameters import Number, Query
 from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
 DEFAULT_MINUTES: Final = 5
 DEFAULT_LIMIT: Final = 1000
@@ -53,6 +54,22 @@ class HistoryQuery(Query):
 
 Asked = Call[HistoryQuery, None]
 
+_POINT: Final = {
+    "type": "object",
+    "description": "Figures by name, and their moment in milliseconds since 1970",
+    "required": ["ts"],
+    "properties": {"ts": {"type": "integer"}},
+    "additionalProperties": {"type": "number"},
+}
+# Made into JSON already, see ``_data``.
+Points = Annotated[Any, WithJsonSchema({"type": "array", "items": _POINT})]
+# Not written as classes: "from" is a word of Python. Times in milliseconds since 1970.
+NodeHistory = TypedDict(
+    "NodeHistory", {"node": int, "from": int, "to": int, "count": int, "data": Points, "error": NotRequired[str]}
+)
+HistoryOfAll = TypedDict("HistoryOfAll", {"from": int, "to": int, "nodes": dict[str, NodeHistory]})
+HistorySum = TypedDict("HistorySum", {"from": int, "to": int, "node_count": int, "count": int, "data": Points})
+
 
 class HistoryRoutes:
     """The routes of history."""
@@ -68,12 +85,13 @@ class HistoryRoutes:
         for kind in kinds:
             path, name = f"{PREFIX}/{kind}/history", f"{kind}_history"
             were = f"What the {kind} of {{}} were"
-            for where, called, whose, handler in (
-                ("", f"get_all_{name}", "each node", self._all(kind)),
-                ("/{node:int}", f"get_{name}", "one node", self._one(kind)),
-                ("/sum", f"get_{name}_sum", "all nodes together", self._sum(kind)),
+            for where, called, whose, handler, answer in (
+                ("", f"get_all_{name}", "each node", self._all(kind), HistoryOfAll),
+                ("/{node:int}", f"get_{name}", "one node", self._one(kind), NodeHistory),
+                ("/sum", f"get_{name}_sum", "all nodes together", self._sum(kind), HistorySum),
             ):
-                found.append(Route("GET", path + where, called, were.format(whose), handler, HistoryQuery))
+                summary = were.format(whose)
+                found.append(Route("GET", path + where, called, summary, handler, HistoryQuery, answers=(answer,)))
         return found
 
     def _question(self, kind: HistoryKind, query: HistoryQuery) -> AskHistory:
@@ -86,7 +104,7 @@ class HistoryRoutes:
             """Each node; one without an answer is there with the reason."""
             asked = self._question(kind, call.query)
             found = await self._management.history(asked)
-            nodes: dict[str, object] = {}
+            nodes: dict[str, NodeHistory] = {}
             for one in found.answers:
                 nodes[str(one.node.node_id)] = await _node_object(asked, one)
             for missing in found.missing:
@@ -98,7 +116,7 @@ class HistoryRoutes:
                     "data": [],
                     "error": missing.reason,
                 }
-            body = {"from": asked.start_ms, "to": asked.end_ms, "nodes": nodes}
+            body: HistoryOfAll = {"from": asked.start_ms, "to": asked.end_ms, "nodes": nodes}
             return json_answer(body, headers=missing_header(found.missing))
 
         return handler
@@ -120,7 +138,7 @@ class HistoryRoutes:
             found = await self._management.history(asked)
             carried = max(CARRIED_MS, 2000 * asked.window_s)
             names, rows = await sum_histories(found.answers, asked.limit, carried, is_gauges=kind == "stats")
-            body = {
+            body: HistorySum = {
                 "from": asked.start_ms,
                 "to": asked.end_ms,
                 "node_count": len(found.answers),
@@ -172,7 +190,7 @@ def _point_at(
     return points[positions[number]]
 
 
-async def _node_object(asked: AskHistory, found: HistoryView) -> dict[str, object]:
+async def _node_object(asked: AskHistory, found: HistoryView) -> NodeHistory:
     rows = [(point.at_ms, point.values) for point in found.points]
     return {
         "node": found.node.node_id,

@@ -1,15 +1,13 @@
 """Brokers and nodes: what they are and how they are, all of them or one."""
 
-from typing import Any
-
 from rmq.management.models import BrokerInfo, NodeInfo
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.rmqtt_v1.wording import (
-    JSON_OBJECT,
-    JSON_ROWS,
     PREFIX,
+    DownNodeFacts,
+    NodeFacts,
     duration,
     local_time,
     missing_facts,
@@ -24,6 +22,36 @@ from rmq_http_api.service import ApiService
 Plain = Call[NoQuery, None]
 
 
+class BrokerObject(NodeFacts):
+    """What a node is; its local time as ``YYYY-MM-DD HH:mm:ss``."""
+
+    datetime: str
+    sysdescr: str
+    uptime: str
+    version: str
+
+
+class NodeInfoObject(NodeFacts):
+    """How a node and its machine are; sizes in bytes, 0 where the machine doesn't tell."""
+
+    boottime: str
+    connections: int
+    disk_free: int
+    disk_total: int
+    load1: float
+    load5: float
+    load15: float
+    memory_free: int
+    memory_total: int
+    memory_used: int
+    uptime: str
+    version: str
+
+
+BrokerRow = BrokerObject | DownNodeFacts
+NodeRow = NodeInfoObject | DownNodeFacts
+
+
 class NodeRoutes:
     """The routes of brokers and nodes."""
 
@@ -33,14 +61,21 @@ class NodeRoutes:
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         return [
-            Route("GET", f"{PREFIX}/brokers", "get_brokers", "What the nodes are", self.brokers, answers=JSON_ROWS),
+            Route(
+                "GET",
+                f"{PREFIX}/brokers",
+                "get_brokers",
+                "What the nodes are",
+                self.brokers,
+                answers=(list[BrokerRow],),
+            ),
             Route(
                 "GET",
                 f"{PREFIX}/brokers/{{node:int}}",
                 "get_broker",
                 "What one node is",
                 self.broker,
-                answers=JSON_OBJECT,
+                answers=(BrokerObject,),
             ),
             Route(
                 "GET",
@@ -48,7 +83,7 @@ class NodeRoutes:
                 "get_nodes",
                 "How the nodes and their machines are",
                 self.nodes,
-                answers=JSON_ROWS,
+                answers=(list[NodeRow],),
             ),
             Route(
                 "GET",
@@ -56,15 +91,16 @@ class NodeRoutes:
                 "get_node",
                 "How one node and its machine are",
                 self.node,
-                answers=JSON_OBJECT,
+                answers=(NodeInfoObject,),
             ),
         ]
 
     async def brokers(self, call: Plain) -> Answer:
         """All nodes."""
         found = await self._management.brokers()
-        rows = [broker_object(one) for one in found.answers] + [missing_facts(one) for one in found.missing]
-        rows.sort(key=_node_id)
+        rows: list[BrokerRow] = [broker_object(one) for one in found.answers]
+        rows += [missing_facts(one) for one in found.missing]
+        rows.sort(key=lambda row: row["node_id"])
         return json_answer(rows, headers=missing_header(found.missing))
 
     async def broker(self, call: Plain) -> Answer:
@@ -74,8 +110,9 @@ class NodeRoutes:
     async def nodes(self, call: Plain) -> Answer:
         """All nodes."""
         found = await self._management.nodes()
-        rows = [node_info_object(one) for one in found.answers] + [missing_facts(one) for one in found.missing]
-        rows.sort(key=_node_id)
+        rows: list[NodeRow] = [node_info_object(one) for one in found.answers]
+        rows += [missing_facts(one) for one in found.missing]
+        rows.sort(key=lambda row: row["node_id"])
         return json_answer(rows, headers=missing_header(found.missing))
 
     async def node(self, call: Plain) -> Answer:
@@ -83,7 +120,7 @@ class NodeRoutes:
         return json_answer(node_info_object(await self._management.node(call.path.number("node"))))
 
 
-def broker_object(info: BrokerInfo) -> dict[str, Any]:
+def broker_object(info: BrokerInfo) -> BrokerObject:
     """What a node is."""
     return {
         **node_facts(info.node),
@@ -94,7 +131,7 @@ def broker_object(info: BrokerInfo) -> dict[str, Any]:
     }
 
 
-def node_info_object(info: NodeInfo) -> dict[str, Any]:
+def node_info_object(info: NodeInfo) -> NodeInfoObject:
     """How a node is."""
     return {
         **node_facts(info.node),
@@ -111,8 +148,3 @@ def node_info_object(info: NodeInfo) -> dict[str, Any]:
         "uptime": duration(info.uptime_s),
         "version": version_text(info.version),
     }
-
-
-def _node_id(row: dict[str, Any]) -> int:
-    number: int = row["node_id"]
-    return number

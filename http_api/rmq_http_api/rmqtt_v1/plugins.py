@@ -1,16 +1,47 @@
 """Plugins: listed, shown with their configuration, loaded, unloaded and reloaded; on every node."""
 
-from typing import Any
+from typing import Any, NotRequired
 
 from rmq.management.models import MissingNode, NodePlugins, PluginView
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
-from rmq_http_api.rmqtt_v1.wording import DOWN, JSON_OBJECT, JSON_ROWS, PREFIX, missing_header
+from rmq_http_api.rmqtt_v1.wording import DOWN, PREFIX, NodeState, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
 Plain = Call[NoQuery, None]
+
+
+class PluginObject(TypedDict):
+    """A plugin; null where its code isn't loaded. ``failure`` says why it isn't active although it should be."""
+
+    name: str
+    version: str | None
+    descr: str | None
+    active: bool
+    inited: bool
+    immutable: bool
+    attrs: dict[str, Any] | None
+    failure: NotRequired[str]
+
+
+class NodePluginsObject(TypedDict):
+    """The plugins of a node."""
+
+    node: int
+    plugins: list[PluginObject]
+
+
+class DownNodePlugins(NodePluginsObject):
+    """A node without an answer: none."""
+
+    node_status: NodeState
+    error: str
+
+
+NodePluginsRow = NodePluginsObject | DownNodePlugins
 
 
 class PluginRoutes:
@@ -26,16 +57,16 @@ class PluginRoutes:
         node = f"{plugins}/{{node:int}}"
         one = f"{node}/{{plugin}}"
         return [
-            Route("GET", plugins, "all_plugins", "The plugins of each node", self.all, answers=JSON_ROWS),
-            Route("GET", node, "node_plugins", "The plugins of one node", self.of_node, answers=JSON_ROWS),
-            Route("GET", one, "node_plugin_info", "One plugin", self.one, answers=JSON_OBJECT),
+            Route("GET", plugins, "all_plugins", "The plugins of each node", self.all, answers=(list[NodePluginsRow],)),
+            Route("GET", node, "node_plugins", "The plugins of one node", self.of_node, answers=(list[PluginObject],)),
+            Route("GET", one, "node_plugin_info", "One plugin", self.one, answers=(PluginObject,)),
             Route(
                 "GET",
                 f"{one}/config",
                 "node_plugin_config",
                 "The configuration of a plugin",
                 self.config,
-                answers=JSON_OBJECT,
+                answers=(dict[str, Any],),
             ),
             Route(
                 "PUT",
@@ -52,8 +83,9 @@ class PluginRoutes:
     async def all(self, call: Plain) -> Answer:
         """Each node with its plugins."""
         found = await self._management.plugins()
-        rows = [_node_object(one) for one in found.answers] + [_missing(one) for one in found.missing]
-        rows.sort(key=_node_id)
+        rows: list[NodePluginsRow] = [_node_object(one) for one in found.answers]
+        rows += [_missing(one) for one in found.missing]
+        rows.sort(key=lambda row: row["node"])
         return json_answer(rows, headers=missing_header(found.missing))
 
     async def of_node(self, call: Plain) -> Answer:
@@ -89,16 +121,16 @@ class PluginRoutes:
         return json_answer(await self._management.unload_plugin(node_id, name))
 
 
-def plugin_object(plugin: PluginView) -> dict[str, Any]:
-    """A plugin; ``failure`` says why it isn't active although it should be."""
-    found: dict[str, Any] = {
+def plugin_object(plugin: PluginView) -> PluginObject:
+    """A plugin."""
+    found: PluginObject = {
         "name": plugin.name,
         "version": plugin.version,
         "descr": plugin.description,
         "active": plugin.active,
         "inited": plugin.inited,
         "immutable": plugin.immutable,
-        "attrs": plugin.attrs or None,
+        "attrs": dict(plugin.attrs) if plugin.attrs else None,
     }
     if plugin.failure:
         found["failure"] = plugin.failure
@@ -109,14 +141,9 @@ def _which(call: Plain) -> tuple[int, str]:
     return call.path.number("node"), call.path.text("plugin")
 
 
-def _node_object(plugins: NodePlugins) -> dict[str, Any]:
+def _node_object(plugins: NodePlugins) -> NodePluginsObject:
     return {"node": plugins.node.node_id, "plugins": [plugin_object(plugin) for plugin in plugins.plugins]}
 
 
-def _missing(node: MissingNode) -> dict[str, Any]:
+def _missing(node: MissingNode) -> DownNodePlugins:
     return {"node": node.node_id, "plugins": [], "node_status": DOWN, "error": node.reason}
-
-
-def _node_id(row: dict[str, Any]) -> int:
-    number: int = row["node"]
-    return number

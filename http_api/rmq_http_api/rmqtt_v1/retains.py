@@ -1,7 +1,7 @@
 """Retained messages: listed by a topic filter, and deleted."""
 
 import base64
-from typing import Any
+from typing import NotRequired
 
 from pydantic import Field
 
@@ -10,10 +10,11 @@ from rmq.management.queries import Paging
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Number, Query
-from rmq_http_api.rmqtt_v1.clients import properties_object
-from rmq_http_api.rmqtt_v1.wording import JSON_OBJECT, PREFIX
+from rmq_http_api.rmqtt_v1.clients import PropertiesObject, properties_object
+from rmq_http_api.rmqtt_v1.wording import PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
 
 class RetainsQuery(Query):
@@ -30,6 +31,38 @@ class RetainQuery(Query):
     topic: str = Field(min_length=1)
 
 
+class RetainedPublish(TypedDict):
+    """What was published; payload in base64, time in milliseconds since 1970."""
+
+    topic: str
+    qos: int
+    retain: bool
+    dup: bool
+    payload: str
+    create_time: int
+    properties: PropertiesObject
+
+
+# Not written as a class: "from" is a word of Python.
+RetainedObject = TypedDict(
+    "RetainedObject",
+    {
+        "topic": str,
+        "client_id": str | None,
+        "from": str,
+        "publish": RetainedPublish,
+        "remaining_ttl": NotRequired[int],
+    },
+)
+
+
+class RetainedPage(TypedDict):
+    """Some retained messages, and whether there are more behind them."""
+
+    items: list[RetainedObject]
+    has_more: bool
+
+
 class RetainedRoutes:
     """The routes of retained messages."""
 
@@ -41,7 +74,7 @@ class RetainedRoutes:
         """All of them."""
         path = f"{PREFIX}/retains"
         return [
-            Route("GET", path, "get_retains", "Retained messages", self.search, RetainsQuery, answers=JSON_OBJECT),
+            Route("GET", path, "get_retains", "Retained messages", self.search, RetainsQuery, answers=(RetainedPage,)),
             Route(
                 "DELETE", path, "delete_retain", "Delete a retained message", self.delete, RetainQuery, answers=(str,)
             ),
@@ -63,9 +96,9 @@ class RetainedRoutes:
         return text_answer("ok")
 
 
-def retained_object(message: RetainedView, now: float) -> dict[str, Any]:
+def retained_object(message: RetainedView, now: float) -> RetainedObject:
     """A retained message; payload in base64, times in milliseconds since 1970, what is left of its life in seconds."""
-    found: dict[str, Any] = {
+    found: RetainedObject = {
         "topic": message.topic,
         "client_id": message.publisher or None,
         "from": message.origin,

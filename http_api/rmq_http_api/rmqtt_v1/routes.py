@@ -13,9 +13,19 @@ from rmq_http_api.rmqtt_v1.nodes import NodeRoutes
 from rmq_http_api.rmqtt_v1.plugins import PluginRoutes
 from rmq_http_api.rmqtt_v1.retains import RetainedRoutes
 from rmq_http_api.rmqtt_v1.subscriptions import SubscriptionRoutes
-from rmq_http_api.rmqtt_v1.wording import JSON_ROWS, PREFIX
+from rmq_http_api.rmqtt_v1.wording import PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
+
+
+class EndpointObject(TypedDict):
+    """A route; its path is without ``/api/v1``."""
+
+    descr: str
+    method: str
+    name: str
+    path: str
 
 
 def routes(service: ApiService) -> list[AnyRoute]:
@@ -24,19 +34,18 @@ def routes(service: ApiService) -> list[AnyRoute]:
 
     async def endpoints(call: Call[NoQuery, None]) -> Answer:
         """Every route with its method, name and meaning."""
-        return json_answer(
-            [
-                {
-                    "descr": route.summary,
-                    "method": route.method,
-                    "name": route.name,
-                    "path": route.shown_path.removeprefix(PREFIX),
-                }
-                for route in found
-            ]
-        )
+        rows: list[EndpointObject] = [
+            {
+                "descr": route.summary,
+                "method": route.method,
+                "name": route.name,
+                "path": route.shown_path.removeprefix(PREFIX),
+            }
+            for route in found
+        ]
+        return json_answer(rows)
 
-    found.append(Route("GET", PREFIX, "get_endpoints", "All endpoints", endpoints, answers=JSON_ROWS))
+    found.append(Route("GET", PREFIX, "get_endpoints", "All endpoints", endpoints, answers=(list[EndpointObject],)))
     found += NodeRoutes(service).routes()
     found += ConditionRoutes(service).routes()
     found += ClientRoutes(service).routes()

@@ -1,7 +1,7 @@
 """Subscriptions and routes: who is subscribed to what, and which topic filters lead to which nodes."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from rmq_http_api.parameters import NoQuery, Number
 from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
 
 
 class SubscriptionsQuery(PagedQuery):
@@ -32,6 +33,18 @@ class RoutesQuery(PagedQuery):
     """A page of routes."""
 
 
+class SubscriptionOptions(TypedDict):
+    """The options of a subscription; those of MQTT 5 only where the client speaks it."""
+
+    qos: int
+    group: NotRequired[str]
+    limit_subs: NotRequired[int]
+    no_local: NotRequired[bool]
+    retain_as_published: NotRequired[bool]
+    retain_handling: NotRequired[int]
+    id: NotRequired[int]
+
+
 @dataclass(frozen=True, slots=True)
 class SubscriptionObject:
     """A subscription: QoS and share group as RMQTT's documents have them, and among the options, as its answers do."""
@@ -42,7 +55,7 @@ class SubscriptionObject:
     topic: str
     qos: int
     share: str | None
-    opts: dict[str, Any]
+    opts: SubscriptionOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,7 @@ class SubscriptionRoutes:
 
 def subscription_object(subscription: SubscriptionView) -> SubscriptionObject:
     """A subscription under RMQTT's names."""
-    options: dict[str, Any] = {"qos": subscription.qos}
+    options: SubscriptionOptions = {"qos": subscription.qos}
     if subscription.share_group is not None:
         options["group"] = subscription.share_group
     if subscription.limit is not None:

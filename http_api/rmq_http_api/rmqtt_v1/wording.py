@@ -5,18 +5,60 @@ RMQTT's documents say ``node_status``, its answers of today ``running``: both ar
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Final, Literal
+
+from pydantic import WithJsonSchema
 
 from rmq.management.models import MissingNode, NodeRef
+from rmq_http_api.shapes import TypedDict
 
 PREFIX: Final = "/api/v1"
-# What routes say of answers whose fields depend on the node, for OpenAPI.
-JSON_OBJECT: Final = (dict[str, Any],)
-JSON_ROWS: Final = (list[dict[str, Any]],)
 RUNNING: Final = "Running"
 DOWN: Final = "Down"
 # Where an answer has no room for them, nodes that gave none are named here: "3, 5".
 MISSING_NODES: Final = "X-RMQ-Missing-Nodes"
+
+NodeState = Literal["Running", "Down"]
+# Figures of a node that gives none.
+NoFigures = Annotated[dict[str, int], WithJsonSchema({"type": "object", "maxProperties": 0})]
+
+
+class NodeFacts(TypedDict):
+    """A node in brokers and nodes."""
+
+    node_id: int
+    node_name: str
+    node_status: NodeState
+    running: bool
+
+
+class DownNodeFacts(NodeFacts):
+    """A node without an answer in brokers and nodes."""
+
+    error: str
+
+
+class NodeStatus(TypedDict):
+    """A node in sums, by its id."""
+
+    name: str
+    status: NodeState
+    running: bool
+
+
+class DownNodeStatus(NodeStatus):
+    """A node without an answer in sums."""
+
+    error: str
+
+
+class NodeObject(NodeStatus):
+    """A node in stats and metrics."""
+
+    id: int
+
+
+NodesOfSum = dict[str, NodeStatus | DownNodeStatus]
 
 
 def local_time(seconds: float | None) -> str:
@@ -47,12 +89,7 @@ def version_text(version: str) -> str:
     return f"rmq/{version}"
 
 
-def status(*, running: bool) -> dict[str, Any]:
-    """The state of a node under both of its names."""
-    return {"status": RUNNING if running else DOWN, "running": running}
-
-
-def node_facts(node: NodeRef) -> dict[str, Any]:
+def node_facts(node: NodeRef) -> NodeFacts:
     """A node in brokers and nodes."""
     return {
         "node_id": node.node_id,
@@ -62,7 +99,7 @@ def node_facts(node: NodeRef) -> dict[str, Any]:
     }
 
 
-def missing_facts(node: MissingNode) -> dict[str, Any]:
+def missing_facts(node: MissingNode) -> DownNodeFacts:
     """A node without an answer in brokers and nodes."""
     return {
         "node_id": node.node_id,
@@ -73,14 +110,30 @@ def missing_facts(node: MissingNode) -> dict[str, Any]:
     }
 
 
-def node_object(node: NodeRef) -> dict[str, Any]:
+def node_object(node: NodeRef) -> NodeObject:
     """A node in stats and metrics."""
-    return {"id": node.node_id, "name": node.name, **status(running=node.running)}
+    return {
+        "id": node.node_id,
+        "name": node.name,
+        "status": RUNNING if node.running else DOWN,
+        "running": node.running,
+    }
 
 
-def missing_object(node: MissingNode) -> dict[str, Any]:
+def missing_object(node: MissingNode) -> NodeObject:
     """A node without an answer in stats and metrics."""
-    return {"id": node.node_id, "name": node.name, **status(running=False)}
+    return {"id": node.node_id, "name": node.name, "status": DOWN, "running": False}
+
+
+def nodes_of_sum(nodes: Iterable[NodeRef], missing: Iterable[MissingNode]) -> NodesOfSum:
+    """The nodes of a sum by their ids; those that gave no answer are named among them."""
+    found: NodesOfSum = {}
+    for node in nodes:
+        state: NodeState = RUNNING if node.running else DOWN
+        found[str(node.node_id)] = {"name": node.name, "status": state, "running": node.running}
+    for silent in missing:
+        found[str(silent.node_id)] = {"name": silent.name, "status": DOWN, "running": False, "error": silent.reason}
+    return found
 
 
 def missing_header(missing: Iterable[MissingNode]) -> Mapping[str, str]:

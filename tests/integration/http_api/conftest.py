@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.http_api.http import Http
+from tests.integration.http_api.described import DescribedHttp
 from tests.integration.http_api.places import NARROW, SETS, Place
 from tests.support.broker_process import BrokerProcess
 from tests.support.cluster_processes import ClusterProcesses, fixed_ports
@@ -55,7 +55,7 @@ def place_of(cluster: ClusterProcesses, *dead: int) -> Place:
     """Node 1 is asked, and node 2 has the clients."""
     narrow = next(item for item in cluster[2].sets if item.startswith("listener.tcp.narrow.addr="))
     port = int(narrow.rpartition(":")[2])
-    return Place(Http.of(cluster[1]), 2, cluster[2].address, ("127.0.0.1", port), (1, 2, 3), dead)
+    return Place(DescribedHttp.of(cluster[1]), 2, cluster[2].address, ("127.0.0.1", port), (1, 2, 3), dead)
 
 
 def wait_until_down(cluster: ClusterProcesses, number: int, *others: int) -> None:
@@ -75,7 +75,7 @@ def shared_place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """Each place after the other; the last one is the second with a node killed."""
     if request.param == "alone":
         node: BrokerProcess = request.getfixturevalue("node")
-        yield Place(Http.of(node), 1, node.address, node.addresses["narrow"], (1,))
+        yield Place(DescribedHttp.of(node), 1, node.address, node.addresses["narrow"], (1,))
         return
     cluster: ClusterProcesses = request.getfixturevalue("cluster")
     if request.param == "one dead":

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 TIMEOUT_S: Final = 20.0
 _LINE: Final = re.compile(r"listens  127\.0\.0\.1:(\d+) \(rmq-http-api\)")
@@ -50,7 +50,7 @@ class Http:
     port: int
 
     @classmethod
-    def of(cls, node: HasLog) -> Http:
+    def of(cls, node: HasLog) -> Self:
         """The API of a node, which says where it listens a moment after it does."""
         deadline = time.monotonic() + TIMEOUT_S
         while not (found := _LINE.findall(node.log)):
@@ -59,16 +59,20 @@ class Http:
         return cls(int(found[-1]))
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request with a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        """One request; ``body`` is sent as JSON."""
         sent = dict(headers or {})
         content = None
         if body is not None:
             content = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
+        return self.send(method, path, content, sent)
+
+    def send(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """One request with a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         began = time.monotonic()
         try:
-            connection.request(method, path, content, sent)
+            connection.request(method, path, content, dict(headers))
             response = connection.getresponse()
             read = response.read()
             took_s = time.monotonic() - began

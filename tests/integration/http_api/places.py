@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.integration.http_api.http import Http
+from tests.integration.http_api.described import DescribedHttp
 from tests.support import wire
 from tests.support.client import Client
 from tests.support.wire import Properties, Will
@@ -29,7 +29,7 @@ class Place:
     ``nodes`` are all nodes, ``dead`` those of them that don't live.
     """
 
-    api: Http
+    api: DescribedHttp
     node_id: int
     address: tuple[str, int]
     narrow: tuple[str, int]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
-from rmq_http_api.calls import ADMINISTRATOR
+import orjson
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
+from rmq_http_api.answers import JSON, Answer, json_answer
+from rmq_http_api.calls import ADMINISTRATOR, Call
+from rmq_http_api.openapi import describe
+from rmq_http_api.parameters import NoQuery
+from rmq_http_api.routing import AnyRoute, Route
 
 from tests.integration.http_api.contract import OPERATIONS
+from tests.support.openapi import Description
 from tests.unit.http_api.api import Api, problem
 
 
@@ -35,9 +44,82 @@ async def test_every_route_is_described(api: Api) -> None:
         given = {(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", ())}
         assert {name for place, name in given if place == "path"} == set(re.findall(r"\{(\w+)\}", route.shown_path))
         assert ("requestBody" in operation) == (route.body is not None)
-        assert operation["responses"].keys() >= {"200", "400", "401", "404", "500", "503"}
+        assert operation["responses"].keys() >= {"200", "400", "404", "405", "414", "500", "503"}
+        assert ("401" in operation["responses"]) == ("429" in operation["responses"]) == (not route.open)
+        assert ("413" in operation["responses"]) == (route.body is not None)
         if route.needed_role == ADMINISTRATOR:
             assert operation["description"] == "For administrators."
+
+
+async def test_it_is_openapi_3_1(api: Api) -> None:
+    """As the validator of the OpenAPI tools reads the standard."""
+    OpenAPIV31SpecValidator(await api.get("/api/v1/openapi.json")).validate()
+
+
+# What may be any JSON object: it isn't ours.
+FOREIGN: Final = {"node_plugin_config", "openapi"}
+
+
+async def test_every_answer_has_a_schema(api: Api) -> None:
+    document = await api.get("/api/v1/openapi.json")
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            name = operation["operationId"]
+            content = operation["responses"]["200"]["content"]
+            assert content, name
+            for media_type, inner in content.items():
+                if media_type == "application/json" and name not in FOREIGN:
+                    says = resolve(document, inner["schema"])
+                    assert (
+                        "properties" in says
+                        or says.get("additionalProperties") not in (None, True)
+                        or (says.get("items") or says["type"] in ("boolean", "null"))
+                    ), (name, says)
+
+
+async def test_a_live_answer_is_held_against_its_schema(api: Api) -> None:
+    """What the tests with nodes rely on: a field too many or too few is noticed, in rows and in figures."""
+    description = Description(await api.get("/api/v1/openapi.json"))
+
+    def check(path: str, value: object, status: int = 200) -> None:
+        description.check("GET", path, status, {"content-type": JSON}, orjson.dumps(value))
+
+    (broker,) = await api.get("/api/v1/brokers")
+    stats = await api.get("/api/v1/stats/1")
+    down = {"node_id": 2, "node_name": "", "node_status": "Down", "running": False, "error": "it is"}
+    check("/api/v1/brokers", [broker, down])
+    check("/api/v1/stats/1", stats)
+    for path, value in (
+        ("/api/v1/brokers", [{**broker, "extra": 1}]),
+        ("/api/v1/brokers", [broker, {key: found for key, found in down.items() if key != "error"}]),
+        ("/api/v1/brokers", [{key: found for key, found in broker.items() if key != "version"}]),
+        ("/api/v1/brokers", [{**broker, "node_id": "1"}]),
+        ("/api/v1/brokers", broker),
+        ("/api/v1/stats/1", {**stats, "stats": {}}),
+        ("/api/v1/stats/1", {**stats, "stats": {**stats["stats"], "topics.count": 1.5}}),
+        ("/api/v1/stats/1", {**stats, "node": {**stats["node"], "error": "x"}}),
+    ):
+        with pytest.raises(AssertionError):
+            check(path, value)
+    with pytest.raises(AssertionError, match="isn't described"):
+        check("/api/v1/brokers", [broker], 201)
+    with pytest.raises(AssertionError, match="no Retry-After"):
+        check("/api/v1/brokers", {"code": "A", "message": "b"}, 503)
+
+
+async def test_names_of_things_are_their_own() -> None:
+    def other() -> type[BaseModel]:
+        class PublishBody(BaseModel):
+            """Not the one of the dialect."""
+
+        return PublishBody
+
+    async def nothing(call: Call[NoQuery, None]) -> Answer:
+        return json_answer(None)
+
+    routes: list[AnyRoute] = [Route("POST", "/other", "other", "Other", nothing, body=other(), answers=(None,))]
+    with pytest.raises(ValueError, match="two schemas are called PublishBody"):
+        describe([*Api().table.routes, *routes])
 
 
 async def test_every_reference_leads_somewhere(api: Api) -> None:
@@ -70,7 +152,7 @@ async def test_query_parameters_are_never_null(api: Api) -> None:
     document = await api.get("/api/v1/openapi.json")
     found = document["paths"]["/api/v1/clients"]["get"]["parameters"]
     schemas = {parameter["name"]: parameter["schema"] for parameter in found}
-    assert schemas["_limit"] == {"type": "integer", "minimum": 0}
+    assert schemas["_limit"] == {"type": "integer", "format": "int64", "minimum": 0, "maximum": 2**63 - 1}
     assert schemas["connected"] == {"type": "boolean"}
     assert schemas["_like_clientid"]["type"] == "string"
 
