@@ -39,7 +39,8 @@ test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosqu
 	RMQ_INTEROP_JS=1 $(DEV)/python -m pytest tests/integration/interop $(ARGS)
 
 fuzz: dev ## Run the fuzz tests at full length
-	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} $(DEV)/python -m pytest -m fuzz $(ARGS)
+	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} RMQ_FUZZ_REQUESTS=$${RMQ_FUZZ_REQUESTS:-100} \
+		$(DEV)/python -m pytest -m fuzz $(ARGS)
 
 kills: dev ## Kill a node, and nodes of a cluster, under load, RMQ_KILLS times (default 100), and account for every message
 	RMQ_KILLS=$${RMQ_KILLS:-100} $(DEV)/python -m pytest tests/integration/storage/test_kills.py \

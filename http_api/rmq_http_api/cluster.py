@@ -9,13 +9,13 @@ from pydantic import Field, field_validator
 from rmq.management.cluster import LEAVE_RATE, BackupView, ClusterStatus
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.parameters import Body, NoQuery
+from rmq_http_api.parameters import LARGEST, WHOLE, Body, NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
 PREFIX: Final = "/api/v1/cluster"
-NodeId = Annotated[int, Field(ge=1)]
+NodeId = Annotated[int, Field(ge=1, le=LARGEST), WHOLE]
 
 
 class Nothing(Body):
@@ -54,7 +54,7 @@ class BootstrapBody(Body):
 class PathBody(Body):
     """An absolute path on the node that is asked."""
 
-    path: str
+    path: str = Field(json_schema_extra={"pattern": r"^/[^\u0000]*$"})
 
     @field_validator("path")
     @classmethod

@@ -1,6 +1,6 @@
 """OpenAPI 3.1 from the table of routes and the models that serve the requests."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, TypeAdapter
@@ -10,6 +10,7 @@ from rmq_http_api.calls import ADMINISTRATOR
 from rmq_http_api.paging import PagedQuery
 from rmq_http_api.parameters import LARGEST
 from rmq_http_api.routing import AnyRoute, PathValue
+from rmq_http_api.shapes import JsonSchema
 
 SCHEMAS: Final = "#/components/schemas/"
 TEMPLATE: Final = SCHEMAS + "{model}"
@@ -92,7 +93,7 @@ def _operation(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
         "tags": [_tag(route)],
         "responses": _responses(route, schemas),
     }
-    parameters = [_path_parameter(value) for value in route.values] + _query_parameters(route.query)
+    parameters = [_path_parameter(value, route.path_schemas) for value in route.values] + _query_parameters(route.query)
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -110,12 +111,13 @@ def _tag(route: AnyRoute) -> str:
     return parts[0] if parts else "api"
 
 
-def _path_parameter(value: PathValue) -> dict[str, Any]:
+def _path_parameter(value: PathValue, schemas: Mapping[str, JsonSchema]) -> dict[str, Any]:
+    text = {"type": "string", **schemas.get(value.name, {})}
     return {
         "name": value.name,
         "in": "path",
         "required": True,
-        "schema": NUMBER if value.is_number else {"type": "string"},
+        "schema": NUMBER if value.is_number else text,
     }
 
 

@@ -35,7 +35,12 @@ class PagedQuery(Query):
     """A query whose answer comes in pages."""
 
     limit: Number | None = Field(None, alias=LIMIT, ge=0, description="The most rows in one answer")
-    cursor: str | None = Field(None, alias=CURSOR, description="Goes on behind a page: from its Link header")
+    cursor: str | None = Field(
+        None,
+        alias=CURSOR,
+        description="Goes on behind a page: from its Link header",
+        json_schema_extra={"format": "cursor"},
+    )
 
     def paging(self, max_rows: int) -> Paging:
         """By node first: what management is asked for. More rows than ``max_rows`` aren't given at once."""

@@ -7,6 +7,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from rmq_http_api.errors import ApiError
+from rmq_http_api.shapes import JsonSchema
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,6 +51,24 @@ def _flag(value: object) -> object:
         raise ValueError("must be true or false")
     return value == "true"
 
+
+def _whole(value: object) -> object:
+    # JSON knows one kind of number: 1.0 is as whole as 1.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# A whole number of a body; bounds go before it.
+WHOLE: Final = BeforeValidator(_whole)
+# What texts must be, for OpenAPI: it is the engine that says no. A topic name, a topic filter, base64.
+TOPIC_NAME: Final[JsonSchema] = {"minLength": 1, "pattern": r"^[^+#\u0000]+$"}
+TOPIC_FILTER: Final[JsonSchema] = {
+    "minLength": 1,
+    "pattern": r"^(#|(\+|[^+#\u0000/]*)(/(\+|[^+#\u0000/]*))*(/#)?)$",
+}
+BASE64: Final[JsonSchema] = {
+    "contentEncoding": "base64",
+    "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+}
 
 # The types of query parameters; everything else is text.
 Number = Annotated[int, BeforeValidator(_number)]

@@ -5,7 +5,7 @@ A segment that is a word of a pattern is compared as it came, so ``/clients/%6Ff
 One slash at the end makes no difference.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -16,6 +16,7 @@ from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Call, PathValues
 from rmq_http_api.errors import ApiError
 from rmq_http_api.parameters import NoQuery, whole_number
+from rmq_http_api.shapes import JsonSchema
 
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel | None)
@@ -44,8 +45,9 @@ class Route(Generic[Q, B]):
     are for the list of routes and for OpenAPI. ``body`` is the model of the JSON body, None when there is none.
     ``answers`` says what good answers are, for OpenAPI: ``str`` is plain text, every other type is JSON as pydantic
     describes it, and what is neither has its media type in ``media_types``. ``refusal`` is what a 503 may have instead
-    of the one shape of errors. ``role``: who may; by default viewers read and administrators change. ``login``: API
-    keys may not, whatever their role. ``open``: nobody has to say who they are.
+    of the one shape of errors. ``path_schemas`` has what a value of the path must be beyond a text. ``role``: who may;
+    by default viewers read and administrators change. ``login``: API keys may not, whatever their role. ``open``:
+    nobody has to say who they are.
     """
 
     method: str
@@ -58,6 +60,7 @@ class Route(Generic[Q, B]):
     answers: tuple[Any, ...] = ()
     media_types: tuple[str, ...] = ()
     refusal: Any = None
+    path_schemas: Mapping[str, JsonSchema] = field(default_factory=dict)
     role: str = ""
     login: bool = False
     open: bool = False

@@ -13,7 +13,6 @@ from rmq.management.models import HistoryPoint, HistoryView
 from rmq.management.peers import AskHistory
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.errors import ApiError
 from rmq_http_api.parameters import Number, Query
 from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header
 from rmq_http_api.routing import AnyRoute, Route
@@ -30,7 +29,7 @@ POINTS_AT_ONCE: Final = 16
 
 
 class HistoryQuery(Query):
-    """How far back: one of ``minutes``, ``hours`` and ``days``. ``merge_window``: of so many seconds one point."""
+    """How far back: ``minutes``, ``hours`` and ``days`` together. ``merge_window``: of so many seconds one point."""
 
     minutes: Annotated[Number, Field(ge=1)] | None = None
     hours: Annotated[Number, Field(ge=1)] | None = None
@@ -41,15 +40,8 @@ class HistoryQuery(Query):
     @property
     def span_s(self) -> int:
         """How far back, in seconds."""
-        given = [
-            (count, unit)
-            for count, unit in ((self.minutes, 60), (self.hours, 3600), (self.days, 86_400))
-            if count is not None
-        ]
-        if len(given) > 1:
-            raise ApiError(400, "BAD_PARAMETER", "minutes, hours, days: only one of them can be given")
-        count, unit = given[0] if given else (DEFAULT_MINUTES, 60)
-        return min(count * unit, YEAR_S)
+        given = (self.minutes or 0) * 60 + (self.hours or 0) * 3600 + (self.days or 0) * 86_400
+        return min(given or DEFAULT_MINUTES * 60, YEAR_S)
 
 
 Asked = Call[HistoryQuery, None]

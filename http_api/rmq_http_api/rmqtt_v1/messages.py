@@ -2,30 +2,45 @@
 
 import base64
 import binascii
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from rmq.management.models import Published
 from rmq.management.requests import FilterRequest, PublishRequest
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import ApiError
-from rmq_http_api.parameters import Body, NoQuery
+from rmq_http_api.parameters import BASE64, TOPIC_NAME, WHOLE, Body, NoQuery
 from rmq_http_api.rmqtt_v1.wording import PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
-Qos = Annotated[int, Field(ge=0, le=2)]
+Qos = Annotated[int, Field(ge=0, le=2), WHOLE]
+TOPIC_NAMES: Final = r"^[^+#\u0000]*$"
 # A name and its value.
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
-U32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+U32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF), WHOLE]
+
+
+# What a body must be beyond its keys, for OpenAPI.
+TOPIC_IS_THERE: Final[JsonValue] = {"required": ["topic"], "properties": {"topic": {"type": "string"}}}
+TOPICS_ARE_THERE: Final[JsonValue] = {
+    "required": ["topics"],
+    "properties": {"topics": {"type": "string", "pattern": r"[^,\s]"}},
+}
+
+
+PLAIN: Final[JsonValue] = {"properties": {"encoding": {"const": "plain"}}}
+IN_BASE64: Final[JsonValue] = {"properties": {"encoding": {"const": "base64"}, "payload": {"type": "string", **BASE64}}}
 
 
 class Topics(Body):
     """``topic``, or several in ``topics``, separated by commas, or both."""
 
-    topic: str | None = None
+    model_config = ConfigDict(json_schema_extra={"anyOf": [TOPIC_IS_THERE, TOPICS_ARE_THERE]})
+
+    topic: str | None = Field(None, min_length=1)
     topics: str | None = Field(None, description="Several, separated by commas")
 
     @model_validator(mode="after")
@@ -46,11 +61,11 @@ class MessageProperties(Body):
     """The properties of MQTT 5; correlation data in base64."""
 
     message_expiry_interval: U32 | None = None
-    payload_format_indicator: Annotated[int, Field(ge=0, le=1)] | None = None
+    payload_format_indicator: Annotated[int, Field(ge=0, le=1), WHOLE] | None = None
     is_utf8_payload: bool | None = None
     content_type: str | None = None
-    response_topic: str | None = None
-    correlation_data: str | None = None
+    response_topic: Annotated[str, Field(json_schema_extra=TOPIC_NAME)] | None = None
+    correlation_data: Annotated[str, Field(json_schema_extra=BASE64)] | None = None
     user_properties: list[Pair] | dict[str, str | list[str]] | None = None
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -75,6 +90,14 @@ class MessageProperties(Body):
 class PublishBody(Topics):
     """A message for one or several topic names."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"allOf": [{"anyOf": [TOPIC_IS_THERE, TOPICS_ARE_THERE]}, {"anyOf": [PLAIN, IN_BASE64]}]}
+    )
+
+    topic: Annotated[str, Field(min_length=1, json_schema_extra=TOPIC_NAME)] | None = None
+    topics: Annotated[str, Field(json_schema_extra={"pattern": TOPIC_NAMES})] | None = Field(
+        None, description="Several, separated by commas"
+    )
     clientid: str = "system"
     payload: str
     encoding: Literal["plain", "base64"] = "plain"

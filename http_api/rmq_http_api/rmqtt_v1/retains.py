@@ -6,10 +6,10 @@ from typing import NotRequired
 from pydantic import Field
 
 from rmq.management.models import RetainedView
-from rmq.management.queries import Paging
+from rmq.management.queries import MAX_OFFSET, Paging
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.parameters import Number, Query
+from rmq_http_api.parameters import TOPIC_FILTER, Number, Query
 from rmq_http_api.rmqtt_v1.clients import PropertiesObject, properties_object
 from rmq_http_api.rmqtt_v1.wording import PREFIX
 from rmq_http_api.routing import AnyRoute, Route
@@ -20,8 +20,8 @@ from rmq_http_api.shapes import TypedDict
 class RetainsQuery(Query):
     """Which retained messages, and which of them."""
 
-    topic_filter: str = "#"
-    offset: Number = Field(0, ge=0)
+    topic_filter: str = Field("#", json_schema_extra=TOPIC_FILTER)
+    offset: Number = Field(0, ge=0, le=MAX_OFFSET)
     limit: Number | None = Field(None, ge=0)
 
 

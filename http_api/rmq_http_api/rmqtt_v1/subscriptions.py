@@ -12,7 +12,7 @@ from rmq.management.service import subscription_key
 from rmq_http_api.answers import Answer, rows_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.paging import PagedQuery, next_link
-from rmq_http_api.parameters import NoQuery, Number
+from rmq_http_api.parameters import TOPIC_FILTER, TOPIC_NAME, NoQuery, Number
 from rmq_http_api.rmqtt_v1.wording import PREFIX, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
@@ -26,7 +26,9 @@ class SubscriptionsQuery(PagedQuery):
     topic: str | None = Field(None, description="Is the topic filter")
     qos: Number | None = Field(None, ge=0, le=2)
     share: str | None = Field(None, description="Is the share group")
-    match_topic: str | None = Field(None, alias="_match_topic", description="Is matched by the topic filter")
+    match_topic: str | None = Field(
+        None, alias="_match_topic", description="Is matched by the topic filter", json_schema_extra=TOPIC_FILTER
+    )
 
 
 class RoutesQuery(PagedQuery):
@@ -93,7 +95,15 @@ class SubscriptionRoutes:
             ),
             Route("GET", one, "get_client_subscriptions", "Those of one client", self.of_client, answers=rows),
             Route("GET", f"{PREFIX}/routes", "get_routes", "Routes", self.all, RoutesQuery, answers=routes),
-            Route("GET", topic, "get_route", "Routes that a topic name takes", self.of_topic, answers=routes),
+            Route(
+                "GET",
+                topic,
+                "get_route",
+                "Routes that a topic name takes",
+                self.of_topic,
+                answers=routes,
+                path_schemas={"topic": TOPIC_NAME},
+            ),
         ]
 
     async def search(self, call: Call[SubscriptionsQuery, None]) -> Answer:

@@ -70,7 +70,10 @@ async def test_messages_expire_as_configured() -> None:
     [
         ({}, "payload: is missing"),
         ({"payload": "x"}, "topic: is missing"),
-        ({"topic": "", "payload": "x"}, "topic: is missing"),
+        ({"topic": "", "payload": "x"}, "topic: String should have at least 1 character"),
+        ({"topics": " , ", "payload": "x"}, "topic: is missing"),
+        ({"topic": "a", "payload": "x", "qos": 0.5}, "qos: "),
+        ({"topic": "a", "payload": "x", "qos": True}, "qos: "),
         ({"topic": "a/#", "payload": "x"}, "topics: "),
         ({"topic": "a", "payload": "x", "qos": 3}, "qos: "),
         ({"topic": "a", "payload": "!!", "encoding": "base64"}, "payload: isn't base64"),

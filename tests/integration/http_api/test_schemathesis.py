@@ -1,0 +1,94 @@
+"""Schemathesis against a real node: requests made from its own description, good ones and bad ones.
+
+RMQ_FUZZ_REQUESTS   requests made at random for each route (default 8, and always the same; `make fuzz` sets 100)
+RMQ_FUZZ_SEED       repeat a run: the seed is in the test's output
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.integration.http_api.http import Http
+from tests.integration.http_api.places import SETS
+from tests.support.broker_process import REPOSITORY, BrokerProcess
+from tests.support.client import Client
+
+HERE: Final = Path(__file__).parent
+SCHEMATHESIS: Final = Path(sys.executable).with_name("schemathesis")
+REQUESTS: Final = int(os.environ.get("RMQ_FUZZ_REQUESTS", "8"))
+ALWAYS: Final = 1 if "RMQ_FUZZ_REQUESTS" not in os.environ else random.SystemRandom().randrange(2**32)
+SEED: Final = os.environ.get("RMQ_FUZZ_SEED") or str(ALWAYS)
+TIMEOUT_S: Final = 120 + 12 * REQUESTS
+# Values that are there, so that requests get as far as they can; a client that is kicked would be there no more.
+KNOWN: Final = """
+[parameters]
+"path.node" = 1
+"path.clientid" = "known"
+"path.topic" = "known/1"
+"path.plugin" = "rmq-acl"
+"path.file" = "start.js"
+"query.topic" = "known/1"
+"body.clientid" = "known"
+
+[[operations]]
+include-operation-id = "kick_client"
+enabled = false
+"""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """A node that nobody else asks: its clients and messages are gone and made at random."""
+    process = BrokerProcess(tmp_path_factory.mktemp("node"), SETS)
+    try:
+        yield process
+    finally:
+        process.stop()
+    assert "Traceback" not in process.log
+    assert "bug in the HTTP API" not in process.log
+
+
+def run(node: BrokerProcess, folder: Path, more: str, *arguments: str) -> None:
+    """All of it must be well."""
+    config = folder / "schemathesis.toml"
+    config.write_text((HERE / "schemathesis.toml").read_text(encoding="utf-8") + more, encoding="utf-8")
+    address = f"http://127.0.0.1:{Http.of(node).port}/api/v1/openapi.json"
+    command = [str(SCHEMATHESIS), "--no-color", "--config-file", str(config), "run", address, "--seed", SEED]
+    command += ["--max-examples", str(REQUESTS), "--no-shrink", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.fuzz
+def test_whatever_comes_is_answered_as_described(node: BrokerProcess, tmp_path: Path) -> None:
+    run(node, tmp_path, "")
+
+
+@pytest.mark.slow
+@pytest.mark.fuzz
+def test_what_is_there_is_answered_as_described(node: BrokerProcess, tmp_path: Path) -> None:
+    with closing(Client(node.address, "known")) as client:
+        client.connect()
+        client.subscribe(("known/#", 1), ("$share/g/known/+", 2))
+        with closing(Client(node.address, "publisher")) as publisher:
+            publisher.connect()
+            publisher.publish("known/1", b"kept", 1, retain=True)
+        run(node, tmp_path, KNOWN, "--phases", "fuzzing")
