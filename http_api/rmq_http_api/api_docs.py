@@ -3,10 +3,12 @@
 from importlib.resources import files
 from typing import Any, Final
 
+import trio
+
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import ApiError
-from rmq_http_api.openapi import describe
+from rmq_http_api.openapi import Document
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route, RouteTable
 
@@ -29,6 +31,7 @@ class ApiDocs:
     def __init__(self, table: RouteTable) -> None:
         self._table = table
         self._files: dict[str, bytes] = {}
+        self._description: Answer | None = None
 
     def routes(self) -> list[AnyRoute]:
         """All of them."""
@@ -63,8 +66,14 @@ class ApiDocs:
         ]
 
     async def description(self, call: Plain) -> Answer:
-        """OpenAPI 3.1, made from the table that serves."""
-        return json_answer(describe(self._table.routes))
+        """OpenAPI 3.1, made from the table that serves; once, and not all at once."""
+        if self._description is None:
+            document = Document()
+            for route in self._table.routes:
+                document.add(route)
+                await trio.lowlevel.checkpoint()
+            self._description = json_answer(document.whole())
+        return self._description
 
     async def page(self, call: Plain) -> Answer:
         """Swagger UI."""

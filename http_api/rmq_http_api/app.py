@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -28,6 +27,7 @@ BODY_TIMEOUT_S: Final = 20.0
 # How long what is left of a refused body is read, so that the answer gets through before the connection ends.
 DRAIN_TIMEOUT_S: Final = 2.0
 MAX_PATH: Final = 8192
+NO_CONTENT: Final = 204
 # Answers tell the state of a moment, and nobody may take JSON for something else.
 ALWAYS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -64,10 +64,21 @@ class Application:
         body = _Body(receive, self.max_body)
         request = Request(scope, body.receive)
         answer = await self._answer(request, body)
-        headers = {**ALWAYS, **answer.headers}
-        response = Response(answer.body, answer.status, headers, answer.media_type)
-        await response(scope, receive, send)
+        await self._send(answer, send, is_head=request.method == "HEAD")
         await body.drain()
+
+    @staticmethod
+    async def _send(answer: Answer, send: Send, *, is_head: bool) -> None:
+        """A body that is long goes piece by piece; what HEAD leaves out is counted all the same (RFC 9110, 9.3.2)."""
+        headers = {**ALWAYS, **answer.headers}
+        pieces = answer.pieces
+        if answer.status != NO_CONTENT:
+            headers["content-length"] = str(sum(map(len, pieces)))
+        response = Response(None, answer.status, headers, answer.media_type)
+        await send({"type": "http.response.start", "status": answer.status, "headers": response.raw_headers})
+        last = len(pieces) - 1
+        for number, piece in enumerate((b"",) if is_head else pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": number < last and not is_head})
 
     async def _answer(self, request: Request, body: "_Body") -> Answer:
         started = trio.current_time()
@@ -85,7 +96,7 @@ class Application:
         except Exception as error:
             answer = self._bug(request, error)
         self._write_lines(request, match, caller, answer, trio.current_time() - started)
-        return replace(answer, body=b"") if request.method == "HEAD" else answer
+        return answer
 
     async def _judge(self, request: Request) -> tuple[Match | None, Caller]:
         """The route and who asks. A path that isn't there is told only to those who may read."""

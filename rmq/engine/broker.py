@@ -92,7 +92,7 @@ class Broker:
         self.runner = runner
         self.clock = clock
         self.stats = Stats()
-        self.census = QueueCensus(self._sessions, self.stats, lambda: self.state.node_id != 0)
+        self.census = QueueCensus(self._sessions, self.stats, lambda: self.state.node_id != 0, self._is_at_home)
         self._connect_rate = Rate()
         router = Router(
             options.allow_multiple_matches, strategy=options.shared_subscription_strategy, seed=options.node_id
@@ -250,9 +250,11 @@ class Broker:
         self.census.count(SESSIONS_AT_ONCE)
         return self.stats
 
+    def _is_at_home(self, session: Session) -> bool:
+        return self.state.is_at_home(session)
+
     def _sessions(self) -> list[Session]:
-        state = self.state
-        sessions = [session for session in state.sessions.values() if state.is_at_home(session)]
+        sessions = list(self.state.sessions.values())
         for channel in self.registry:
             session = channel.session
             if session is not None and not session.persistent:

@@ -19,14 +19,19 @@ class QueueCensus:
     for each ``SESSIONS_PER_TICK``.
 
     ``in_cluster``: subscriptions are counted too. Every node's router has those of all kept sessions, so only a walk
-    over the sessions that this node answers for tells how many are its own.
+    over the sessions that this node answers for, those that ``is_at_home`` tells, says how many are its own.
     """
 
     def __init__(
-        self, sessions: Callable[[], list[Session]], stats: Stats, in_cluster: Callable[[], bool] = lambda: False
+        self,
+        sessions: Callable[[], list[Session]],
+        stats: Stats,
+        in_cluster: Callable[[], bool] = lambda: False,
+        is_at_home: Callable[[Session], bool] = lambda session: True,
     ) -> None:
         self.rounds = 0
         self._in_cluster = in_cluster
+        self._is_at_home = is_at_home
         self._sessions = sessions
         self._stats = stats
         self._round: list[Session] | None = None
@@ -52,6 +57,8 @@ class QueueCensus:
         in_cluster = self._in_cluster()
         end = self._position + limit
         for session in sessions[self._position : end]:
+            if in_cluster and session.persistent and not self._is_at_home(session):
+                continue
             outbound = session.outbound
             if outbound is not None:
                 sent = 0 if session.channel is None else outbound.inflight

@@ -1,10 +1,13 @@
 """The answers of several nodes made into one: rows of pages, gauges and counters."""
 
+import heapq
 from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from typing import Final, Protocol, TypeVar
 
 from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
 from rmq.management.queries import Paging
+from rmq.management.walk import Pace
 from rmq.metrics.cluster_keys import CLUSTER_STATS
 from rmq.metrics.keys import ONCE, RETAINED_TODAY, STATS
 
@@ -31,21 +34,28 @@ class OfNode(Protocol):
 View = TypeVar("View", bound=OfNode)
 
 
-def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str]) -> Page[View]:
-    """One page out of those that every node answered to ``paging.from_start()``."""
-    rows = [row for page in gathered.answers for row in page.items]
+async def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str]) -> Page[View]:
+    """One page out of those that every node answered to ``paging.from_start()``, each in its order already."""
+    pages = [page.items for page in gathered.answers if page.items]
     more = any(page.has_more for page in gathered.answers)
     total: int | None = None
     if paging.with_total:
         total = sum(page.total or 0 for page in gathered.answers)
     cursor: str | None = None
-    if paging.after_node is not None:
-        rows.sort(key=lambda row: (row.node_id, key(row)))
-    elif paging.after is not None:
-        rows.sort(key=key)
-    end = paging.offset + paging.limit
-    items = tuple(rows[paging.offset : end])
-    has_more = more or len(rows) > end
+    rows: Iterable[View]
+    if paging.after is not None and paging.after_node is None:
+        rows = heapq.merge(*pages, key=key)
+    else:
+        pages.sort(key=lambda items: items[0].node_id)
+        rows = chain.from_iterable(pages)
+    found: list[View] = []
+    pace = Pace()
+    for row in islice(rows, paging.offset, paging.offset + paging.limit + 1):
+        found.append(row)
+        if pace.is_due():
+            await pace.rest()
+    has_more = more or len(found) > paging.limit
+    items = tuple(found[: paging.limit])
     if paging.after is not None and has_more and items:
         cursor = key(items[-1])
     return Page(items, has_more, total, cursor, gathered.missing)

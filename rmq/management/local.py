@@ -55,6 +55,8 @@ from rmq.session.subscription import Subscription
 DESCRIPTION: Final = "rmq MQTT broker"
 # One step of a search through retained messages looks at so many.
 RETAINED_STEP: Final = 256
+# Of more topic filters no list is made at once: that of these takes 5 ms.
+LISTED_FILTERS: Final = 40_000
 # What joins client id and topic filter in a cursor: it can stand in neither [MQTT-1.5.4-2].
 SEPARATOR: Final = "\0"
 
@@ -204,7 +206,12 @@ class LocalNode:
         def view(row: tuple[ClientFacts, Subscription]) -> SubscriptionView:
             return view_subscription(row[0], row[1], self.ref.node_id)
 
-        rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
+        topic = query.matched_name()
+        rows: Iterator[tuple[ClientFacts, Subscription] | None]
+        if topic is None or query.client_id is not None:
+            rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
+        else:
+            rows = self._matching(topic)
         return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own)
 
     def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
@@ -223,6 +230,13 @@ class LocalNode:
             for subscription in list(subscriptions.values()):
                 yield client, subscription
 
+    def _matching(self, topic: str) -> Iterator[tuple[ClientFacts, Subscription]]:
+        """The subscriptions that a topic name matches: found as for a message, without a walk over all of them."""
+        for subscription in self.broker.ctx.router.matching_subscriptions(topic):
+            session = subscription.session
+            if self.answers_for(session):
+                yield ClientFacts(session, session.channel, self.last), subscription
+
     # Routes and retained messages
 
     async def routes(self, paging: Paging) -> Page[RouteView]:
@@ -233,7 +247,8 @@ class LocalNode:
         paging = own
         if paging.offset > MAX_LIMIT:
             raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
-        return await take_page(self._filters(paging), _is_any, self._route_key, self._route, paging)
+        suffix = route_key(self._route(""))
+        return await take_page(self._filters(paging), _is_any, lambda name: name + suffix, self._route, paging)
 
     def routes_of(self, topic: str) -> tuple[RouteView, ...]:
         """The topic filters that a topic name matches and somebody here is subscribed to."""
@@ -249,16 +264,14 @@ class LocalNode:
         )
 
     def _filters(self, paging: Paging) -> Iterable[str | None]:
-        if self._is_at_home is not None:
+        router = self.broker.ctx.router
+        if self._is_at_home is not None or router.topics > LISTED_FILTERS:
             return _distinct_filters(self._subscriptions(self.walk()))
         complete = paging.after is not None or paging.with_total
-        return self.broker.ctx.router.filters(0 if complete else paging.offset + paging.limit + 1)
+        return router.filters(0 if complete else paging.offset + paging.limit + 1)
 
     def _route(self, topic_filter: str) -> RouteView:
         return RouteView(topic_filter, self.ref.node_id)
-
-    def _route_key(self, topic_filter: str) -> str:
-        return route_key(self._route(topic_filter))
 
     async def retained(self, topic_filter: str, paging: Paging) -> Page[RetainedView]:
         """The retained messages whose topic names match a filter; as for subscribers, "#" leaves out $SYS."""

@@ -16,6 +16,9 @@ View = TypeVar("View")
 STEP_ROWS: Final = 1024
 STEP_S: Final = 0.002
 _LOOK_AT_CLOCK: Final = 63
+# So many new keys are sorted in at once: two lists in order become one in about a millisecond.
+FEWEST_SORTED: Final = 64
+MOST_SORTED: Final = 2048
 
 
 class Pace:
@@ -83,6 +86,9 @@ async def _take_ordered(
     """The rows with the smallest keys behind ``after``: of what the walk finds no more than two pages are held."""
     wanted = paging.limit + 1
     nearest: dict[str, Row] = {}
+    names: list[str] = []  # those in their order, a page at most
+    fresh: list[str] = []  # those that came since
+    at_once = min(max(wanted, FEWEST_SORTED), MOST_SORTED)
     highest = ""  # with a page in hand: no key above this one can be on it
     passed = 0
     pace = Pace()
@@ -92,14 +98,15 @@ async def _take_ordered(
             passed += 1
             name = key(row)
             if name > after and (not highest or name <= highest):
+                if name not in nearest:
+                    fresh.append(name)
                 nearest[name] = row
-                if len(nearest) > 2 * wanted:
-                    kept = sorted(nearest)[:wanted]
-                    nearest = {name: nearest[name] for name in kept}
-                    highest = kept[-1]
+                if len(fresh) >= at_once:
+                    highest = _sort_in(names, fresh, nearest, wanted)
         if pace.is_due():
             await pace.rest()
-    names = sorted(nearest)
+    _sort_in(names, fresh, nearest, wanted)
+    await pace.rest()
     has_more = len(names) > paging.limit
     del names[paging.limit :]
     items: list[View] = []
@@ -109,3 +116,15 @@ async def _take_ordered(
             await pace.rest()
     cursor = names[-1] if has_more and names else None
     return Page(tuple(items), has_more, passed if paging.with_total else None, cursor)
+
+
+def _sort_in(names: list[str], fresh: list[str], nearest: dict[str, Row], wanted: int) -> str:
+    """Put ``fresh`` into ``names``, forget what is behind a page; answers the last one of a whole page, else ""."""
+    fresh.sort()
+    names.extend(fresh)
+    names.sort()  # which finds that it is made of two lists in order
+    fresh.clear()
+    for name in names[wanted:]:
+        del nearest[name]
+    del names[wanted:]
+    return names[-1] if len(names) == wanted else ""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from rmq.management.models import RetainedView
 from rmq.management.queries import MAX_OFFSET, Paging
-from rmq_http_api.answers import Answer, json_answer, text_answer
+from rmq_http_api.answers import Answer, rows_json, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import TOPIC_FILTER, Number, Query
 from rmq_http_api.rmqtt_v1.clients import PropertiesObject, properties_object
@@ -87,8 +87,8 @@ class RetainedRoutes:
         limit = most if query.limit is None else min(query.limit, most)
         page = await self._management.retained(query.topic_filter, Paging(limit, query.offset))
         now = self._management.local.broker_info().now
-        items = [retained_object(message, now) for message in page.items]
-        return json_answer({"items": items, "has_more": page.has_more})
+        items = await rows_json(page.items, lambda message: retained_object(message, now))
+        return Answer([b'{"has_more":%s,"items":' % (b"true" if page.has_more else b"false"), *items, b"}"])
 
     async def delete(self, call: Call[RetainQuery, None]) -> Answer:
         """``ok``."""

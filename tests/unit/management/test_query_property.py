@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rmq.management.models import ClientView, SubscriptionView
 from rmq.management.queries import ClientQuery, Paging, SubscriptionQuery
+from rmq.management.service import subscription_key
 from rmq.mqtt.topics import matches
 from tests.support import wire
 from tests.support.engine import START, Client
@@ -176,6 +177,10 @@ def test_subscriptions(steps: list[Doing], queries: list[SubscriptionQuery]) -> 
         assert len(every_one) == world.broker.ctx.router.subscription_count
         for query in queries:
             expected = [view for view in every_one if subscription_passes(view, query)]
-            assert list((await world.service.subscriptions(query)).items) == expected
+            found = (await world.service.subscriptions(query)).items
+            assert sorted(found, key=subscription_key) == sorted(expected, key=subscription_key)
+            page = await world.service.subscriptions(query, Paging(2, after="", with_total=True))
+            assert page.total == len(expected)
+            assert list(page.items) == sorted(expected, key=subscription_key)[:2]
 
     trio.run(compare)
