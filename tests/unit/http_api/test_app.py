@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import trio
 from pydantic import Field
 from rmq_http_api import app as app_module
-from rmq_http_api.answers import Answer, json_answer
+from rmq_http_api.answers import Answer, json_answer, rows_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.errors import from_management
@@ -157,11 +158,49 @@ async def test_a_bug_has_a_number_that_is_in_the_log(api: Api) -> None:
     assert (api.bugs, api.app.bugs) == (1, 1)
 
 
+async def test_a_long_answer_goes_in_pieces() -> None:
+    """Each is sent when the one before it was taken; together they are what their length says."""
+    rows = [{"number": number} for number in range(1000)]
+
+    async def many(call: Call[NoQuery, None]) -> Answer:
+        return await rows_answer(rows, lambda row: row)
+
+    api = Api(routes=[Route("GET", "/many", "many", "Many", many, answers=(list[dict[str, int]],))])
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/many",
+        "raw_path": b"/many",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 5),
+    }
+    await api.app(scope, receive, send)
+    start, *pieces = sent
+    body = b"".join(piece["body"] for piece in pieces)
+    assert json.loads(body) == rows and len(pieces) > 10
+    assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+    assert dict(start["headers"])[b"content-length"] == str(len(body)).encode()
+    for few in ([], rows[:1], rows[:64], rows[:65]):
+        answer = await rows_answer(few, lambda row: row)
+        assert json.loads(b"".join(answer.pieces)) == few
+
+
 async def test_head_and_options(api: Api) -> None:
     whole = await api.ask("GET", "/api/v1/brokers")
     head = await api.ask("HEAD", "/api/v1/brokers")
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-type"] == whole.headers["content-type"] == "application/json; charset=utf-8"
+    for name in ("content-type", "content-length"):  # RFC 9110, 9.3.2: as they would be with GET
+        assert head.headers[name] == whole.headers[name]
+    assert whole.headers["content-type"] == "application/json; charset=utf-8"
     options = await api.ask("OPTIONS", "/api/v1/brokers")
     assert (options.status_code, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     assert "access-control-allow-origin" not in options.headers
