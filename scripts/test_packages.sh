@@ -14,6 +14,7 @@ declare -A package_of=(
     [mosquitto_pub]=mosquitto-clients
     [ip]=iproute2
     [promtool]=prometheus
+    [wrk]=wrk
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -37,6 +38,7 @@ declare -A purpose_of=(
     [debootstrap]="containers"
     [curl]="containers"
     [promtool]="monitoring by Prometheus"
+    [wrk]="the speed of the HTTP API"
     [npm]="interoperability with mqtt.js"
     [rabbitmq-server]="the comparison with RabbitMQ"
     [nats-server]="the comparison with NATS"

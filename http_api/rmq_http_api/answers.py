@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import orjson
-import trio
+
+from rmq.management.turns import Turns
 
 T = TypeVar("T")
 
@@ -42,13 +43,13 @@ def text_answer(text: str, headers: Mapping[str, str] | None = None) -> Answer:
 
 
 async def rows_answer(
-    rows: Iterable[T], present: Callable[[T], object], headers: Mapping[str, str] | None = None
+    turns: Turns, rows: Iterable[T], present: Callable[[T], object], headers: Mapping[str, str] | None = None
 ) -> Answer:
     """A list of objects, made piece by piece: a long one stops nobody."""
-    return Answer(await rows_json(rows, present), JSON, 200, headers or {})
+    return Answer(await rows_json(turns, rows, present), JSON, 200, headers or {})
 
 
-async def rows_json(rows: Iterable[T], present: Callable[[T], object]) -> list[bytes]:
+async def rows_json(turns: Turns, rows: Iterable[T], present: Callable[[T], object]) -> list[bytes]:
     """The same as the pieces of a JSON array."""
     pieces: list[bytes] = []
     some: list[object] = []
@@ -57,7 +58,7 @@ async def rows_json(rows: Iterable[T], present: Callable[[T], object]) -> list[b
         if len(some) == ROWS_AT_ONCE:
             pieces.append(_inner(some, pieces))
             some = []
-            await trio.lowlevel.checkpoint()
+            await turns.wait()
     if some:
         pieces.append(_inner(some, pieces))
     pieces.append(b"]" if pieces else b"[]")

@@ -3,8 +3,7 @@
 from importlib.resources import files
 from typing import Any, Final
 
-import trio
-
+from rmq.management.turns import Turns
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import ApiError
@@ -28,8 +27,9 @@ Plain = Call[NoQuery, None]
 class ApiDocs:
     """The description of a table, and the page about it; open to all, for they hold nothing that isn't public."""
 
-    def __init__(self, table: RouteTable) -> None:
+    def __init__(self, table: RouteTable, turns: Turns) -> None:
         self._table = table
+        self._turns = turns
         self._files: dict[str, bytes] = {}
         self._description: Answer | None = None
 
@@ -71,7 +71,7 @@ class ApiDocs:
             document = Document()
             for route in self._table.routes:
                 document.add(route)
-                await trio.lowlevel.checkpoint()
+                await self._turns.wait()
             self._description = json_answer(document.whole())
         return self._description
 

@@ -57,7 +57,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
                 *prometheus.routes(service),
             ]
         )
-        table.add(ApiDocs(table).routes())
+        table.add(ApiDocs(table, service.turns).routes())
         app = Application(
             table,
             self._access(self.config, tokens),
@@ -129,6 +129,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
                 config.http_laddr.host,
                 config.http_laddr.port,
                 max_connections=config.max_connections,
+                turns=self.host.management.local.turns,
                 tls=tls,
                 reuse_address=config.http_reuseaddr,
                 reuse_port=config.http_reuseport,

@@ -13,8 +13,9 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from rmq.management.turns import Turns
 from rmq_http_api.app import Application
-from rmq_http_api.streams import TimedStream, Turns
+from rmq_http_api.streams import TimedStream
 
 log = structlog.get_logger("rmq.http")
 
@@ -34,7 +35,10 @@ class ServerError(Exception):
 
 
 class Server:
-    """One listener with its application. ``address`` has the real port once ``open`` was called."""
+    """One listener with its application. ``address`` has the real port once ``open`` was called.
+
+    ``turns`` are those of all work that waits for MQTT.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Server:
         port: int,
         *,
         max_connections: int,
+        turns: Turns,
         tls: ssl.SSLContext | None = None,
         reuse_address: bool = True,
         reuse_port: bool = False,
@@ -53,7 +58,7 @@ class Server:
         self._reuse_address = reuse_address
         self._reuse_port = reuse_port
         self._room = trio.CapacityLimiter(max_connections)
-        self._turns = Turns()
+        self._turns = turns
         self._context = WorkerContext(None)
         self._config = _hypercorn_config()
         self._socket: socket.socket | None = None

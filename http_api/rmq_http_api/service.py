@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rmq.management import ManagementService
+from rmq.management.turns import Turns
 
 Work = Callable[[], Awaitable[object]]
 
@@ -20,3 +21,8 @@ class ApiService:
     message_expiry_s: float
     plugin_name: str
     spawn: Callable[[Work], None]
+
+    @property
+    def turns(self) -> Turns:
+        """Those of all long work that can wait."""
+        return self.management.local.turns

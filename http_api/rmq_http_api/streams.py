@@ -4,24 +4,11 @@ from typing import Final
 
 import trio
 
+from rmq.management.turns import Turns
+
 # How long a client may take to read a piece of an answer.
 SEND_TIMEOUT_S: Final = 20.0
 PIECE: Final = 65_536
-
-
-class Turns:
-    """Lets one connection after the other go on, each in a round of the scheduler of its own.
-
-    However many requests come at once, the reactor of MQTT gets its turn between any two of them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = trio.Lock()
-
-    async def wait(self) -> None:
-        """Wait for one's turn."""
-        async with self._lock:
-            await trio.lowlevel.checkpoint()
 
 
 class TimedStream(trio.abc.HalfCloseableStream):

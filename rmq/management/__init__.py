@@ -11,6 +11,7 @@ requests          messages to publish and topic filters to subscribe, checked
 errors            why something is refused, one class each
 clients           one client read out of the engine, and how it is shown
 last_connections  what is known of the last connection of clients that are off line
+turns             who has long work to do waits for each of its slices
 walk              long walks in short steps
 aggregate         the answers of several nodes made into one
 peers             the questions to other nodes and the port that carries them

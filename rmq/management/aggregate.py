@@ -7,6 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
 from rmq.management.queries import Paging
+from rmq.management.turns import Turns
 from rmq.management.walk import Pace
 from rmq.metrics.cluster_keys import CLUSTER_STATS
 from rmq.metrics.keys import ONCE, RETAINED_TODAY, STATS
@@ -34,7 +35,9 @@ class OfNode(Protocol):
 View = TypeVar("View", bound=OfNode)
 
 
-async def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str]) -> Page[View]:
+async def merge_pages(
+    gathered: Gathered[Page[View]], paging: Paging, key: Callable[[View], str], turns: Turns
+) -> Page[View]:
     """One page out of those that every node answered to ``paging.from_start()``, each in its order already."""
     pages = [page.items for page in gathered.answers if page.items]
     more = any(page.has_more for page in gathered.answers)
@@ -49,7 +52,7 @@ async def merge_pages(gathered: Gathered[Page[View]], paging: Paging, key: Calla
         pages.sort(key=lambda items: items[0].node_id)
         rows = chain.from_iterable(pages)
     found: list[View] = []
-    pace = Pace()
+    pace = Pace(turns)
     for row in islice(rows, paging.offset, paging.offset + paging.limit + 1):
         found.append(row)
         if pace.is_due():

@@ -148,7 +148,7 @@ class LocalChanges:
         test = query.test()
         count = 0
         found: list[Session] = []
-        pace = Pace()
+        pace = Pace(self._node.turns)
         await pace.rest()
         for client in self._node.walk():
             if not client.connected and test(client):

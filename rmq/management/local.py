@@ -43,6 +43,7 @@ from rmq.management.models import (
 )
 from rmq.management.plugins import PluginControl, view_plugin
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
+from rmq.management.turns import Turns
 from rmq.management.walk import take_page
 from rmq.metrics.cluster_keys import ClusterFigures, ClusterGauges
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
@@ -68,7 +69,7 @@ class LocalNode:
     ``data_path`` is on the disk whose space is told; ``max_subscriptions`` has the limit of each listener by its name.
     Every node of a cluster holds all persistent sessions: ``is_at_home`` tells those that this one answers for. One
     node does so for each session at any time, and the sessions of a node that is down have a home too. ``features``
-    by RMQTT's names. Whoever keeps a history sets ``history``.
+    by RMQTT's names. Whoever keeps a history sets ``history``. ``turns`` are for all long work that can wait.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class LocalNode:
         self.broker = broker
         self.ref = NodeRef(broker.node_id, name)
         self.plugin_control = plugin_control
+        self.turns = Turns()
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
         self.accounts = AccountStore(self)
@@ -130,7 +132,7 @@ class LocalNode:
         complete = census.rounds + (2 if census.is_under_way else 1)
         while census.rounds < complete:
             census.count(SESSIONS_PER_TICK)
-            await trio.lowlevel.checkpoint()
+            await self.turns.wait()
         broker.sample_gauges()
         return Stats((self.ref,), stats_snapshot(broker.stats) | self.cluster_stats())
 
@@ -153,7 +155,7 @@ class LocalNode:
         own = paging.of_node(self.ref.node_id)
         if own is None:
             return Page(())
-        return await take_page(self._candidates(query), query.test(), _client_id, self.view, own)
+        return await take_page(self._candidates(query), query.test(), _client_id, self.view, own, self.turns)
 
     def client(self, client_id: str) -> ClientView | None:
         """One client, None if it isn't here."""
@@ -194,7 +196,7 @@ class LocalNode:
         def view(client: ClientFacts) -> SessionView:
             return view_session(client, self.ref.node_id)
 
-        return await take_page(self._candidates(query), query.test(), _client_id, view, own)
+        return await take_page(self._candidates(query), query.test(), _client_id, view, own, self.turns)
 
     async def subscriptions(self, query: SubscriptionQuery, paging: Paging) -> Page[SubscriptionView]:
         """Subscriptions of all clients."""
@@ -212,7 +214,7 @@ class LocalNode:
             rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
         else:
             rows = self._matching(topic)
-        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own)
+        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own, self.turns)
 
     def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
         if query.client_id is None:
@@ -248,7 +250,9 @@ class LocalNode:
         if paging.offset > MAX_LIMIT:
             raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
         suffix = route_key(self._route(""))
-        return await take_page(self._filters(paging), _is_any, lambda name: name + suffix, self._route, paging)
+        return await take_page(
+            self._filters(paging), _is_any, lambda name: name + suffix, self._route, paging, self.turns
+        )
 
     def routes_of(self, topic: str) -> tuple[RouteView, ...]:
         """The topic filters that a topic name matches and somebody here is subscribed to."""
@@ -279,7 +283,9 @@ class LocalNode:
             raise BadQuery("topic_filter", f"{topic_filter!r} isn't a topic filter")
         now = self.broker.clock()
         rows = _walk_retained(self.broker.ctx.retained, topic_filter)
-        return await take_page(rows, lambda message: not _is_over(message, now), _topic, view_retained, paging)
+        return await take_page(
+            rows, lambda message: not _is_over(message, now), _topic, view_retained, paging, self.turns
+        )
 
     def retained_message(self, topic: str) -> RetainedView:
         """The retained message of a topic name."""

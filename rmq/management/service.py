@@ -189,7 +189,7 @@ class ManagementService:
         if self._peers.is_alone:
             return await self.local.clients(query, paging)
         pages = await self._ask_all(AskClients(query, paging.from_start()))
-        return await merge_pages(pages, paging, lambda client: client.client_id)
+        return await merge_pages(pages, paging, lambda client: client.client_id, self.local.turns)
 
     async def client(self, client_id: str) -> ClientView:
         """One client; where several nodes know it, as the one with its connection does."""
@@ -229,7 +229,7 @@ class ManagementService:
         if self._peers.is_alone:
             return await self.local.sessions(query, paging)
         pages = await self._ask_all(AskSessions(query, paging.from_start()))
-        return await merge_pages(pages, paging, lambda session: session.client_id)
+        return await merge_pages(pages, paging, lambda session: session.client_id, self.local.turns)
 
     async def session(self, client_id: str) -> SessionView:
         """One session."""
@@ -247,7 +247,7 @@ class ManagementService:
         if self._peers.is_alone:
             return await self.local.subscriptions(query, paging)
         pages = await self._ask_all(AskSubscriptions(query, paging.from_start()))
-        return await merge_pages(pages, paging, subscription_key)
+        return await merge_pages(pages, paging, subscription_key, self.local.turns)
 
     async def client_subscriptions(self, client_id: str) -> tuple[SubscriptionView, ...]:
         """All subscriptions of one client."""
@@ -267,7 +267,7 @@ class ManagementService:
         if self._peers.is_alone:
             return await self.local.routes(paging)
         pages = await self._ask_all(AskRoutes(paging.from_start()))
-        return await merge_pages(pages, paging, route_key)
+        return await merge_pages(pages, paging, route_key, self.local.turns)
 
     async def routes_of(self, topic: str) -> Page[RouteView]:
         """The topic filters that a topic name matches, as many as there are."""

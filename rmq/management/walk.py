@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-import trio
-
 from rmq.management.models import Page
 from rmq.management.queries import Paging
+from rmq.management.turns import Turns
 
 Row = TypeVar("Row")
 View = TypeVar("View")
@@ -22,11 +21,12 @@ MOST_SORTED: Final = 2048
 
 
 class Pace:
-    """Says when it is time to let others have their turn."""
+    """Says when it is time to let others have their turn; ``turns`` are those of all such work."""
 
-    __slots__ = ("_count", "_started")
+    __slots__ = ("_count", "_started", "_turns")
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
         self._count = 0
         self._started = time.perf_counter()
 
@@ -38,8 +38,8 @@ class Pace:
         return self._count >= STEP_ROWS or time.perf_counter() - self._started >= STEP_S
 
     async def rest(self) -> None:
-        """Let every other task that can run do so."""
-        await trio.lowlevel.checkpoint()
+        """Let every other task that can run do so, and all that waits for its turn come first."""
+        await self._turns.wait()
         self._count = 0
         self._started = time.perf_counter()
 
@@ -50,6 +50,7 @@ async def take_page(
     key: Callable[[Row], str],
     view: Callable[[Row], View],
     paging: Paging,
+    turns: Turns,
 ) -> Page[View]:
     """The rows of one page that pass ``test``, as ``view`` shows them.
 
@@ -57,11 +58,11 @@ async def take_page(
     page begins at a cursor.
     """
     if paging.after is not None:
-        return await _take_ordered(rows, test, key, view, paging, paging.after)
+        return await _take_ordered(rows, test, key, view, paging, paging.after, Pace(turns))
     items: list[View] = []
     passed = 0
     end = paging.offset + paging.limit
-    pace = Pace()
+    pace = Pace(turns)
     await pace.rest()
     for row in rows:
         if row is not None and test(row):
@@ -82,6 +83,7 @@ async def _take_ordered(
     view: Callable[[Row], View],
     paging: Paging,
     after: str,
+    pace: Pace,
 ) -> Page[View]:
     """The rows with the smallest keys behind ``after``: of what the walk finds no more than two pages are held."""
     wanted = paging.limit + 1
@@ -91,7 +93,6 @@ async def _take_ordered(
     at_once = min(max(wanted, FEWEST_SORTED), MOST_SORTED)
     highest = ""  # with a page in hand: no key above this one can be on it
     passed = 0
-    pace = Pace()
     await pace.rest()
     for row in rows:
         if row is not None and test(row):

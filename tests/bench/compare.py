@@ -13,16 +13,17 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import document, machine
+from tests.bench.api import ApiPart
 from tests.bench.brokers import Broker, BrokerError, Brokers
 from tests.bench.counters import Monitor, after_run, compare
 from tests.bench.durability import DurabilityPart
 from tests.bench.load_tool import LoadTool, LoadToolError, Measured
-from tests.bench.neighbours import NeighboursPart
+from tests.bench.neighbours import LONGEST_S, NeighboursPart
 from tests.bench.results import BROKERS, CounterCheck, Memory, Results, Series, pair_of_series, ratio
 from tests.bench.scenarios import LATENCY_OF, SCENARIOS, Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("latency", "connect", "memory", "durability", "neighbours")
+PARTS = ("latency", "connect", "memory", "durability", "neighbours", "api")
 PORTS_BEFORE_DURABILITY = 400
 
 
@@ -185,6 +186,9 @@ def measure(arguments: argparse.Namespace, directory: Path) -> tuple[Results, st
         rude_core = cores[1] if len(cores) > 2 else load_core
         visits = NeighboursPart(brokers, tool, rude_core, comparison.problem, say)
         results.neighbours = visits.measure(arguments.runs, arguments.seconds, arguments.connections)
+    if "api" in wanted:
+        asked = ApiPart(brokers, tool, load_core, comparison.problem, say)
+        results.api = asked.measure(arguments.runs, min(arguments.seconds, LONGEST_S), arguments.connections)
     return results, effective
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from statistics import median
 
+from tests.bench.api_page import api_section
 from tests.bench.brokers import MOSQUITTO_CONF, SYS_INTERVAL
 from tests.bench.durability_page import durability_section
 from tests.bench.markdown import spread, table, verdict
@@ -28,6 +29,7 @@ def write(path: Path, results: Results, effective: str) -> None:
         _connections(results),
         durability_section(results.durability, results.options) if results.durability else "",
         neighbours_section(results.neighbours) if results.neighbours else "",
+        api_section(results.api) if results.api else "",
         _counters(results),
         _problems(results),
         kept.group(0) if kept else _EMPTY_NOTES,

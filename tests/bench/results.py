@@ -92,6 +92,24 @@ class Neighbours:
 
 
 @dataclass(slots=True)
+class ApiCost:
+    """Messages measured beside somebody who asks the API; `answers_per_s` is what that one got, in each run."""
+
+    series: Series = field(default_factory=Series)
+    answers_per_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ApiResults:
+    """The API with `idle` connected clients: ms of each answer and its bytes by route, and what asking costs others."""
+
+    idle: int
+    routes: dict[str, list[float]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, ApiCost] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Results:
     """Everything one `make bench` found."""
 
@@ -105,6 +123,7 @@ class Results:
     memory: dict[str, dict[str, Memory]] = field(default_factory=dict)
     durability: Durability | None = None
     neighbours: dict[str, dict[str, Neighbours]] = field(default_factory=dict)
+    api: ApiResults | None = None
     checks: list[CounterCheck] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 

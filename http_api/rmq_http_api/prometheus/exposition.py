@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
-import trio
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from rmq.management.models import HistogramView
+from rmq.management.turns import Turns
 from rmq_http_api.prometheus.families import Family
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,12 +29,12 @@ class _Collector(Collector):
         return [_metric(family) for family in self._families]
 
 
-async def expose(families: Sequence[Family]) -> bytes:
+async def expose(families: Sequence[Family], turns: Turns) -> bytes:
     """The text of these families."""
     pieces: list[bytes] = []
     for some in _pieces(families):
         pieces.append(generate_latest(_Collector(some)))
-        await trio.lowlevel.checkpoint()
+        await turns.wait()
     return b"".join(pieces)
 
 

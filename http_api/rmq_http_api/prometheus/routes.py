@@ -41,20 +41,19 @@ class PrometheusRoutes:
 
     async def own(self, call: Plain) -> Answer:
         """This node."""
-        return await _answer(families_of(Gathered((await self._management.local.figures.read(),))))
+        return await self._answer(families_of(Gathered((await self._management.local.figures.read(),))))
 
     async def each(self, call: Plain) -> Answer:
         """Every node; one that doesn't answer is there as ``rmq_up 0``."""
-        return await _answer(families_of(await self._management.figures()))
+        return await self._answer(families_of(await self._management.figures()))
 
     async def one(self, call: Plain) -> Answer:
         """One node."""
-        return await _answer(families_of(Gathered((await self._management.figures_of(call.path.number("node")),))))
+        return await self._answer(families_of(Gathered((await self._management.figures_of(call.path.number("node")),))))
 
     async def sum(self, call: Plain) -> Answer:
         """All nodes as one."""
-        return await _answer(families_of_sum(await self._management.figures()))
+        return await self._answer(families_of_sum(await self._management.figures()))
 
-
-async def _answer(families: list[Family]) -> Answer:
-    return Answer(await expose(families), MEDIA_TYPE)
+    async def _answer(self, families: list[Family]) -> Answer:
+        return Answer(await expose(families, self._management.local.turns), MEDIA_TYPE)

@@ -168,7 +168,7 @@ class ClientRoutes:
     async def _page(self, call: Call[ClientsQuery, None], query: ClientQuery) -> Answer:
         page = await self._management.clients(query, call.query.paging(self._service.max_rows))
         headers = {**missing_header(page.missing), **next_link(page, call.url, lambda row: row.client_id)}
-        return await rows_answer(page.items, client_object, headers)
+        return await rows_answer(self._service.turns, page.items, client_object, headers)
 
     async def client(self, call: Plain) -> Answer:
         """One client."""

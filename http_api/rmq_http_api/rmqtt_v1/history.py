@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, NotRequired
 
 import orjson
-import trio
 from pydantic import Field, WithJsonSchema
 
 from rmq.management.aggregate import is_taken_once
 from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryPoint, HistoryView
 from rmq.management.peers import AskHistory
+from rmq.management.turns import Turns
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Number, Query
@@ -98,7 +98,7 @@ class HistoryRoutes:
             found = await self._management.history(asked)
             nodes: dict[str, NodeHistory] = {}
             for one in found.answers:
-                nodes[str(one.node.node_id)] = await _node_object(asked, one)
+                nodes[str(one.node.node_id)] = await _node_object(asked, one, self._service.turns)
             for missing in found.missing:
                 nodes[str(missing.node_id)] = {
                     "node": missing.node_id,
@@ -118,7 +118,9 @@ class HistoryRoutes:
             """One node."""
             asked = self._question(kind, call.query)
             return json_answer(
-                await _node_object(asked, await self._management.history_of(call.path.number("node"), asked))
+                await _node_object(
+                    asked, await self._management.history_of(call.path.number("node"), asked), self._service.turns
+                )
             )
 
         return handler
@@ -129,13 +131,14 @@ class HistoryRoutes:
             asked = self._question(kind, call.query)
             found = await self._management.history(asked)
             carried = max(CARRIED_MS, 2000 * asked.window_s)
-            names, rows = await sum_histories(found.answers, asked.limit, carried, is_gauges=kind == "stats")
+            turns = self._service.turns
+            names, rows = await sum_histories(found.answers, asked.limit, carried, turns, is_gauges=kind == "stats")
             body: HistorySum = {
                 "from": asked.start_ms,
                 "to": asked.end_ms,
                 "node_count": len(found.answers),
                 "count": len(rows),
-                "data": await _data(names, rows),
+                "data": await _data(names, rows, turns),
             }
             return json_answer(body, headers=missing_header(found.missing))
 
@@ -143,7 +146,7 @@ class HistoryRoutes:
 
 
 async def sum_histories(
-    histories: Sequence[HistoryView], limit: int, carried_ms: int, *, is_gauges: bool
+    histories: Sequence[HistoryView], limit: int, carried_ms: int, turns: Turns, *, is_gauges: bool
 ) -> tuple[tuple[str, ...], list[tuple[int, list[float]]]]:
     """The points of all nodes as one list: at each moment that a node has one, what was on all of them then.
 
@@ -167,7 +170,7 @@ async def sum_histories(
                     total[i] = max(total[i], value) if once[i] else total[i] + value
         rows.append((moment, total))
         if not len(rows) % POINTS_AT_ONCE:
-            await trio.lowlevel.checkpoint()
+            await turns.wait()
     return names, rows
 
 
@@ -182,18 +185,18 @@ def _point_at(
     return points[positions[number]]
 
 
-async def _node_object(asked: AskHistory, found: HistoryView) -> NodeHistory:
+async def _node_object(asked: AskHistory, found: HistoryView, turns: Turns) -> NodeHistory:
     rows = [(point.at_ms, point.values) for point in found.points]
     return {
         "node": found.node.node_id,
         "from": asked.start_ms,
         "to": asked.end_ms,
         "count": len(rows),
-        "data": await _data(found.names, rows),
+        "data": await _data(found.names, rows, turns),
     }
 
 
-async def _data(names: Sequence[str], rows: Sequence[tuple[int, Iterable[float]]]) -> orjson.Fragment:
+async def _data(names: Sequence[str], rows: Sequence[tuple[int, Iterable[float]]], turns: Turns) -> orjson.Fragment:
     """The points as JSON, made piece by piece: many stop nobody."""
     pieces: list[bytes] = []
     for start in range(0, len(rows), POINTS_AT_ONCE):
@@ -201,5 +204,5 @@ async def _data(names: Sequence[str], rows: Sequence[tuple[int, Iterable[float]]
             {**dict(zip(names, values, strict=True)), "ts": at} for at, values in rows[start : start + POINTS_AT_ONCE]
         ]
         pieces.append(orjson.dumps(some, option=orjson.OPT_SORT_KEYS)[1:-1])
-        await trio.lowlevel.checkpoint()
+        await turns.wait()
     return orjson.Fragment(b"[" + b",".join(pieces) + b"]")

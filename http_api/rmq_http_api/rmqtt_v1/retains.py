@@ -87,7 +87,7 @@ class RetainedRoutes:
         limit = most if query.limit is None else min(query.limit, most)
         page = await self._management.retained(query.topic_filter, Paging(limit, query.offset))
         now = self._management.local.broker_info().now
-        items = await rows_json(page.items, lambda message: retained_object(message, now))
+        items = await rows_json(self._service.turns, page.items, lambda message: retained_object(message, now))
         return Answer([b'{"has_more":%s,"items":' % (b"true" if page.has_more else b"false"), *items, b"}"])
 
     async def delete(self, call: Call[RetainQuery, None]) -> Answer:

@@ -118,23 +118,25 @@ class SubscriptionRoutes:
         )
         page = await self._management.subscriptions(wanted, query.paging(self._service.max_rows))
         headers = {**missing_header(page.missing), **next_link(page, call.url, subscription_key)}
-        return await rows_answer(page.items, subscription_object, headers)
+        return await rows_answer(self._service.turns, page.items, subscription_object, headers)
 
     async def of_client(self, call: Plain) -> Answer:
         """All subscriptions of one client."""
         found = await self._management.client_subscriptions(call.path.text("clientid"))
-        return await rows_answer(sorted(found, key=subscription_key), subscription_object)
+        return await rows_answer(self._service.turns, sorted(found, key=subscription_key), subscription_object)
 
     async def all(self, call: Call[RoutesQuery, None]) -> Answer:
         """A page of routes by (topic filter, node)."""
         page = await self._management.routes(call.query.plain_paging(self._service.max_rows))
         headers = {**missing_header(page.missing), **next_link(page, call.url, route_key)}
-        return await rows_answer(page.items, route_object, headers)
+        return await rows_answer(self._service.turns, page.items, route_object, headers)
 
     async def of_topic(self, call: Plain) -> Answer:
         """The routes that a topic name takes."""
         page = await self._management.routes_of(call.path.text("topic"))
-        return await rows_answer(sorted(page.items, key=route_key), route_object, missing_header(page.missing))
+        return await rows_answer(
+            self._service.turns, sorted(page.items, key=route_key), route_object, missing_header(page.missing)
+        )
 
 
 def subscription_object(subscription: SubscriptionView) -> SubscriptionObject:

@@ -78,7 +78,7 @@ class Api:
                 *(routes or []),
             ]
         )
-        self.table.add(ApiDocs(self.table).routes())
+        self.table.add(ApiDocs(self.table, self.service.turns).routes())
         access = Access(
             self.config,
             self.passwords,

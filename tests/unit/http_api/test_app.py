@@ -22,6 +22,7 @@ from trio.testing import MockClock
 
 from rmq.management import errors
 from rmq.management.errors import ManagementError
+from rmq.management.turns import Turns
 from tests.unit.http_api.api import Api, problem
 
 
@@ -163,7 +164,7 @@ async def test_a_long_answer_goes_in_pieces() -> None:
     rows = [{"number": number} for number in range(1000)]
 
     async def many(call: Call[NoQuery, None]) -> Answer:
-        return await rows_answer(rows, lambda row: row)
+        return await rows_answer(Turns(), rows, lambda row: row)
 
     api = Api(routes=[Route("GET", "/many", "many", "Many", many, answers=(list[dict[str, int]],))])
     sent: list[MutableMapping[str, Any]] = []
@@ -190,7 +191,7 @@ async def test_a_long_answer_goes_in_pieces() -> None:
     assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
     assert dict(start["headers"])[b"content-length"] == str(len(body)).encode()
     for few in ([], rows[:1], rows[:64], rows[:65]):
-        answer = await rows_answer(few, lambda row: row)
+        answer = await rows_answer(Turns(), few, lambda row: row)
         assert json.loads(b"".join(answer.pieces)) == few
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rmq.management.errors import BadQuery
 from rmq.management.models import Page
 from rmq.management.queries import MAX_LIMIT, MAX_OFFSET, ClientQuery, Paging
+from rmq.management.turns import Turns
 from rmq.management.walk import STEP_ROWS, take_page
 from rmq.session.session import Session
 from tests.unit.management.world import World
@@ -27,7 +28,7 @@ def page_of(rows: Iterable[str | None], paging: Paging) -> Page[str]:
     """The page as ``take_page`` finds it."""
 
     async def take() -> Page[str]:
-        return await take_page(rows, even, str, str.upper, paging)
+        return await take_page(rows, even, str, str.upper, paging, Turns())
 
     return trio.run(take)
 
