@@ -30,6 +30,11 @@ class Answer:
         """The body as it is sent, at least one."""
         return (self.body,) if isinstance(self.body, bytes) else self.body
 
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return sum(map(len, self.pieces))
+
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """A value as JSON, dataclasses as objects; keys of mappings are in the order of the alphabet, as RMQTT has them."""

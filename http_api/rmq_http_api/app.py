@@ -14,7 +14,7 @@ from rmq.management.errors import ManagementError
 from rmq_http_api.access import Access
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
-from rmq_http_api.errors import ApiError, error_answer, from_management
+from rmq_http_api.errors import RETRY_AFTER_S, ApiError, error_answer, from_management
 from rmq_http_api.hosts import Request as AccessRequest
 from rmq_http_api.parameters import read_body, read_query
 from rmq_http_api.routing import READING, Match, RouteTable
@@ -28,6 +28,12 @@ BODY_TIMEOUT_S: Final = 20.0
 DRAIN_TIMEOUT_S: Final = 2.0
 MAX_PATH: Final = 8192
 NO_CONTENT: Final = 204
+# So many requests are worked on at once: one after the other takes no longer, and what they hold in memory is bounded.
+HANDLED_AT_ONCE: Final = 8
+# So many answers of more than so many bytes may wait to be read; how long another one waits for one of these places.
+LONG_AT_ONCE: Final = 16
+LONG_ANSWER: Final = 262_144
+ROOM_TIMEOUT_S: Final = 5.0
 # Answers tell the state of a moment, and nobody may take JSON for something else.
 ALWAYS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -53,6 +59,8 @@ class Application:
         self.requests = 0
         self.bugs = 0
         self._count_bug = count_bug
+        self._handled = trio.CapacityLimiter(HANDLED_AT_ONCE)
+        self._long = trio.CapacityLimiter(LONG_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,7 +72,11 @@ class Application:
         body = _Body(receive, self.max_body)
         request = Request(scope, body.receive)
         answer = await self._answer(request, body)
-        await self._send(answer, send, is_head=request.method == "HEAD")
+        try:
+            await self._send(answer, send, is_head=request.method == "HEAD")
+        finally:
+            if body.has_room:
+                self._long.release_on_behalf_of(body)
         await body.drain()
 
     @staticmethod
@@ -73,7 +85,7 @@ class Application:
         headers = {**ALWAYS, **answer.headers}
         pieces = answer.pieces
         if answer.status != NO_CONTENT:
-            headers["content-length"] = str(sum(map(len, pieces)))
+            headers["content-length"] = str(answer.size)
         response = Response(None, answer.status, headers, answer.media_type)
         await send({"type": "http.response.start", "status": answer.status, "headers": response.raw_headers})
         last = len(pieces) - 1
@@ -137,7 +149,22 @@ class Application:
         if query_string:
             url += "?" + query_string.decode("ascii", "replace")
         call: Call[Any, Any] = Call(match.values, query, content, caller, url)
-        return await route.handler(call)
+        if route.open:
+            return await route.handler(call)
+        async with self._handled:
+            answer = await route.handler(call)
+            await self._make_room(answer, body)
+        return answer
+
+    async def _make_room(self, answer: Answer, body: "_Body") -> None:
+        """Long answers wait in memory until they are read, so there are not many; ``ApiError`` 503 for one too many."""
+        if answer.size <= LONG_ANSWER:
+            return
+        with trio.move_on_after(ROOM_TIMEOUT_S):
+            await self._long.acquire_on_behalf_of(body)
+            body.has_room = True
+            return
+        raise ApiError(503, "TOO_BUSY", "too many long answers wait to be read", {"Retry-After": str(RETRY_AFTER_S)})
 
     def _bug(self, request: Request, error: Exception) -> Answer:
         self.bugs += 1
@@ -172,6 +199,7 @@ class _Body:
         self._receive = receive
         self._limit = limit
         self._ended = False
+        self.has_room = False  # for its long answer
 
     async def receive(self) -> Any:
         """The next ASGI message."""

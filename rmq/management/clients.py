@@ -134,10 +134,12 @@ def walk_clients(broker: "Broker", last: "LastConnections") -> Iterator[ClientFa
     Where the walk begins it notes what there is: about 2 ms for 100,000 sessions.
     """
     state = broker.state
-    kept = list(state.sessions.values())
+    # Names, and in a tuple: the garbage collector would go through a list of sessions again and again.
+    names = tuple(state.sessions)
     channels = list(broker.registry)
-    for session in kept:
-        if state.sessions.get(session.client_id) is not session:
+    for name in names:
+        session = state.sessions.get(name)
+        if session is None:
             continue  # ended meanwhile
         yield ClientFacts(session, session.channel, last)
     for channel in channels:

@@ -1,6 +1,7 @@
 """What this node knows: every question about clients, sessions, messages, plugins and figures, answered from here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import trio
@@ -87,6 +88,9 @@ class LocalNode:
         self.ref = NodeRef(broker.node_id, name)
         self.plugin_control = plugin_control
         self.turns = Turns()
+        # One search through all clients at a time: more would take as long, and the names that each holds are looked
+        # through by the garbage collector, all at once.
+        self._walking = trio.Lock()
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
         self.accounts = AccountStore(self)
@@ -155,7 +159,8 @@ class LocalNode:
         own = paging.of_node(self.ref.node_id)
         if own is None:
             return Page(())
-        return await take_page(self._candidates(query), query.test(), _client_id, self.view, own, self.turns)
+        async with self._room(query):
+            return await take_page(self._candidates(query), query.test(), _client_id, self.view, own, self.turns)
 
     def client(self, client_id: str) -> ClientView | None:
         """One client, None if it isn't here."""
@@ -196,7 +201,8 @@ class LocalNode:
         def view(client: ClientFacts) -> SessionView:
             return view_session(client, self.ref.node_id)
 
-        return await take_page(self._candidates(query), query.test(), _client_id, view, own, self.turns)
+        async with self._room(query):
+            return await take_page(self._candidates(query), query.test(), _client_id, view, own, self.turns)
 
     async def subscriptions(self, query: SubscriptionQuery, paging: Paging) -> Page[SubscriptionView]:
         """Subscriptions of all clients."""
@@ -214,7 +220,12 @@ class LocalNode:
             rows = self._subscriptions(self._candidates(ClientQuery(client_id=query.client_id)))
         else:
             rows = self._matching(topic)
-        return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own, self.turns)
+        async with self._room(query):
+            return await take_page(rows, lambda row: test(row[1]), _subscription_key, view, own, self.turns)
+
+    def _room(self, query: ClientQuery | SubscriptionQuery) -> AbstractAsyncContextManager[object]:
+        """Whoever goes through all clients waits for others that do; whoever asks for one doesn't."""
+        return self._walking if query.client_id is None else nullcontext()
 
     def _candidates(self, query: ClientQuery) -> Iterator[ClientFacts]:
         if query.client_id is None:
@@ -250,9 +261,10 @@ class LocalNode:
         if paging.offset > MAX_LIMIT:
             raise BadQuery("offset", f"no more than {MAX_LIMIT} for routes, not {paging.offset}")
         suffix = route_key(self._route(""))
-        return await take_page(
-            self._filters(paging), _is_any, lambda name: name + suffix, self._route, paging, self.turns
-        )
+        async with self._walking:
+            return await take_page(
+                self._filters(paging), _is_any, lambda name: name + suffix, self._route, paging, self.turns
+            )
 
     def routes_of(self, topic: str) -> tuple[RouteView, ...]:
         """The topic filters that a topic name matches and somebody here is subscribed to."""

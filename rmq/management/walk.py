@@ -112,7 +112,7 @@ async def _take_ordered(
     del names[paging.limit :]
     items: list[View] = []
     for name in names:
-        items.append(view(nearest[name]))
+        items.append(view(nearest.pop(name)))
         if pace.is_due():
             await pace.rest()
     cursor = names[-1] if has_more and names else None

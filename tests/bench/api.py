@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final
 
 from tests.bench.brokers import SYS_INTERVAL, Broker, Brokers
-from tests.bench.load_tool import LoadTool
+from tests.bench.load_tool import LoadTool, LoadToolError
 from tests.bench.neighbours import PAIRS, RATE
 from tests.bench.results import ApiCost, ApiResults
 
@@ -88,12 +88,15 @@ class ApiPart:
         for _ in range(runs):
             for asking in ASKING:
                 cost = found.beside.setdefault(asking.title, ApiCost())
-                with self._node() as (broker, port):
-                    run = partial(self._beside, asking, broker, port, cost, seconds)
-                    self._tool.while_holding(broker.port, _holding(idle), run)
+                try:
+                    with self._node() as (broker, port):
+                        run = partial(self._beside, asking, broker, port, cost, seconds)
+                        self._tool.while_holding(broker.port, _holding(idle), run)
+                except LoadToolError as error:
+                    self._problem(f"API, {asking.title}: {error}")
         for title, cost in found.beside.items():
-            shown = ", ".join(f"{name} {cost.series.latency(name)[-1]:,.0f}" for name in ("p50", "p99"))
-            self._say(f"  API, {title}: {shown} µs")
+            shown = [f"{name} {latency:,.0f}" for name in ("p50", "p99") for latency in cost.series.latency(name)]
+            self._say(f"  API, {title}: {', '.join(shown)} µs; {cost.answers_per_s} answers a second")
         return found
 
     @contextmanager

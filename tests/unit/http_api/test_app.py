@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 from pydantic import Field
 from rmq_http_api import app as app_module
 from rmq_http_api.answers import Answer, json_answer, rows_answer
@@ -193,6 +194,63 @@ async def test_a_long_answer_goes_in_pieces() -> None:
     for few in ([], rows[:1], rows[:64], rows[:65]):
         answer = await rows_answer(Turns(), few, lambda row: row)
         assert json.loads(b"".join(answer.pieces)) == few
+
+
+async def test_so_many_are_worked_on_at_once_and_probes_beside_them() -> None:
+    inside = 0
+    go_on = trio.Event()
+
+    async def wait(call: Call[NoQuery, None]) -> Answer:
+        nonlocal inside
+        inside += 1
+        await go_on.wait()
+        return json_answer(None)
+
+    api = Api(routes=[Route("GET", "/wait", "wait", "Wait", wait, answers=(None,))])
+    async with trio.open_nursery() as nursery:
+        for _ in range(app_module.HANDLED_AT_ONCE + 3):
+            nursery.start_soon(api.ask, "GET", "/wait")
+        await trio.testing.wait_all_tasks_blocked()
+        assert inside == app_module.HANDLED_AT_ONCE
+        assert (await api.ask("GET", "/health/live")).status_code == 200
+        go_on.set()
+    assert inside == app_module.HANDLED_AT_ONCE + 3
+
+
+async def test_long_answers_that_nobody_reads_are_not_many(autojump_clock: MockClock) -> None:
+    """They wait in memory: one too many is refused, and there is room again when one was read."""
+    api = Api(routes=[Route("GET", "/long", "long", "Long", long_answer, answers=(str,))])
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/long",
+        "raw_path": b"/long",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 5),
+    }
+    reading = trio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        await reading.wait()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(app_module.LONG_AT_ONCE):
+            nursery.start_soon(api.app, scope, receive, send)
+        await trio.testing.wait_all_tasks_blocked()
+        answer = await api.ask("GET", "/long")
+        assert problem(answer) == (503, "TOO_BUSY") and answer.headers["retry-after"]
+        assert (await api.ask("GET", "/api/v1/brokers")).status_code == 200
+        reading.set()
+    assert (await api.ask("GET", "/long")).status_code == 200
+
+
+async def long_answer(call: Call[NoQuery, None]) -> Answer:
+    """Longer than may be without a place."""
+    return Answer(b"x" * (app_module.LONG_ANSWER + 1), "text/plain")
 
 
 async def test_head_and_options(api: Api) -> None:

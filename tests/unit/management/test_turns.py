@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import trio
 
 from rmq.management.turns import Turns
@@ -32,7 +34,7 @@ async def test_one_slice_of_all_work_between_two_turns_of_others() -> None:
         outer.cancel_scope.cancel()
     slices = [name for name in course if name != "served"]
     assert len(slices) == WORKERS * SLICES
-    assert all("served" in pair for pair in zip(course, course[1:], strict=False))
+    assert all("served" in pair for pair in pairwise(course))
     # Whoever waits longest comes first: nobody is two slices ahead of anybody.
     for end in range(len(slices)):
         done = [slices[:end].count(f"worker {number}") for number in range(WORKERS)]
