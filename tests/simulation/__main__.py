@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("--trace", type=Path, help="where the trace of the last seed goes")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
+    gc.freeze()  # what is imported needn't be looked through after each run
     for seed in range(int(first), int(last or first) + 1):
         with mutation(options.mutation):
             result = simulate(seed)

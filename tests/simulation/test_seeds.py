@@ -1,6 +1,6 @@
 """Random courses of a whole cluster: nothing acknowledged is lost, doubled, out of order, or different elsewhere.
 
-RMQ_SIM_SEEDS=n   how many seeds are run (default 240 in CI, else 24)
+RMQ_SIM_SEEDS=n   how many seeds are run (default 200 in CI, else 24)
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ FLOORS: Final = {
     "snapshots": 2.0,
     "batches of the past": 0.3,
     "late batches": 0.04,
+    "fault unheard": 0.1,
+    "fault apart": 0.06,
+    "fault cut_off": 0.12,
     "forwarded": 20.0,
     "wills": 1.0,
     "checked stays": 8.0,
+    "checked answers": 15.0,
     "checked groups": 4.0,
     "checked kept groups": 8.0,
 }
