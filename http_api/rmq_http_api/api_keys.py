@@ -90,6 +90,7 @@ class ApiKeyRoutes:
 
     def __init__(self, service: ApiService) -> None:
         self._keys = service.management.api_keys
+        self._turns = service.turns
 
     def routes(self) -> list[AnyRoute]:
         """All of them."""
@@ -127,7 +128,7 @@ class ApiKeyRoutes:
 
     async def all(self, call: Call[NoQuery, None]) -> Answer:
         """By name."""
-        return await rows_answer(self._keys.all(), self._present)
+        return await rows_answer(self._turns, self._keys.all(), self._present)
 
     async def one(self, call: Call[NoQuery, None]) -> Answer:
         """As it is now."""

@@ -236,13 +236,13 @@ class JournalPort(StoredPort):
         was_held = ctx.storage == STORAGE_HELD
         pending_limit = options.pending_limit // 2 if was_held else options.pending_limit
         over_disk = bool(options.disk_budget) and self.disk_bytes > options.disk_budget
-        if self.log.pending_bytes > pending_limit or over_disk:
+        if self.pending_bytes > pending_limit or over_disk:
             if not was_held:
                 log.warning(
                     "publishers are held",
                     reason="disk budget is used up" if over_disk else "the disk is slow",
                     disk_bytes=self.disk_bytes,
-                    pending_bytes=self.log.pending_bytes,
+                    pending_bytes=self.pending_bytes,
                 )
             ctx.storage = STORAGE_HELD
             if over_disk:

@@ -340,7 +340,7 @@ class ReplicatedPort(StoredPort):
         was_held = ctx.storage == STORAGE_HELD
         pending_limit = options.pending_limit // 2 if was_held else options.pending_limit
         over_disk = bool(options.disk_budget) and self.disk_bytes > options.disk_budget
-        if self.log.pending_bytes > pending_limit or over_disk or self.error:
+        if self.pending_bytes > pending_limit or over_disk or self.error:
             ctx.storage = STORAGE_HELD
             if over_disk:
                 self.snapshots.wanted = True

@@ -159,7 +159,7 @@ class Snapshots:
             if error is not None:
                 self._abort(error)
                 return
-            port.chunks_written(chunks)
+            port.chunks_written()
             if more:
                 self._step()
             else:

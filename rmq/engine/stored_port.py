@@ -9,6 +9,7 @@ import structlog
 from rmq.engine.ports import ClusterPort
 from rmq.engine.snapshots import Snapshots
 from rmq.engine.timers import Timer
+from rmq.flow.context import STORAGE_HELD
 from rmq.flow.payloads import load, unload
 from rmq.mqtt.message import Message
 from rmq.storage.commit_log import CommitLog
@@ -51,6 +52,7 @@ class StoredPort(ClusterPort):
         self.writer = DiskThread("rmq-journal", wake)
         self.reader = DiskThread("rmq-read", wake)
         self.unwritten: list[Chunk] = []
+        self._writes = 0
         self._unloading: list[Message] = []
         self.sync_broken = False
         self.error = ""
@@ -107,10 +109,18 @@ class StoredPort(ClusterPort):
                 if message.location < 0 or not self.snapshots.keeps(message.location):
                     self.segments.place(message)
                 self._unloading.append(message)
-        self.write_segments()
+        if not self._writes:
+            self.write_segments()
+
+    @property
+    def pending_bytes(self) -> int:
+        """What is held in memory until it is in the log, or in segments: whichever is more."""
+        unwritten = sum(len(chunk.data) for chunk in self.unwritten) + self.segments.untaken_bytes
+        return max(self.log.pending_bytes, unwritten)
 
     def write_segments(self) -> None:
         """Write what was placed; then free the memory of what was to be freed."""
+        self._writes += 1
         self.unwritten += self.segments.take()
         chunks = list(self.unwritten)
         messages, self._unloading = self._unloading, []
@@ -119,20 +129,25 @@ class StoredPort(ClusterPort):
         )
 
     def _unloaded(self, chunks: list[Chunk], messages: list[Message], error: OSError | None) -> None:
+        self._writes -= 1
         if error is not None:
             self._unloading += messages
             self.fail("segments", error, self.write_segments)
             return
-        self.chunks_written(chunks)
+        self.chunks_written()
         if self.error and not self.log.is_writing() and not self.sync_broken:
             self.recovered()
         for message in messages:
             if self.snapshots.keeps(message.location):
                 unload(self.broker.ctx, message)
+        if self._unloading and not self._writes:
+            self.write_segments()  # what has come meanwhile, all at once
+        elif self.broker.ctx.storage == STORAGE_HELD:
+            self.room_changed()
 
-    def chunks_written(self, chunks: list[Chunk]) -> None:
-        """These are on disk; several jobs may have written the same."""
-        self.unwritten = [chunk for chunk in self.unwritten if chunk not in chunks]
+    def chunks_written(self) -> None:
+        """Some more are on disk."""
+        self.unwritten = [chunk for chunk in self.unwritten if not chunk.is_written]
 
     def read_payloads(self, messages: list[Message], then: Callable[[], None]) -> None:
         """Read them in the reading thread, or behind the writing of those that aren't written yet."""

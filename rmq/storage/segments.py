@@ -40,12 +40,13 @@ def segment_of(location: int) -> int:
 
 
 class Chunk:
-    """Bytes that belong at one place of one segment."""
+    """Bytes that belong at one place of one segment; ``is_written`` is for whoever writes them to say."""
 
     def __init__(self, segment: int, offset: int, data: bytes) -> None:
         self.segment = segment
         self.offset = offset
         self.data = data
+        self.is_written = False
 
     def has(self, location: int) -> bool:
         """Whether what is at a location is among them."""
@@ -74,6 +75,12 @@ class Segments:
     def size(self) -> int:
         """The bytes of all segments."""
         return sum(self.sizes.values())
+
+    @property
+    def untaken_bytes(self) -> int:
+        """What was placed, and ``take`` hasn't given to anybody."""
+        buffered = self._end - self._buffer_at if self._buffer else 0
+        return sum(len(chunk.data) for chunk in self._full) + buffered
 
     def place(self, message: Message) -> int:
         """Give a message a location. Its payload must be in memory."""
@@ -134,8 +141,10 @@ class Segments:
 
 
 def write_chunks(folder: Path, chunks: list[Chunk]) -> None:
-    """Write chunks at their places. Raises ``OSError``; it may be tried again."""
+    """Write the chunks that aren't written yet at their places. Raises ``OSError``; it may be tried again."""
     for chunk in chunks:
+        if chunk.is_written:
+            continue
         fd = os.open(segment_path(folder, chunk.segment), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             data = memoryview(chunk.data)
@@ -146,6 +155,7 @@ def write_chunks(folder: Path, chunks: list[Chunk]) -> None:
                 data = data[count:]
         finally:
             os.close(fd)
+        chunk.is_written = True
 
 
 def sync_segments(folder: Path, numbers: list[int]) -> None:
