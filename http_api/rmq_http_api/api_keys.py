@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import structlog
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from rmq.management.api_keys import ApiKey, ApiKeyChange, NewApiKey
 from rmq_http_api.answers import Answer, json_answer, rows_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
-from rmq_http_api.parameters import Body, NoQuery
+from rmq_http_api.parameters import WHOLE, Body, NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -20,15 +20,25 @@ PREFIX: Final = "/api/v1/api_keys"
 # A hundred years.
 LONGEST_S: Final = 3_155_760_000
 
+# Which names there may be, for OpenAPI: it is management that says no.
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 Role = Literal["viewer", "administrator"]
 Description = Annotated[str, Field(max_length=512)]
+
+
+# Of the two ways to say when a key is over one must be left out, for OpenAPI.
+NO_MOMENT: Final[JsonValue] = {"properties": {"expires_at": {"type": "null"}}}
+NO_SPAN: Final[JsonValue] = {"properties": {"expires_in": {"type": "null"}}}
 
 
 class _Expiry(Body):
     """When a key is over: at a moment (RFC 3339, with its offset) or in so many seconds; neither: never."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [NO_MOMENT, NO_SPAN]})
+
     expires_at: Annotated[str | None, Field(json_schema_extra={"format": "date-time"})] = None
-    expires_in: Annotated[int | None, Field(ge=1, le=LONGEST_S)] = None
+    expires_in: Annotated[int, Field(ge=1, le=LONGEST_S), WHOLE] | None = None
 
     @field_validator("expires_at")
     @classmethod
@@ -53,7 +63,7 @@ class _Expiry(Body):
 class NewKeyBody(_Expiry):
     """A key to make."""
 
-    name: str
+    name: str = Field(json_schema_extra={"pattern": NAME})
     role: Role = "viewer"
     enabled: bool = True
     description: Description = ""

@@ -98,8 +98,12 @@ def _whole(paths: dict[str, dict[str, Any]], schemas: dict[str, Any]) -> dict[st
             "schemas": schemas,
             "responses": responses,
             "securitySchemes": {
-                "basic": {"type": "http", "scheme": "basic"},
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic", "description": "A user and password, or an API key"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of the API, or a JSON Web Token",
+                },
             },
         },
     }

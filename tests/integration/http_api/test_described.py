@@ -29,19 +29,21 @@ def test_every_route_that_reads(place: Place) -> None:
     publisher.publish("described/1", b"kept", 1, retain=True)
     publisher.publish("described/2", b"kept", 1, retain=True, properties=[(wire.MESSAGE_EXPIRY, 100)])
     place.until(lambda: len(place.api.get("/api/v1/retains")["items"]), 2)
+    assert place.api.ask("POST", "/api/v1/api_keys", {"name": "described", "expires_in": 100}).status == 200
     paths = place.api.description.document["paths"]
     seen: dict[str, set[int]] = {}
     for path, operations in paths.items():
         if "get" not in operations:
             continue
         named = path.replace("{clientid}", client.client_id).replace("{topic}", TOPIC).replace("{plugin}", PLUGIN)
-        named = named.replace("{file}", "start.js")
+        named = named.replace("{file}", "start.js").replace("{name}", "described")
         for node in place.nodes if "{node}" in path else (0,):
             answer = place.api.ask("GET", named.replace("{node}", str(node)))
             alone = {409} if len(place.nodes) == 1 and path.startswith("/api/v1/cluster") else {200}
             assert {answer.status} == ({503} if node in place.dead else alone), (path, node, answer.text)
             seen.setdefault(path, set()).add(answer.status)
     assert all(503 in seen[path] for path in seen if "{node}" in path) == bool(place.dead)
+    assert place.api.ask("DELETE", "/api/v1/api_keys/described").status == 200
     for topic in ("described/1", "described/2"):
         place.api.ask("DELETE", f"/api/v1/retains?topic={topic.replace('/', '%2F')}")
 
