@@ -109,7 +109,7 @@ async def ask_once(api: Api, path: str) -> bytes:
 
 
 async def cost(api: Api, path: str) -> Cost:
-    """The least of some runs."""
+    """The least of some runs, without what the garbage collector does in between: it comes when it comes."""
     body = b""
     works: list[float] = []
     longest: list[float] = []
@@ -117,10 +117,12 @@ async def cost(api: Api, path: str) -> Cost:
         stretches = Stretches()
         trio.lowlevel.add_instrument(stretches)
         await trio.lowlevel.checkpoint()
+        gc.disable()
         began = time.thread_time()
         body = await ask_once(api, path)
         await trio.lowlevel.checkpoint()
         works.append(time.thread_time() - began)
+        gc.enable()
         trio.lowlevel.remove_instrument(stretches)
         longest.append(stretches.longest_s)
     return Cost(body, min(works), min(longest))
