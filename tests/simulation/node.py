@@ -81,6 +81,7 @@ class Node:
         self.port = SimPort(broker, _recover(broker, state_folder), options, self.engine.wake, alone=None)
         world.building = None
         self.port.on_applied = lambda index, term, command: world.applied(self, index, term, command)
+        self._note_who_is_down()
         broker.state.node_id = broker.ctx.node_id = broker.routes.node_id = node_id
         broker.cluster = self.port
         cluster_options = ClusterOptions(members, bind=address(node_id), secret=SECRET)
@@ -105,6 +106,17 @@ class Node:
         # Few entries are kept behind a snapshot, so that nodes which were away need one.
         self.cluster.replication._options = RaftOptions(kept_bytes=profile.kept_bytes)
         broker.turn_storage = self.cluster.turn
+
+    def _note_who_is_down(self) -> None:
+        # When it is applied: what a leader proposes may come into the log much later.
+        world, events = self.world, self.engine.broker.state.events
+        node_down = events.node_down
+
+        def noted(node: int, incarnation: int) -> None:
+            world.declared_down[node].append(world.agenda.now)
+            node_down(node, incarnation)
+
+        events.node_down = noted  # type: ignore[method-assign]  # of this one object
 
     def make_disk(self, name: str) -> VirtualDisk:
         """A disk thread of this node."""

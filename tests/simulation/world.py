@@ -43,7 +43,7 @@ class Machine:
 class World:
     """``problems`` are what must not be; ``counts`` how often things happened; ``trace`` all of it, in order.
 
-    ``alone``: when some node's clients went on among themselves; ``declared_down``: when leaders did so, by node.
+    ``alone``: when some node's clients went on among themselves; ``declared_down``: when others learnt so, by node.
     """
 
     def __init__(self, profile: Profile, folder: Path, power: Power, clock: MockClock) -> None:
@@ -96,8 +96,6 @@ class World:
             self.problem(f"node {NODE.get()}: {text} {event} {_told(error)}")
         if text == "role in the cluster" and event.get("role") == "leader":
             self.counts["leaders"] += 1
-        elif text == "a node is declared down":
-            self.declared_down[event["node"]].append(self.agenda.now)
 
     def fault(self, name: str, text: object = "") -> None:
         """Something goes wrong, as it shall."""
