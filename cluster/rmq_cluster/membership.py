@@ -24,6 +24,7 @@ from rmq_cluster.asking import APPLIED, NOT_LEADER, REFUSED, UNDER_WAY
 from rmq_cluster.backup import BadBackup, unpack_backup, write_backup
 from rmq_cluster.disk import in_disk
 from rmq_cluster.duties import REMOVE, TRANSFER
+from rmq_cluster.links import Refused, Unreachable
 from rmq_cluster.links.addresses import parse_address
 from rmq_cluster.outgoing import TransferFailed, pin
 from rmq_cluster.raft.node import RaftNode
@@ -69,7 +70,7 @@ class Membership:
         belonging = cluster.belonging
         if belonging.identity is not None:
             raise AlreadyInACluster(belonging.identity.cluster_id)
-        addresses = dict(_member(text) for text in members)
+        addresses = dict([await self._member(text) for text in members])
         addresses.pop(cluster.node_id, None)
         if not addresses:
             raise BadQuery("members", "names nobody but this node")
@@ -86,6 +87,22 @@ class Membership:
             return
         belonging.wants_in = False
         raise ClusterRefused("none of the members has let this node in; their logs say why")
+
+    async def _member(self, text: str) -> tuple[int, str]:
+        """Id and address of ``id@host:port``; of ``host:port`` whoever is there says its id."""
+        cluster = self._cluster
+        try:
+            if "@" in text:
+                return _member(text)
+            parse_address(text)
+            found = await cluster.links.find(text)
+        except ValueError as error:
+            raise BadQuery("members", str(error)) from None
+        except (Refused, Unreachable) as error:
+            raise ClusterRefused(f"nobody says who is at {text}: {error}") from None
+        if found == cluster.node_id:
+            raise ClusterRefused(f"the node at {text} has the id {found}, as this one has")
+        return found, text
 
     async def leave(self, rate: float = LEAVE_RATE) -> None:
         """Take this node out for good, drained first."""
@@ -316,12 +333,9 @@ class Membership:
 
 
 def _member(text: str) -> tuple[int, str]:
-    """Id and address of ``id@host:port``. Raises ``BadQuery``."""
-    digits, at, address = text.partition("@")
-    try:
-        if not at or not (digits.isascii() and digits.isdigit()) or int(digits) < 1:
-            raise ValueError(f"{text!r} is not id@host:port")
-        parse_address(address)
-    except ValueError as error:
-        raise BadQuery("members", str(error)) from None
+    """Id and address of ``id@host:port``. Raises ``ValueError``."""
+    digits, _, address = text.partition("@")
+    if not (digits.isascii() and digits.isdigit()) or int(digits) < 1:
+        raise ValueError(f"{text!r} is not id@host:port")
+    parse_address(address)
     return int(digits), address

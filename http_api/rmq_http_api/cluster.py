@@ -23,7 +23,7 @@ class Nothing(Body):
 
 
 class JoinBody(Body):
-    """Members of the cluster to enter, as ``id@host:port``."""
+    """Members of the cluster to enter, as ``host:port`` or ``id@host:port``: of the links between nodes."""
 
     members: list[str] = Field(min_length=1)
     discard_data: bool = False

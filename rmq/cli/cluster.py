@@ -124,16 +124,19 @@ def status(target: Target, *, as_json: bool) -> None:
 )
 @_yes
 def join(target: Target, *, members: tuple[str, ...], discard_data: bool, yes: bool) -> None:
-    """Make the node a member of the cluster of MEMBERS, such as 1@10.0.0.1:5363, one of which has to answer."""
+    """Make the node a member of the cluster of MEMBERS, such as 10.0.0.1:5363, each of which has to answer.
+
+    Of those that are named with their numbers, such as 1@10.0.0.1:5363, one has to.
+    """
     from rmq.config import parse_nodes
 
     try:
-        nodes = parse_nodes(list(members))
+        parse_nodes([member for member in members if "@" in member])
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if discard_data:
         _make_sure(yes, "All data of this node are deleted: its sessions, their messages, its retained messages.")
-    target.ask("join", members=[str(node) for node in nodes], discard_data=discard_data)
+    target.ask("join", members=list(members), discard_data=discard_data)
     click.echo("joined")
 
 

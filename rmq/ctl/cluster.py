@@ -87,20 +87,18 @@ def _link(row: Row, own: object) -> str:
 
 
 @cluster.command("join")
-@click.argument("members", nargs=-1, required=True, metavar="ID@HOST:PORT…")
+@click.argument("members", nargs=-1, required=True, metavar="HOST:PORT…")
 @click.option(
     "--discard-data", is_flag=True, help="Give up the data that the node has; they are no part of the cluster."
 )
 @yes_option
 @click.pass_obj
 def join(session: Session, members: tuple[str, ...], discard_data: bool, yes: bool) -> None:
-    """Make the node a member of the cluster of these, such as 1@10.0.0.1:5363, one of which has to answer.
+    """Make the node a member of the cluster of these, such as 10.0.0.1:5363, each of which has to answer.
 
+    Of those that are named with their numbers, such as 1@10.0.0.1:5363, one has to.
     The addresses are those of the links between nodes, which the members find each other by, not of their APIs.
     """
-    for member in members:
-        if "@" not in member:
-            raise click.UsageError(f"{member}: the number of the node belongs before it, such as 1@{member}")
     if discard_data:
         make_sure(yes, "All data of this node are deleted: its sessions, their messages, its retained messages.")
     _change(session, "join", {"members": list(members), "discard_data": discard_data})

@@ -14,6 +14,7 @@ direct      links over plain TCP without a task each: sockets read by the reacto
 connection  one connection that stands: what waits to be sent, its writer, what was heard
 link        the two connections to one node, read and written until either breaks
 accepting   the listening side: half-open handshakes, and halves of a pair that find each other
+finding     which node is at an address
 dialling    the dialling side: names resolved, both connections opened, back-off
 watch       keep-alives, and the end of links that have gone silent
 network     streams as links need them: the interface
@@ -22,7 +23,9 @@ tls         TLS settings with certificates that both sides show
 """
 
 from rmq_cluster.links.counters import LinkCounters
+from rmq_cluster.links.dialling import Unreachable
 from rmq_cluster.links.handler import CONTROL, DATA, BadFrame, LinkHandler
+from rmq_cluster.links.hello import Refused
 from rmq_cluster.links.links import Links
 from rmq_cluster.links.network import Network
 from rmq_cluster.links.options import LinkError, LinkOptions, TlsFiles
@@ -37,5 +40,7 @@ __all__ = [
     "LinkOptions",
     "Links",
     "Network",
+    "Refused",
     "TlsFiles",
+    "Unreachable",
 ]

@@ -9,6 +9,7 @@ import trio
 
 from rmq_cluster.links.frames import HEADER, HEADER_BYTES
 from rmq_cluster.links.guard import Guard
+from rmq_cluster.links.handler import CONTROL
 from rmq_cluster.links.hello import (
     BY_PEER,
     DIALLER,
@@ -37,6 +38,9 @@ Fields = list[object]
 
 # What a stream raises when the connection behind it fails.
 STREAM_ERRORS = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+# The id of no node.
+NOBODY: Final = 0
 
 # What the other side finds out by itself from a HELLO in return, so that its own log says what is wrong.
 _ANSWERED: Final = frozenset({"wire_version", "wrong_peer", "wrong_direction"})
@@ -100,6 +104,15 @@ class Greeter:
         """Tell the handler of a handshake that came to nothing by the peer's will."""
         if refused.kind == BY_PEER:
             self._guard.rejected_by(peer, words_of_peer(refused))
+
+
+async def ask_who(stream: trio.abc.Stream, node: int) -> int:
+    """The id of whoever listens at the other end, which it has not proved. Raises ``Refused``, or ``STREAM_ERRORS``.
+
+    A HELLO that is meant for nobody is refused, and answered all the same.
+    """
+    await _send(stream, HELLO, say_hello(node, DIALLER, NOBODY, CONTROL, bytes(RUN_BYTES), 0).packed)
+    return read_hello(await _receive(stream, HELLO), LISTENER).node
 
 
 async def say_ready(stream: trio.abc.Stream) -> None:

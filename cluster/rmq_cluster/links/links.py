@@ -7,10 +7,11 @@ from random import Random
 import trio
 
 from rmq_cluster.links.accepting import Acceptor
-from rmq_cluster.links.addresses import join_address
+from rmq_cluster.links.addresses import join_address, parse_address
 from rmq_cluster.links.counters import LinkCounters
 from rmq_cluster.links.dialling import Dialler
 from rmq_cluster.links.direct import DirectSockets
+from rmq_cluster.links.finding import find_node
 from rmq_cluster.links.guard import Guard, log_bug
 from rmq_cluster.links.handler import LinkHandler
 from rmq_cluster.links.handshake import Fields, Greeter
@@ -110,6 +111,10 @@ class Links:
                 task_status.started(self._port)
         finally:
             self._nursery = None
+
+    async def find(self, address: str) -> int:
+        """The id of the node at ``host:port``. Raises ``ValueError``, ``Refused`` and ``Unreachable``."""
+        return await find_node(self._node_id, parse_address(address), self._options, self._network)
 
     def send(self, peer: int, channel: int, kind: int, body: bytes) -> bool:
         """Whether the frame waits to be sent; otherwise a reason in ``counters.drops`` says why not.

@@ -101,6 +101,7 @@ async def test_status_for_programs(tmp_path: Path) -> None:
     ("args", "call", "printed"),
     [
         (("join", "1@10.0.0.1:5363", "2@h:1"), ("join", ("1@10.0.0.1:5363", "2@h:1"), False), "joined\n"),
+        (("join", "10.0.0.1:5363", "2@h:1"), ("join", ("10.0.0.1:5363", "2@h:1"), False), "joined\n"),
         (("leave",), ("leave", 100.0), "left\n"),
         (("leave", "--rate", "7"), ("leave", 7.0), "left\n"),
         (("drain",), ("drain", 100.0), "draining\n"),
@@ -180,7 +181,7 @@ async def test_without_a_node_it_says_how_to_name_one(tmp_path: Path) -> None:
     ("args", "text"),
     [
         (("join",), "Missing argument 'MEMBERS"),
-        (("join", "10.0.0.1:5363"), '"10.0.0.1:5363" has no node number before an @'),
+        (("join", "@10.0.0.1:5363"), '"@10.0.0.1:5363" has no node number before an @'),
         (("drain", "--rate", "0"), "0.0 is not in the range x>0"),
         (("remove", "0"), "0 is not in the range x>=1"),
         (("bootstrap", "--nodes", "1;2"), "write the numbers with commas between them"),

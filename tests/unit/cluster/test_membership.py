@@ -58,6 +58,29 @@ async def test_a_new_node_joins_and_votes(world: World, autojump_clock: MockCloc
     await world.same()
 
 
+async def test_a_member_is_found_by_its_address(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    node = await alone(world, 4)
+    await node.cluster.control.join((world.address(2),))
+    await world.until(lambda: all(node.voters == (1, 2, 3, 4) for node in world.nodes.values()))
+    assert not any(node.cluster.conflicts.sentences() for node in world.nodes.values())
+    await leader.port.commit("after")
+    await world.same()
+
+
+async def test_an_address_where_no_other_node_is(world: World, autojump_clock: MockClock) -> None:
+    await three(world)
+    node = await alone(world, 4)
+    with pytest.raises(ClusterRefused, match=r"nobody says who is at node9:5363: node9:5363: "):
+        await node.cluster.control.join(("node9:5363",))
+    with pytest.raises(ClusterRefused, match=r"the node at node4:5363 has the id 4, as this one has"):
+        await node.cluster.control.join((world.address(1), world.address(4)))
+    for text in ("node1", "0@node1:1", "x@node1:1", "@", "node1:99999"):
+        with pytest.raises(BadQuery):
+            await node.cluster.control.join((text,))
+    assert node.cluster.identity is None and not node.cluster.belonging.wants_in
+
+
 async def test_who_only_knocks_is_no_alarm(world: World, autojump_clock: MockClock) -> None:
     """It may end the connection before it has been told that it isn't let in."""
     leader = await three(world)

@@ -301,8 +301,7 @@ def test_what_may_lose_something_says_so_and_asks(
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ("join 10.0.0.1:5363", "such as 1@10.0.0.1:5363"),
-        ("join", "ID@HOST:PORT"),
+        ("join", "HOST:PORT"),
         ("drain", "ID"),
         ("remove 0", "0"),
         ("leave --rate 0", "--rate"),
