@@ -1,7 +1,8 @@
 """The plugins that ship with rmq, one folder each; of the engine they see rmq.plugin_api and nothing else.
 
 acl        who may connect, publish and subscribe, by ordered rules
+auth_http  the same, as an HTTP server says
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
 
-Later releases bring authentication, bridges and the other plugins.
+Later releases bring bridges and the other plugins.
 """

@@ -4,14 +4,16 @@ import re
 
 MASK = "********"
 
-_SECRET_WORDS = frozenset({"password", "passwd", "secret", "token", "cookie"})
+_SECRET_WORDS = frozenset({"password", "passwd", "secret", "token", "cookie", "authorization", "apikey"})
 _URL_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:)[^/@\s]+(?=@)")
 
 
 def is_secret_key(name: str) -> bool:
     """By its words: `password`, `http_bearer_token`, `client-secret`; `secret_file` only says where one is kept."""
     words = re.split(r"[_\-.]", name.lower())
-    return words[-1] != "file" and not _SECRET_WORDS.isdisjoint(words)
+    if words[-1] == "file":
+        return False
+    return not _SECRET_WORDS.isdisjoint(words) or words[-2:] == ["api", "key"]
 
 
 def masked(name: str, value: object) -> object:

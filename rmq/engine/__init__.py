@@ -24,7 +24,7 @@ queue_census       counting what all sessions have queued and in flight
 busy               whether the node is too busy to take new clients
 connection_log     one line a client that came or went
 timers             the timer wheel
-connection_timers  keep alive, handshake time-out, the time for last bytes
+connection_timers  keep alive, handshake time-out, the end of a login, the time for last bytes
 session_timers     session expiry and will delay
 late_timers        these of very many sessions at once
 retained_expiry    the expiry of retained messages

@@ -115,6 +115,7 @@ class Broker:
             self, options.delayed_count, options.delayed_bytes, publish_at_once=options.delayed_immediate
         )
         self.keepalive_timers: dict[Channel, Timer] = {}
+        self.login_timers: dict[Channel, Timer] = {}
         self.persistent_connected = 0
         self.busy = False  # new CONNECTs are refused
         self.rate_waits: set[Channel] = set()

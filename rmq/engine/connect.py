@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, wills
 from rmq.engine.connack import encode_success
 from rmq.engine.connect_checks import check, client_info, take_certificate_name
-from rmq.engine.connection_timers import KeepAlive
+from rmq.engine.connection_timers import KeepAlive, note_login_end
 from rmq.flow import deliver
 from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks import chains
@@ -122,6 +122,7 @@ def authenticated(
             broker.counters.client_auth_anonymous += 1
     else:
         info.superuser = result.superuser
+        note_login_end(broker, channel, result.expires_at)
     connect_access.check(broker, channel, info, lambda: _check_will(broker, channel, packet, info))
 
 

@@ -1,4 +1,4 @@
-"""Timers of a connection: keep alive, handshake time-out, and the time its last bytes may take."""
+"""Timers of a connection: keep alive, handshake time-out, the end of a login, and the time its last bytes may take."""
 
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,40 @@ class HandshakeTimeout(Timer):
             self._broker.counters.client_handshaking_timeout += 1
             disconnect.close(self._broker, channel, codes.SERVER_BUSY, "handshake took too long")
         return 0.0
+
+
+class LoginEnd(Timer):
+    """Closes a connection when what its client has proved ends (``AuthResult.expires_at``)."""
+
+    __slots__ = ("_broker", "_channel", "_deadline")
+
+    def __init__(self, broker: "Broker", channel: Channel, deadline: float) -> None:
+        super().__init__()
+        self._broker = broker
+        self._channel = channel
+        self._deadline = deadline
+
+    def fire(self, now: float) -> float:
+        """Close it, whether it is connected already or still connecting."""
+        if now < self._deadline:
+            return self._deadline
+        if self._channel.state < CLOSING:
+            self._broker.counters.logins_ended += 1
+            # A CONNACK can't say 0xA0 (MQTT 5.0, table 3-1).
+            connected = self._channel.state == CONNECTED
+            reason = codes.MAXIMUM_CONNECT_TIME if connected else codes.NOT_AUTHORIZED
+            disconnect.close(self._broker, self._channel, reason, "the login has ended")
+        return 0.0
+
+
+def note_login_end(broker: "Broker", channel: Channel, expires_at: float) -> None:
+    """The connection ends at ``expires_at`` (seconds since 1970; 0.0: never by this). The last call counts."""
+    timer = broker.login_timers.pop(channel, None)
+    if timer is not None:
+        broker.timers.cancel(timer)
+    if expires_at:
+        timer = broker.login_timers[channel] = LoginEnd(broker, channel, expires_at)
+        broker.timers.enter(timer, expires_at)
 
 
 class CloseTimeout(Timer):

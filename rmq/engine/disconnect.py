@@ -145,9 +145,10 @@ def end_connection(broker: "Broker", channel: Channel, reason_code: int, text: s
     if not channel.dirty:
         channel.dirty = True
         broker.ctx.dirty.append(channel)
-    timer = broker.keepalive_timers.pop(channel, None)
-    if timer is not None:
-        broker.timers.cancel(timer)
+    for timers in (broker.keepalive_timers, broker.login_timers):
+        timer = timers.pop(channel, None)
+        if timer is not None:
+            broker.timers.cancel(timer)
     session = channel.session
     if was_waiting or session is None:
         return

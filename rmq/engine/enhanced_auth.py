@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import connect, connect_access, disconnect
+from rmq.engine.connection_timers import note_login_end
 from rmq.hooks import chains
 from rmq.hooks.verdicts import ALLOW, LATER, AuthResult, EnhancedAuthRequest
 from rmq.mqtt import codes
@@ -96,6 +97,7 @@ def _authenticated_again(broker: "Broker", channel: Channel, info: ClientInfo, r
         return
     broker.counters.enhanced_auth_completed += 1
     info.superuser = result.superuser
+    note_login_end(broker, channel, result.expires_at)
     channel.acl = None
     connect_access.check(broker, channel, info, lambda: _send(broker, channel, codes.SUCCESS, result.auth_data))
 

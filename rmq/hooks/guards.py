@@ -126,7 +126,7 @@ class Guard:
         if expected is None:
             return None
         if expected is int:
-            if type(answer) is int and answer in (UNDECIDED, ALLOW, DENY, DENY_AND_DISCONNECT):
+            if type(answer) is int and answer in (UNDECIDED, ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE):
                 return answer
         elif answer is None:
             return None

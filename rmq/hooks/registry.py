@@ -58,6 +58,11 @@ class HookRegistry:
         self._handles: dict[str, list[Handle]] = {name: [] for name in POINTS}
         self._spawn: Spawn | None = None
 
+    @property
+    def async_time_budget_s(self) -> float:
+        """How long an asynchronous handler may take."""
+        return self._watch.async_time_budget_s
+
     def start(self, spawn: Spawn) -> None:
         """There is a nursery now: asynchronous notify handlers are told what happened so far, and from now on."""
         self._spawn = spawn

@@ -11,7 +11,7 @@ ALLOW: Final = 1
 DENY: Final = 2
 LATER: Final = 3  # only chains answer so, never a handler: a handler of this chain must be awaited
 DENY_AND_DISCONNECT: Final = 4
-DENY_ONCE: Final = 5  # guards answer so for a handler that failed: a denial that nobody may remember
+DENY_ONCE: Final = 5  # a denial that nobody may remember; guards answer so for a handler that failed
 
 VERDICT_NAMES: Final[list[str]] = ["undecided", "allow", "deny", "later", "deny and disconnect", "deny once"]
 

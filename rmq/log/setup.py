@@ -12,6 +12,8 @@ from rmq.log.targets import Console, LogFile, Target
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _OURS = "rmq."
+# They log whole URLs, and what stands in a query may be a password.
+_TALKATIVE = ("httpx", "httpcore")
 
 
 def setup_logging(to: str = "console", level: str = "info", log_format: str = "text", path: Path | None = None) -> None:
@@ -36,6 +38,8 @@ def setup_logging(to: str = "console", level: str = "info", log_format: str = "t
             handler.setFormatter(_formatter(shared, handler.render))
         root.addHandler(handler)
     root.setLevel(_LEVELS[level])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

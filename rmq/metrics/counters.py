@@ -64,6 +64,7 @@ class Counters:
         "forwards_unacknowledged",
         "internal_errors",
         "keepalive_timeouts",
+        "logins_ended",
         "logins_failed",
         "logins_from_cache",
         "logins_refused_busy",
@@ -280,6 +281,7 @@ class Counters:
         self.connections_closed_by_client = 0
         self.connections_lost = 0
         self.keepalive_timeouts = 0
+        self.logins_ended = 0
         self.malformed_packets = 0
         self.packets_too_large = 0
         self.protocol_errors = 0

@@ -286,6 +286,7 @@ METRICS: Final[list[Metric]] = [
         "keepalive_timeouts",
         "Connections closed because nothing came within the keep alive",
     ),
+    Metric("connections.logins_ended", "logins_ended", "Connections closed because what the client proved has ended"),
     Metric("connections.malformed_packets", "malformed_packets", "Connections closed for a malformed packet"),
     Metric(
         "connections.packets_too_large",

@@ -50,6 +50,7 @@ PLUGINS_SHARE: Final = 0.8
 # is installed. The engine knows them by dotted path and from here alone.
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
+    "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
 }
@@ -117,6 +118,11 @@ class Node:
             for channel in broker.registry:
                 channel.acl = None
 
+        def drop_access_cache_of(client_id: str) -> None:
+            channel = broker.registry.get(client_id)
+            if channel is not None:
+                channel.acl = None
+
         def has_subscribers(topic: str) -> bool:
             targets = broker.ctx.router.match(topic)
             return bool(targets.plain or targets.groups)
@@ -135,6 +141,7 @@ class Node:
             lambda: self.management,
             ArgonPasswords(),
             self.settings.data_path if self.settings.storage.enable else None,
+            drop_access_cache_of,
         )
 
     def open(self) -> None:

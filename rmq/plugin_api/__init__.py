@@ -3,6 +3,7 @@
 plugin  the base class of plugins and of their configuration
 host    the node as a plugin sees it
 state   what an operator is told of a plugin
+filters topic filters of access rules against what clients ask for
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
@@ -14,6 +15,7 @@ from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
     DENY_AND_DISCONNECT,
+    DENY_ONCE,
     LATER,
     UNDECIDED,
     AuthRequest,
@@ -25,6 +27,7 @@ from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import Connect, SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
 from rmq.mqtt.topics import matches as topic_matches
+from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.state import PluginState
@@ -35,6 +38,7 @@ __all__ = [
     "ALLOW",
     "DENY",
     "DENY_AND_DISCONNECT",
+    "DENY_ONCE",
     "FROM_BRIDGE",
     "FROM_CLIENT",
     "FROM_SYSTEM",
@@ -64,8 +68,11 @@ __all__ = [
     "Subscription",
     "SubscriptionRequest",
     "WholeSeconds",
+    "filter_covers",
+    "filters_overlap",
     "is_valid_topic_filter",
     "is_valid_topic_name",
     "split_shared",
     "topic_matches",
+    "unshared",
 ]

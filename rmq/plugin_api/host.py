@@ -50,6 +50,7 @@ class NodeServices:
         management: Callable[[], ManagementService] | None = None,
         passwords: Passwords | None = None,
         data_path: Path | None = None,
+        drop_access_cache_of: Callable[[str], None] | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -61,6 +62,7 @@ class NodeServices:
         self.metrics = metrics
         self.count_error = count_error
         self.drop_access_cache = drop_access_cache or _no_cache
+        self.drop_access_cache_of = drop_access_cache_of or _no_cache_of
         self.management = management
         self.passwords = passwords
         self.data_path = data_path
@@ -140,12 +142,21 @@ class PluginHost:
         """The counters of this node since its start."""
         return self._services.metrics()
 
-    def drop_access_cache(self) -> None:
+    def drop_access_cache(self, client_id: str | None = None) -> None:
         """Forget the verdicts on publishing that connections remember: what they were based on has changed.
 
-        Loading, unloading and reloading a plugin does this by itself. It takes time in proportion to the connections.
+        Of all connections, or of one client's on this node. Loading, unloading and reloading a plugin does this by
+        itself for all of them, which takes time in proportion to the connections.
         """
-        self._services.drop_access_cache()
+        if client_id is None:
+            self._services.drop_access_cache()
+        else:
+            self._services.drop_access_cache_of(client_id)
+
+    @property
+    def async_time_budget_s(self) -> float:
+        """How long an asynchronous handler may take; one that takes longer counts as one that failed."""
+        return self._services.registry.async_time_budget_s
 
     def count_error(self) -> None:
         """Count a bug that the plugin has caught and logged itself (``internal.errors``)."""
@@ -190,3 +201,7 @@ class PluginHost:
 
 def _no_cache() -> None:
     """Nothing is remembered anywhere."""
+
+
+def _no_cache_of(client_id: str) -> None:
+    """Nothing is remembered of this client."""

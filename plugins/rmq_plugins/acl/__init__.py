@@ -1,7 +1,7 @@
 """rmq-acl: who may connect, publish and subscribe, by ordered rules from a file.
 
 config   the keys of etc/plugins/rmq-acl.toml
-filters  what a topic filter covers and overlaps, placeholders
+filters  placeholders in topic filters
 rules    rules as they are asked: one client, one topic, yes or no
 plugin   the plugin itself
 """

@@ -20,9 +20,9 @@ the client is, in whatever way it was authenticated. No rule fits: it may.
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from rmq.plugin_api import ClientInfo, topic_matches
+from rmq.plugin_api import ClientInfo, filter_covers, filters_overlap, topic_matches, unshared
 from rmq_plugins.acl.config import RuleConfig, TopicPattern
-from rmq_plugins.acl.filters import covers, has_placeholder, overlaps, substituted, unshared
+from rmq_plugins.acl.filters import has_placeholder, substituted
 
 # Remote hosts whose networks are remembered; then the memory starts afresh.
 HOSTS_REMEMBERED: Final = 4096
@@ -52,7 +52,7 @@ class Pattern:
             return False
         if self._literal:
             return text == asked
-        return covers(text, asked) if allow else overlaps(text, asked)
+        return filter_covers(text, asked) if allow else filters_overlap(text, asked)
 
 
 class Rule:

@@ -5,9 +5,9 @@ import itertools
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rmq_plugins.acl.filters import covers, has_placeholder, overlaps, substituted, unshared
+from rmq_plugins.acl.filters import has_placeholder, substituted
 
-from rmq.plugin_api import is_valid_topic_filter, topic_matches
+from rmq.plugin_api import filter_covers, filters_overlap, is_valid_topic_filter, topic_matches, unshared
 from tests.plugins.acl.clients import client
 
 # "y" is a level that no filter below names: what matches it matches any level whatever. Topics go one level deeper
@@ -32,7 +32,7 @@ VALID = FILTERS.filter(is_valid_topic_filter)
 @example("a", "a/#")
 @example("a/#", "a")
 def test_covering_is_matching_every_topic_of_the_other(rule: str, asked: str) -> None:
-    assert covers(rule, asked) == (matched(asked) <= matched(rule))
+    assert filter_covers(rule, asked) == (matched(asked) <= matched(rule))
 
 
 @given(VALID, VALID)
@@ -42,7 +42,7 @@ def test_covering_is_matching_every_topic_of_the_other(rule: str, asked: str) ->
 @example("$S/#", "#")
 @example("a/b", "a/b/#")
 def test_overlapping_is_matching_a_topic_of_the_other(rule: str, asked: str) -> None:
-    assert overlaps(rule, asked) == bool(matched(asked) & matched(rule))
+    assert filters_overlap(rule, asked) == bool(matched(asked) & matched(rule))
 
 
 @pytest.mark.parametrize(

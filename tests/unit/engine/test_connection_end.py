@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rmq.hooks.verdicts import ALLOW, AuthRequest, AuthResult
 from tests.support import wire
 from tests.support.engine import Client, Engine
 from tests.support.packet_notation import V5, V311
@@ -190,3 +191,38 @@ def test_a_peer_that_has_not_read_for_long_is_cut_off_as_well(engine: Engine, en
     step(engine, 2.3)
     assert client.sock.closed
     assert client.connection not in engine.connections
+
+
+def logins_last(engine: Engine, seconds: float) -> None:
+    def handle(request: AuthRequest) -> AuthResult:
+        return AuthResult(ALLOW, expires_at=engine.broker.ctx.now + seconds if seconds else 0.0)
+
+    engine.hooks.register("client_authenticate", handle, "test")
+
+
+@pytest.mark.parametrize("level", [V311, V5])
+def test_a_connection_ends_with_what_its_client_has_proved(engine: Engine, level: int) -> None:
+    logins_last(engine, 20.0)
+    client = engine.connect("a", level)
+    step(engine, 19.9)
+    assert not client.closed
+    step(engine, 0.4)
+    assert client.closed and engine.counters.logins_ended == 1
+    if level == V5:
+        assert client.take(Disconnect).code == 0xA0
+
+
+def test_a_login_without_an_end_has_no_timer(engine: Engine) -> None:
+    logins_last(engine, 0.0)
+    client = engine.connect("a")
+    assert not engine.broker.login_timers
+    step(engine, 400)
+    assert not client.closed
+
+
+def test_the_timer_of_a_login_ends_with_the_connection(engine: Engine) -> None:
+    logins_last(engine, 20.0)
+    engine.connect("a").send(wire.disconnect())
+    assert not engine.broker.login_timers
+    step(engine, 30)
+    assert engine.counters.logins_ended == 0

@@ -329,3 +329,21 @@ def test_nobody_may_go_on_as_another_user(engine: Engine) -> None:
     assert client.take(Disconnect).code == 0x87
     assert client.closed
     assert (engine.counters.enhanced_auth_completed, engine.counters.enhanced_auth_failed) == (2, 1)
+
+
+def test_authenticating_again_sets_the_end_of_the_login_anew(engine: Engine) -> None:
+    ends = [10.0, 30.0, 0.0]
+
+    def handle(request: EnhancedAuthRequest) -> AuthResult:
+        seconds = ends.pop(0)
+        return AuthResult(ALLOW, expires_at=engine.broker.ctx.now + seconds if seconds else 0.0)
+
+    engine.hooks.register("client_enhanced_auth", handle, "test")
+    client = begin(engine)
+    engine.advance(9)
+    answer(client, b"again", AGAIN)
+    engine.advance(20)
+    assert not client.closed
+    answer(client, b"again", AGAIN)
+    engine.advance(60)
+    assert not engine.broker.login_timers

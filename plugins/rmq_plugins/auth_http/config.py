@@ -1,0 +1,120 @@
+"""The keys of rmq-auth-http; RMQTT's names, and those of its own beside them."""
+
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rmq.plugin_api import ByteSize, Duration, PluginConfig
+
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+
+
+def _is_url(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("a URL begins with http:// or https:// and a host")
+    if parts.fragment:
+        raise ValueError("a URL to ask has no #")
+    return text
+
+
+def _are_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not name or not all(
+            character.isascii() and (character.isalnum() or character in "-_") for character in name
+        ):
+            raise ValueError(f"{name!r} isn't the name of a header")
+        if not value.isascii() or not (value.isprintable() or value == ""):
+            raise ValueError(f"the value of {name} has characters that no header has")
+    return headers
+
+
+def _more_than_none(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be more than 0")
+    return seconds
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Url = Annotated[str, AfterValidator(_is_url)]
+Headers = Annotated[dict[str, str], AfterValidator(_are_headers)]
+SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
+
+
+class RequestConfig(PluginConfig):
+    """One request: where to, how, and with which parameters. Without a URL nobody is asked."""
+
+    url: Url = ""
+    method: Annotated[Literal["get", "post", "put"], BeforeValidator(_lower)] = "post"
+    headers: Headers = Field(default_factory=lambda: {"content-type": FORM})
+    params: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def sends_json(self) -> bool:
+        """Whether the body is JSON; otherwise it is a form."""
+        for name, value in self.headers.items():
+            if name.lower() == "content-type":
+                return value.partition(";")[0].strip().lower() == JSON
+        return False
+
+
+class LoginRequestConfig(RequestConfig):
+    """The request about a client that connects."""
+
+    params: dict[str, str] = Field(default_factory=lambda: {"clientid": "%c", "username": "%u", "password": "%P"})
+
+
+class AccessRequestConfig(RequestConfig):
+    """The request about a topic."""
+
+    params: dict[str, str] = Field(
+        default_factory=lambda: {"access": "%A", "username": "%u", "clientid": "%c", "ipaddr": "%a", "topic": "%t"}
+    )
+
+
+class RetryConfig(PluginConfig):
+    """A request that failed is sent again: ``times`` at most, after ``interval``, each ``backoff`` times longer."""
+
+    times: Annotated[int, Field(ge=0, le=100)] = 3
+    interval: Duration = 1.0
+    backoff: Annotated[float, Field(ge=1, le=100, strict=False)] = 2.0
+
+
+class BreakerConfig(PluginConfig):
+    """After ``failures`` one behind the other nobody is asked for ``pause``; 0 failures: never."""
+
+    failures: Annotated[int, Field(ge=0)] = 5
+    pause: SomeTime = 10.0
+
+
+class AuthHttpConfig(PluginConfig):
+    """All keys of etc/plugins/rmq-auth-http.toml; times in seconds."""
+
+    priority: int = 100
+    disconnect_if_pub_rejected: bool = True
+    disconnect_if_expiry: bool = True
+    deny_if_error: bool = True
+    http_timeout: SomeTime = 5.0
+    http_headers: Headers = Field(
+        default_factory=lambda: {"accept": "*/*", "cache-control": "no-cache", "user-agent": "rmq"}
+    )
+    http_retry: RetryConfig = RetryConfig()
+    http_breaker: BreakerConfig = BreakerConfig()
+    http_connections: Annotated[int, Field(ge=1, le=10_000)] = 100
+    http_max_answer: Annotated[ByteSize, Field(ge=16)] = 256 * 1024
+    http_ca_file: str = ""
+    acl_cache_ttl: Duration = 60.0
+    acl_cache_size: Annotated[int, Field(ge=1, le=100_000)] = 256
+    http_auth_req: LoginRequestConfig = LoginRequestConfig()
+    http_acl_req: AccessRequestConfig = AccessRequestConfig()
