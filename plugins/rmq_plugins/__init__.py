@@ -3,6 +3,7 @@
 acl        who may connect, publish and subscribe, by ordered rules
 auth_http  the same, as an HTTP server says
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
+web_hook   what happens on the node, told to HTTP servers and files
 
 Later releases bring bridges and the other plugins.
 """

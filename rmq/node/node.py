@@ -53,6 +53,7 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
+    "rmq-web-hook": "rmq_plugins.web_hook:WebHookPlugin",
 }
 
 

@@ -22,6 +22,7 @@ from rmq.hooks.verdicts import (
     AuthResult,
     EnhancedAuthRequest,
 )
+from rmq.mqtt.codes import REASON_NAMES
 from rmq.mqtt.errors import MqttError
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import Connect, SubscriptionRequest
@@ -44,6 +45,7 @@ __all__ = [
     "FROM_SYSTEM",
     "LATER",
     "POINTS",
+    "REASON_NAMES",
     "UNDECIDED",
     "Address",
     "AuthRequest",
