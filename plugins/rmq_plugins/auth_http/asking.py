@@ -1,5 +1,6 @@
 """Asking the endpoint: retries with back-off and a circuit breaker, all within the time that a handler has."""
 
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -27,11 +28,12 @@ class Asking:
     def __init__(
         self,
         config: AuthHttpConfig,
+        context: ssl.SSLContext,
         time_budget_s: float,
         logger: structlog.stdlib.BoundLogger,
         now: Callable[[], float] = trio.current_time,
     ) -> None:
-        self._endpoint = Endpoint(config)
+        self._endpoint = Endpoint(config, context)
         self._headers = config.http_headers
         self._timeout_s = config.http_timeout
         self._retry = config.http_retry

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import httpx
@@ -35,19 +36,24 @@ class Request:
         return f"{self.url.scheme}://{self.url.host}{port}{self.url.path}"
 
 
-class Endpoint:
-    """A pool of connections. Proxies, cookies and a .netrc of the environment play no part, redirects aren't followed.
+async def trusted(ca_file: str) -> ssl.SSLContext:
+    """Who vouches for servers: a PEM file, "" for the machine's authorities; raises ``OSError`` (``SSLError`` is one).
 
-    Raises ``OSError`` or ``ssl.SSLError`` when the file of authorities can't be read.
+    In a thread: reading all authorities of a machine takes a tenth of a second.
     """
+    return await trio.to_thread.run_sync(partial(ssl.create_default_context, cafile=ca_file or None))
 
-    def __init__(self, config: AuthHttpConfig) -> None:
+
+class Endpoint:
+    """A pool of connections. Proxies and cookies play no part, redirects aren't followed."""
+
+    def __init__(self, config: AuthHttpConfig, context: ssl.SSLContext) -> None:
         self._max_answer = config.http_max_answer
         self._running = 0
         self._idle = trio.Event()
         self._idle.set()
         self._client = httpx.AsyncClient(
-            verify=ssl.create_default_context(cafile=config.http_ca_file or None),
+            verify=context,
             timeout=config.http_timeout,
             limits=httpx.Limits(
                 max_connections=config.http_connections, max_keepalive_connections=config.http_connections

@@ -1,6 +1,6 @@
 """The plugin: asks the endpoint when a client connects, publishes and subscribes."""
 
-import ssl
+from functools import partial
 from typing import Final
 
 import trio
@@ -22,7 +22,7 @@ from rmq.plugin_api import (
 from rmq_plugins.auth_http.answers import NoAnswerError
 from rmq_plugins.auth_http.asking import Asking
 from rmq_plugins.auth_http.config import AuthHttpConfig
-from rmq_plugins.auth_http.endpoint import Request
+from rmq_plugins.auth_http.endpoint import Request, trusted
 from rmq_plugins.auth_http.placeholders import PUBLISH, SUBSCRIBE, access_values, login_values
 from rmq_plugins.auth_http.rights import judge_publish, judge_subscribe
 from rmq_plugins.auth_http.verdicts import ALWAYS, ClientMemory
@@ -47,22 +47,23 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
         self._said: dict[str, dict[str, int]] = {"auth": {}, "acl": {}}
         self._handles: list[Handle] = []
         self._asking: Asking | None = None
+        self._retiring: set[Asking] = set()  # of the configurations before, with requests under way
         self._auth: Request | None = None
         self._acl: Request | None = None
 
     async def start(self) -> None:
         """Take part with the configured priority, where there is somebody to ask."""
-        self._begin(self._prepared(self.config), self.config)
+        self._begin(await self._prepared(self.config), self.config)
         self.host.spawn(self._sweep)
 
     async def stop(self) -> None:
         """Close the connections; who asks from now on gets no answer."""
-        if self._asking is not None:
-            await self._asking.close()
+        for asking in (*self._retiring, *([] if self._asking is None else [self._asking])):
+            await asking.close()
 
     async def reload(self, config: AuthHttpConfig) -> None:
         """Ask as the new configuration says; what was said about topics is forgotten, what logins gave stays."""
-        asking = self._prepared(config)
+        asking = await self._prepared(config)
         before, handles = self._asking, self._handles
         self.config = config
         self._begin(asking, config)
@@ -71,7 +72,12 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
         self._memory.size = config.acl_cache_size
         self._memory.drop_verdicts()
         if before is not None:
-            self.host.spawn(before.retire)
+            self._retiring.add(before)
+            self.host.spawn(partial(self._retire, before))
+
+    async def _retire(self, asking: Asking) -> None:
+        await asking.retire()
+        self._retiring.discard(asking)
 
     def attrs(self) -> dict[str, object]:
         """What was said how often, and how the endpoint is."""
@@ -87,10 +93,11 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
             }
         return figures
 
-    def _prepared(self, config: AuthHttpConfig) -> Asking:
+    async def _prepared(self, config: AuthHttpConfig) -> Asking:
         try:
-            return Asking(config, self.host.async_time_budget_s, self.host.logger)
-        except (OSError, ssl.SSLError) as error:
+            context = await trusted(config.http_ca_file)
+            return Asking(config, context, self.host.async_time_budget_s, self.host.logger)
+        except OSError as error:
             raise PluginError(f"http_ca_file: {config.http_ca_file}: {error}") from None
 
     def _begin(self, asking: Asking, config: AuthHttpConfig) -> None:

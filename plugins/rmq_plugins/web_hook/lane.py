@@ -62,6 +62,7 @@ class Lane:
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
         self._running = False
+        self._closed = False
 
     @property
     def length(self) -> int:
@@ -101,6 +102,8 @@ class Lane:
 
     async def run(self) -> None:
         """Write and send until it is cancelled or closed."""
+        if self._closed:
+            return
         self._running = True
         try:
             with self._scope:
@@ -117,12 +120,16 @@ class Lane:
         """Have on disk what was put until now, as far as the disk takes it."""
         try:
             async with self._disk:
+                if self._pending and not self._opened:
+                    await trio.to_thread.run_sync(self._queue.open)
+                    self._opened = True
                 await self._write()
         except OSError as error:
             self._disk_failed(error)
 
     async def close(self) -> None:
         """End; what hasn't been sent stays on disk."""
+        self._closed = True
         await self.flush()
         if self._pending:
             self._drop("disk_failed", len(self._pending))
@@ -130,13 +137,16 @@ class Lane:
         self._scope.cancel()
         if self._running:
             await self._ended.wait()
+        else:
+            self._queue.close()
 
     async def _open(self) -> None:
         while not self._opened:
             try:
                 async with self._disk:
-                    await trio.to_thread.run_sync(self._queue.open)
-                    self._opened = True
+                    if not self._opened:
+                        await trio.to_thread.run_sync(self._queue.open)
+                        self._opened = True
             except QueueInUseError:
                 await trio.sleep(IN_USE_RETRY_S)  # the plugin is being restarted: the one of before ends soon
             except OSError as error:

@@ -1,7 +1,6 @@
 """The plugin: a lane for each URL, fed by what happens on the node."""
 
 import hashlib
-import ssl
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from rmq_plugins.web_hook.events import Body, time_text
 from rmq_plugins.web_hook.files import append, path_of
 from rmq_plugins.web_hook.lane import Lane, Send
 from rmq_plugins.web_hook.listeners import PRIORITY, Listeners
-from rmq_plugins.web_hook.posting import FAILED, SENT, Poster
+from rmq_plugins.web_hook.posting import FAILED, SENT, Poster, trusted
 from rmq_plugins.web_hook.routing import Route, routes, urls_of
 
 # Handlers that other events need: who a client is, and whether its session is a new one.
@@ -47,7 +46,7 @@ class WebHookPlugin(Plugin[WebHookConfig]):
 
     async def start(self) -> None:
         """Open the queues and listen."""
-        table, poster = self._prepared(self.config)
+        table, poster = await self._prepared(self.config)
         if self._folder is None:
             # The node keeps nothing: a queue may still be longer than what memory is for.
             self._temporary = tempfile.TemporaryDirectory(prefix="rmq-web-hook-")
@@ -68,7 +67,7 @@ class WebHookPlugin(Plugin[WebHookConfig]):
 
     async def reload(self, config: WebHookConfig) -> None:
         """Go over to other rules and URLs. What waits for a URL that is gone stays on disk, should it come back."""
-        table, poster = self._prepared(config)
+        table, poster = await self._prepared(config)
         before = self._poster
         wanted = urls_of(table)
         gone = [self._lanes.pop(url) for url in list(self._lanes) if url not in wanted]
@@ -90,13 +89,13 @@ class WebHookPlugin(Plugin[WebHookConfig]):
             "urls": lanes,
         }
 
-    def _prepared(self, config: WebHookConfig) -> tuple[dict[Event, list[Route]], Poster]:
+    async def _prepared(self, config: WebHookConfig) -> tuple[dict[Event, list[Route]], Poster]:
         table = routes(config)
         if not table:
             raise PluginError("urls: there is no URL that any event goes to")
         try:
-            return table, Poster(config, self.host.now)
-        except (OSError, ssl.SSLError) as error:
+            return table, Poster(config, await trusted(config.http_ca_file), self.host.now)
+        except OSError as error:
             raise PluginError(f"http_ca_file: {config.http_ca_file}: {error}") from None
 
     def _follow(self, table: dict[Event, list[Route]], poster: Poster, config: WebHookConfig) -> None:
@@ -108,7 +107,11 @@ class WebHookPlugin(Plugin[WebHookConfig]):
             if lane is not None:
                 lane.configure(config, send)
                 continue
-            lane = Lane(_shown(url), self._queue(url, config), send, config, self.host.now, self.host.logger)
+            names = [other.name for other in self._lanes.values()]
+            name = _shown(url)
+            # What tells two URLs apart may be their secret.
+            name = name if name not in names else f"{name} ({len(names) + 1})"
+            lane = Lane(name, self._queue(url, config), send, config, self.host.now, self.host.logger)
             self._lanes[url] = lane
             self.host.spawn(lane.run)
         for event, handler in self._listeners.handlers().items():
