@@ -20,8 +20,10 @@ from rmq_plugins.web_hook.events import (
     who_by_id,
 )
 
-# After everybody else: what is told is what the other plugins have left of it.
+# After everybody else: what is told is what the other plugins have left. But that a client connects is told before
+# another plugin ends the chain by refusing it.
 PRIORITY: Final = -1000
+CONNECT_PRIORITY: Final = 1_000_000
 
 # What takes an event: its name, its topic or None, whether that is a topic filter, and its keys.
 Tell = Callable[[Event, str | None, bool, Body], None]

@@ -17,7 +17,7 @@ from rmq_plugins.web_hook.disk_queue import DiskQueue
 from rmq_plugins.web_hook.events import Body, time_text
 from rmq_plugins.web_hook.files import append, path_of
 from rmq_plugins.web_hook.lane import Lane, Send
-from rmq_plugins.web_hook.listeners import PRIORITY, Listeners
+from rmq_plugins.web_hook.listeners import CONNECT_PRIORITY, PRIORITY, Listeners
 from rmq_plugins.web_hook.posting import FAILED, SENT, Poster, trusted
 from rmq_plugins.web_hook.routing import Route, routes, urls_of
 
@@ -118,7 +118,8 @@ class WebHookPlugin(Plugin[WebHookConfig]):
             handle = self._handles.get(event)
             if event in table or event in _ALWAYS:
                 if handle is None:
-                    self._handles[event] = self.host.on(event, handler, PRIORITY)
+                    priority = CONNECT_PRIORITY if event == "client_connect" else PRIORITY
+                    self._handles[event] = self.host.on(event, handler, priority)
             elif handle is not None:
                 self.host.off(self._handles.pop(event))
 

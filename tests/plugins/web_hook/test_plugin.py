@@ -10,7 +10,7 @@ from rmq_plugins.web_hook import WebHookPlugin
 from rmq_plugins.web_hook.config import WebHookConfig
 
 from rmq.hooks import chains
-from rmq.plugin_api import PluginError
+from rmq.plugin_api import DENY, AuthResult, Connect, PluginError
 from tests.plugins.acl.clients import client
 from tests.support.http_server import Asked, HttpServer, Reply
 from tests.support.plugins import PluginBench
@@ -119,5 +119,16 @@ async def test_a_node_that_keeps_nothing_has_a_queue_for_as_long_as_it_runs(
     plugin = WebHookPlugin(config(urls=[server.url]), plugin_bench.host("rmq-web-hook"))
     await plugin.start()
     connect(plugin_bench, "one")
+    assert await told(server, lambda names: len(names) == 1) == ["one"]
+    await plugin.stop()
+
+
+async def test_a_client_that_another_plugin_refuses_is_told_of(
+    plugin_bench: PluginBench, server: HttpServer, tmp_path: Path
+) -> None:
+    plugin_bench.registry.register("client_connect", lambda client, connect: AuthResult(DENY), "other", 500)
+    plugin = await started(plugin_bench, tmp_path, urls=[server.url], rule={"client_connect": [{}]})
+    refused = chains.client_connect(plugin_bench.chains, client("one"), Connect(5, "one", True, 60))
+    assert refused is not None and refused.verdict == DENY
     assert await told(server, lambda names: len(names) == 1) == ["one"]
     await plugin.stop()
