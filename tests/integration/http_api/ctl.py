@@ -90,7 +90,12 @@ class Ctl:
     def interrupted(self, *args: str) -> Ended:
         """Run it until it has printed a line, then press Ctrl-C."""
         with subprocess.Popen(
-            self.command(*args), env=self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            self.command(*args),
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # As from a terminal: who runs these tests in the background has it ignored, and so has every child.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             try:
                 assert process.stdout is not None
