@@ -92,7 +92,7 @@ class WebHookPlugin(Plugin[WebHookConfig]):
     async def _prepared(self, config: WebHookConfig) -> tuple[dict[Event, list[Route]], Poster]:
         table = routes(config)
         if not table:
-            raise PluginError("urls: there is no URL that any event goes to")
+            self.host.logger.warning("nobody is told of anything: there is no URL that any event goes to")
         try:
             return table, Poster(config, await trusted(config.http_ca_file), self.host.now)
         except OSError as error:
@@ -116,7 +116,7 @@ class WebHookPlugin(Plugin[WebHookConfig]):
             self.host.spawn(lane.run)
         for event, handler in self._listeners.handlers().items():
             handle = self._handles.get(event)
-            if event in table or event in _ALWAYS:
+            if event in table or (table and event in _ALWAYS):
                 if handle is None:
                     priority = CONNECT_PRIORITY if event == "client_connect" else PRIORITY
                     self._handles[event] = self.host.on(event, handler, priority)

@@ -15,17 +15,8 @@ import pytest
 
 from tests.integration.http_api.contract import CONTRACT
 from tests.integration.http_api.http import Http
-from tests.integration.node.watched_node import WatchedNode, install_plugin
+from tests.integration.node.watched_node import WatchedNode
 from tests.support.client import Client
-
-WEB_HOOK = """
-from rmq.plugin_api import Plugin, PluginConfig
-
-
-class WebHook(Plugin[PluginConfig]):
-    name = "rmq-web-hook"
-"""
-"""The documents' examples load and unload a plugin of this name."""
 
 
 class Said:
@@ -42,12 +33,11 @@ class Said:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Http, WatchedNode]]:
-    """A node with the plugin that the examples load, and with the client and messages that they speak of."""
+    """A node with the client and messages that the examples speak of."""
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     folder = tmp_path_factory.mktemp("documents")
-    install_plugin(folder / "site", "rmq-web-hook", "web_hook_of_tests", "WebHook", WEB_HOOK)
-    node = WatchedNode(folder, plugins=folder / "site")
+    node = WatchedNode(folder)
     try:
         yield Http.of(Said(node)), node
     finally:
