@@ -76,8 +76,8 @@ class Client:
         self._socket.sendall(b"".join(packets))
 
     def next_packet_id(self) -> int:
-        """A packet identifier this connection has not used yet."""
-        self._last_packet_id += 1
+        """The next packet identifier; 1 follows on 65,535, as every exchange of long ago is over [MQTT-2.2.1-3]."""
+        self._last_packet_id = self._last_packet_id % 65_535 + 1
         return self._last_packet_id
 
     def connect(
