@@ -15,12 +15,14 @@ token_setup     what judges them, made from the configuration
 key_sets        the keys that an issuer publishes, kept up to date
 fetching        a document from a web server; the only file that knows httpx
 failed_logins   a limit on failed logins for each address
+dialects        what makes a dialect, as the core sees it
+tables          the table of a listener: all its dialects
 routing         the table of routes, matched on the path as it came
 calls           what a handler is given
 parameters      query and body, typed and checked
 paging          pages of long lists, and the link to the next one
 answers         what a handler gives back
-errors          everything that goes wrong as one JSON shape
+errors          everything that goes wrong as one type, and our words for it
 openapi         OpenAPI 3.1 from the table of routes
 shapes          what JSON objects of answers look like, for mypy and for OpenAPI
 api_docs        /api-docs: Swagger UI from the files of this package
@@ -35,9 +37,10 @@ history         what stats and metrics were, in a file
 prometheus      figures for Prometheus
 rmqtt_v1        the dialect of RMQTT's HTTP API, version 1
 
-How a dialect is made: a package with a function that takes a ``service.ApiService`` and returns ``routing.Route``s,
-each with a pydantic model of its query and body; ``plugin`` puts the routes of all dialects into one ``RouteTable``.
-A handler takes a ``calls.Call``, asks ``rmq.management``, lets its errors through as they are (``errors`` has the
-status of each), and gives back ``answers.json_answer``, ``text_answer`` or, for long lists, ``rows_answer``. The core
-knows no dialect; dialects don't know each other.
+How a dialect is made: a package with a ``dialects.Dialect``, which puts an ``errors.ApiError`` into its words, and a
+function that takes a ``service.ApiService`` and returns ``routing.Route``s, each with a pydantic model of its query and
+body; ``tables`` has all dialects. A handler takes a ``calls.Call``, asks
+``rmq.management``, lets its errors through as they are (``errors`` has the status of each), and gives back
+``answers.json_answer``, ``text_answer`` or, for long lists, ``rows_answer``. The core knows no dialect; dialects don't
+know each other.
 """

@@ -18,11 +18,11 @@ from rmq.management.api_keys import ApiKeys, looks_like_secret
 from rmq_http_api.bearers import KeysNotThere, TokenJudge, TokenRefused
 from rmq_http_api.calls import ADMINISTRATOR, API_KEY, VIEWER, Caller
 from rmq_http_api.config import HttpApiConfig
-from rmq_http_api.errors import RETRY_AFTER_S, ApiError
+from rmq_http_api.dialects import OWN, Dialect
+from rmq_http_api.errors import RETRY_AFTER_S, ApiError, Unauthorized
 from rmq_http_api.failed_logins import FailedLogins
 from rmq_http_api.hosts import Request, is_from_elsewhere, is_known_host, is_local
 
-CHALLENGE: Final = 'Basic realm="rmq", charset="UTF-8", Bearer realm="rmq"'
 # How long a right password is remembered, and how many: checking one takes 20 ms by intent.
 REMEMBERED_S: Final = 300.0
 MAX_REMEMBERED: Final = 256
@@ -71,11 +71,14 @@ class Access:
         self._users = {user.name: user for user in config.users}
         self._nobody = passwords.unmatched() if config.users else ""
 
-    async def identify(self, request: Request) -> Caller:
-        """Who asks; ``ApiError`` 401 without good credentials where they are needed, 429 after too many bad ones."""
+    async def identify(self, request: Request, dialect: Dialect = OWN) -> Caller:
+        """Who asks, in this dialect; ``Unauthorized`` without good credentials where they are needed.
+
+        ``ApiError`` 429 after too many bad ones.
+        """
         credentials = request.headers.get("authorization")
         if credentials is None:
-            return self._without_credentials(request)
+            return self._without_credentials(request, dialect)
         wait_s = self._failures.wait_s(request.address)
         if wait_s:
             raise ApiError(429, "TOO_MANY_FAILURES", "too many failed logins", {"Retry-After": str(wait_s)})
@@ -83,23 +86,28 @@ class Access:
             caller = await self._by_credentials(credentials, request.address)
         except TokenRefused as error:
             self._failures.note(request.address)
-            raise _unauthorized(f"this token isn't good: {error}") from None
+            raise Unauthorized("bad token", f"this token isn't good: {error}") from None
         if caller is None:
             self._failures.note(request.address)
-            raise _unauthorized("these credentials aren't known here")
+            raise Unauthorized("wrong", "these credentials aren't known here")
         return caller
 
-    def _without_credentials(self, request: Request) -> Caller:
-        if self._is_open and is_local(request):
+    def _without_credentials(self, request: Request, dialect: Dialect) -> Caller:
+        is_open = self._is_open and dialect.trusts_loopback
+        if is_open and is_local(request):
             return Caller("local", ADMINISTRATOR, request.address, "loopback")
         if self._config.anonymous_may_read and not is_from_elsewhere(request):
             host = request.headers.get("host", "")
             if is_known_host(host, self._host_names):
                 return Caller("anonymous", VIEWER, request.address, "anonymous")
-            raise _unauthorized("without credentials the Host must be an address, localhost, or one of host_names")
-        if self._is_open:
-            raise _unauthorized("without credentials only this machine may ask, by a local name and through no proxy")
-        raise _unauthorized("credentials are needed")
+            raise Unauthorized(
+                "missing", "without credentials the Host must be an address, localhost, or one of host_names"
+            )
+        if is_open:
+            raise Unauthorized(
+                "missing", "without credentials only this machine may ask, by a local name and through no proxy"
+            )
+        raise Unauthorized("missing", "credentials are needed")
 
     async def _by_credentials(self, credentials: str, address: str) -> Caller | None:
         scheme, _, value = credentials.partition(" ")
@@ -162,7 +170,3 @@ def _opens_loopback(config: HttpApiConfig) -> bool:
     if config.loopback_is_open == "auto":
         return not config.has_credentials
     return config.loopback_is_open == "always"
-
-
-def _unauthorized(message: str) -> ApiError:
-    return ApiError(401, "UNAUTHORIZED", message, {"WWW-Authenticate": CHALLENGE})

@@ -14,8 +14,10 @@ from rmq.management.errors import ManagementError
 from rmq_http_api.access import Access
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
-from rmq_http_api.errors import RETRY_AFTER_S, ApiError, error_answer, from_management
+from rmq_http_api.dialects import Dialect
+from rmq_http_api.errors import RETRY_AFTER_S, ApiError, from_management
 from rmq_http_api.hosts import Request as AccessRequest
+from rmq_http_api.hosts import is_from_elsewhere
 from rmq_http_api.parameters import read_body, read_query
 from rmq_http_api.routing import READING, Match, RouteTable
 
@@ -95,47 +97,59 @@ class Application:
     async def _answer(self, request: Request, body: "_Body") -> Answer:
         started = trio.current_time()
         caller: Caller | None = None
-        match: Match | None = None
+        found: Match | ApiError | None = None
         try:
-            match, caller = await self._judge(request)
-            answer = await self._handle(request, match, caller, body)
+            try:
+                found = self._find(request)
+                caller = await self._judge(request, found)
+                answer = await self._handle(request, found, caller, body)
+            except ManagementError as error:
+                raise from_management(error) from None
+            except (ApiError, ClientDisconnect):
+                raise
+            except Exception as error:
+                raise self._bug(request, error) from None
         except ApiError as error:
-            answer = error_answer(error)
-        except ManagementError as error:
-            answer = error_answer(from_management(error))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            answer = self._bug(request, error)
+            answer = self._dialect(request, found).present_error(error)
+        match = found if isinstance(found, Match) else None
         self._write_lines(request, match, caller, answer, trio.current_time() - started)
         return answer
 
-    async def _judge(self, request: Request) -> tuple[Match | None, Caller]:
-        """The route and who asks. A path that isn't there is told only to those who may read."""
+    def _find(self, request: Request) -> Match | ApiError | None:
+        """The route, or why there is none; None where only the methods are asked for."""
         raw_path = _raw_path(request)
         if request.method == "OPTIONS":
-            return None, Caller("", "viewer", _address(request), "")
-        match: Match | None = None
-        missing: ApiError | None = None
+            return None
         try:
-            match = self.table.find(request.method, raw_path)
+            return self.table.find(request.method, raw_path)
         except ApiError as error:
-            missing = error
-        if match is not None and match.route.open:
-            return match, Caller("anonymous", "viewer", _address(request), "open")
-        headers = _single_headers(request)
-        caller = await self.access.identify(AccessRequest(request.method, _address(request), headers))
-        if missing is not None:
-            raise missing
-        assert match is not None
-        if not caller.may(match.route.needed_role):
-            raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
-        if match.route.login and not caller.has_logged_in:
-            raise ApiError(403, "API_KEY_NOT_ALLOW", "this takes a login: an API key may not")
-        return match, caller
+            return error
 
-    async def _handle(self, request: Request, match: Match | None, caller: Caller, body: "_Body") -> Answer:
-        if match is None:
+    def _dialect(self, request: Request, found: Match | ApiError | None) -> Dialect:
+        return found.dialect if isinstance(found, Match) else self.table.dialect_at(request.scope["raw_path"])
+
+    async def _judge(self, request: Request, found: Match | ApiError | None) -> Caller:
+        """Who asks. A path that isn't there is told only to those who may read."""
+        if found is None:
+            return Caller("", "viewer", _address(request), "")
+        if isinstance(found, Match) and found.route.open:
+            return Caller("anonymous", "viewer", _address(request), "open")
+        asked = AccessRequest(request.method, _address(request), _single_headers(request))
+        caller = await self.access.identify(asked, self._dialect(request, found))
+        if isinstance(found, ApiError):
+            raise found
+        route = found.route
+        if not caller.may(route.needed_role):
+            raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
+        if route.login and not caller.has_logged_in:
+            raise ApiError(403, "API_KEY_NOT_ALLOW", "this takes a login: an API key may not")
+        # A page of somebody else can have a browser send what isn't called JSON, with the credentials that it knows.
+        if route.content == "says anything" and is_from_elsewhere(asked):
+            raise ApiError(403, "FORBIDDEN", "a page of somebody else may not ask this")
+        return caller
+
+    async def _handle(self, request: Request, match: Match | ApiError | None, caller: Caller, body: "_Body") -> Answer:
+        if not isinstance(match, Match):
             allowed = self.table.methods(_raw_path(request))
             return Answer(b"", status=204, headers={"Allow": allowed})
         route = match.route
@@ -143,7 +157,8 @@ class Application:
         query = read_query(route.query, query_string)
         content = None
         if route.body is not None:
-            _check_media_type(request)
+            if route.content == "says JSON":
+                _check_media_type(request)
             content = read_body(route.body, await body.read())
         url = _raw_path(request).decode("ascii", "replace")
         if query_string:
@@ -166,7 +181,7 @@ class Application:
             return
         raise ApiError(503, "TOO_BUSY", "too many long answers wait to be read", {"Retry-After": str(RETRY_AFTER_S)})
 
-    def _bug(self, request: Request, error: Exception) -> Answer:
+    def _bug(self, request: Request, error: Exception) -> ApiError:
         self.bugs += 1
         if self._count_bug is not None:
             self._count_bug()
@@ -174,7 +189,7 @@ class Application:
         path = _shown_path(request)
         log.error("bug in the HTTP API", id=number, method=request.method, path=path, exc_info=error)
         text = f"a bug: the log of node {self._node_id} has more under {number}"
-        return error_answer(ApiError(500, "INTERNAL_ERROR", text))
+        return ApiError(500, "INTERNAL_ERROR", text)
 
     def _write_lines(
         self, request: Request, match: Match | None, caller: Caller | None, answer: Answer, took_s: float

@@ -1,7 +1,10 @@
-"""Everything that goes wrong, as one shape: a status and ``{"code": "CLIENT_NOT_FOUND", "message": "…"}``."""
+"""Everything that goes wrong, as one type, which each dialect puts into its own words; and the words that are ours.
+
+Ours are a status and ``{"code": "CLIENT_NOT_FOUND", "message": "…"}``.
+"""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from rmq.management import errors
 from rmq.management.errors import ManagementError
@@ -9,6 +12,7 @@ from rmq_http_api.answers import Answer, json_answer
 
 # How long a program should wait before it tries again what couldn't be done just now, in seconds.
 RETRY_AFTER_S: Final = 2
+CHALLENGE: Final = 'Basic realm="rmq", charset="UTF-8", Bearer realm="rmq"'
 
 
 class ApiError(Exception):
@@ -20,6 +24,21 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.headers = dict(headers or {})
+
+
+class MissingParameter(ApiError):
+    """A parameter, or a key of the body, that must be there and isn't."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BAD_PARAMETER", message)
+
+
+class Unauthorized(ApiError):
+    """Nobody that is known: ``what`` is wrong with the credentials, for dialects that tell one from the other."""
+
+    def __init__(self, what: Literal["missing", "wrong", "bad token", "old token"], message: str) -> None:
+        super().__init__(401, "UNAUTHORIZED", message, {"WWW-Authenticate": CHALLENGE})
+        self.what = what
 
 
 # What each of management's reasons is over HTTP. 503 means: may work later, or on another node.
@@ -67,5 +86,5 @@ def from_management(error: ManagementError) -> ApiError:
 
 
 def error_answer(error: ApiError) -> Answer:
-    """What the caller is told."""
+    """What the caller is told in our words."""
     return json_answer({"code": error.code, "message": error.message}, error.status, error.headers)

@@ -1,12 +1,12 @@
 """Query and body of a request: pydantic models filled from what came, and what is wrong with it named."""
 
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, RootModel, ValidationError
 
-from rmq_http_api.errors import ApiError
+from rmq_http_api.errors import ApiError, MissingParameter
 from rmq_http_api.shapes import JsonSchema
 
 M = TypeVar("M", bound=BaseModel)
@@ -17,9 +17,13 @@ LARGEST: Final = 2**63 - 1
 
 
 class Query(BaseModel):
-    """The base of all queries: a parameter that isn't known is an error. A field's ``alias`` is its name in the URL."""
+    """The base of all queries: a parameter that isn't known is an error. A field's ``alias`` is its name in the URL.
+
+    ``repeatable`` are the names that may be there more than once: their fields are given lists.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    repeatable: ClassVar[frozenset[str]] = frozenset()
 
 
 class NoQuery(Query):
@@ -30,6 +34,12 @@ class Body(BaseModel):
     """The base of all JSON bodies: strict, because JSON has types, and no key it doesn't know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RawBody(BaseModel):
+    """A body as it came: what isn't JSON."""
+
+    content: bytes
 
 
 def whole_number(text: str) -> int:
@@ -87,8 +97,12 @@ def read_query(model: type[M], query_string: bytes) -> M:
         raise ApiError(400, "BAD_PARAMETER", "the query isn't UTF-8") from None
     except ValueError:
         raise ApiError(400, "BAD_PARAMETER", f"the query has more than {MAX_PARAMETERS} parameters") from None
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    repeatable: frozenset[str] = getattr(model, "repeatable", frozenset())
     for name, value in pairs:
+        if name in repeatable:
+            values.setdefault(name, []).append(value)
+            continue
         if name in values:
             raise ApiError(400, "BAD_PARAMETER", f"{name[:64]}: is there more than once")
         values[name] = value
@@ -96,20 +110,24 @@ def read_query(model: type[M], query_string: bytes) -> M:
 
 
 def read_body(model: type[M], body: bytes) -> M:
-    """A JSON body; ``ApiError`` 400 says what is wrong with it."""
+    """A JSON body, an object unless the model is a ``RootModel``; ``ApiError`` 400 says what is wrong with it."""
+    if issubclass(model, RawBody):
+        return model(content=body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ApiError(400, "BAD_BODY", f"the body isn't JSON: {error}") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) and not issubclass(model, RootModel):
         raise ApiError(400, "BAD_BODY", "the body must be a JSON object")
     return _filled(model, value)
 
 
-def _filled(model: type[M], values: dict[str, Any]) -> M:
+def _filled(model: type[M], values: Any) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
+        if all(found["type"] == "missing" for found in error.errors(include_url=False, include_input=False)):
+            raise MissingParameter("; ".join(_reasons(error))) from None
         raise ApiError(400, "BAD_PARAMETER", "; ".join(_reasons(error))) from None
 
 

@@ -5,18 +5,13 @@ from typing import TYPE_CHECKING
 
 from rmq.management.history import NoHistory
 from rmq.plugin_api import Plugin, PluginError, PluginHost
-from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
-from rmq_http_api.api_docs import ApiDocs
-from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.app import Application
-from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.history import HistoryKeeper
-from rmq_http_api.probes import Probes
-from rmq_http_api.routing import RouteTable
 from rmq_http_api.server import Server, ServerError, tls_context
 from rmq_http_api.service import ApiService
+from rmq_http_api.tables import make_table
 
 if TYPE_CHECKING:
     from rmq_http_api.token_setup import TokenSetup
@@ -48,18 +43,8 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
             self.host.spawn,
         )
         self._service = service
-        table = RouteTable(
-            [
-                *Probes(service).routes(),
-                *ClusterRoutes(service).routes(),
-                *ApiKeyRoutes(service).routes(),
-                *rmqtt_v1.routes(service),
-                *prometheus.routes(service),
-            ]
-        )
-        table.add(ApiDocs(table, service.turns).routes())
         app = Application(
-            table,
+            make_table(service),
             self._access(self.config, tokens),
             max_body=self.config.max_body_size,
             log_requests=self.config.http_request_log,

@@ -7,13 +7,14 @@ One slash at the end makes no difference.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel
 
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Call, PathValues
+from rmq_http_api.dialects import OWN, Dialect
 from rmq_http_api.errors import ApiError
 from rmq_http_api.parameters import NoQuery, whole_number
 from rmq_http_api.shapes import JsonSchema
@@ -47,7 +48,8 @@ class Route(Generic[Q, B]):
     describes it, and what is neither has its media type in ``media_types``. ``refusal`` is what a 503 may have instead
     of the one shape of errors. ``path_schemas`` has what a value of the path must be beyond a text. ``role``: who may;
     by default viewers read and administrators change. ``login``: API keys may not, whatever their role. ``open``:
-    nobody has to say who they are.
+    nobody has to say who they are. ``content``: whether a body must say that it is JSON, or is read as such whatever
+    it says, for scripts that were written for servers which don't look.
     """
 
     method: str
@@ -64,6 +66,7 @@ class Route(Generic[Q, B]):
     role: str = ""
     login: bool = False
     open: bool = False
+    content: Literal["says JSON", "says anything"] = "says JSON"
 
     @property
     def needed_role(self) -> str:
@@ -89,7 +92,7 @@ class _Place:
     """All methods of one pattern."""
 
     segments: tuple[Segment, ...]
-    routes: dict[str, AnyRoute] = field(default_factory=dict)
+    routes: dict[str, tuple[AnyRoute, Dialect]] = field(default_factory=dict)
 
     @property
     def words(self) -> tuple[bool, ...]:
@@ -106,22 +109,26 @@ class _Place:
 
 @dataclass(frozen=True)
 class Match:
-    """The route of a request, and the values in its path."""
+    """The route of a request, whose it is, and the values in its path."""
 
     route: AnyRoute
     values: PathValues
+    dialect: Dialect = OWN
 
 
 class RouteTable:
-    """All routes of all dialects."""
+    """All routes of all dialects that a listener serves."""
 
     def __init__(self, routes: Iterable[AnyRoute] = ()) -> None:
         self._places: dict[int, list[_Place]] = {}
+        self._dialects: dict[str, Dialect] = {}
         self.routes: list[AnyRoute] = []
         self.add(routes)
 
-    def add(self, routes: Iterable[AnyRoute]) -> None:
-        """Put more routes in; ``ValueError`` for a second one with the same method and pattern."""
+    def add(self, routes: Iterable[AnyRoute], dialect: Dialect = OWN) -> None:
+        """Put the routes of a dialect in; ``ValueError`` for a second one with the same method and pattern."""
+        if dialect.prefix:
+            self._dialects[dialect.prefix] = dialect
         for route in routes:
             segments = _segments(route.path)
             places = self._places.setdefault(len(segments), [])
@@ -137,8 +144,16 @@ class RouteTable:
                 raise ValueError(f"two routes for {route.method} {route.path}")
             if place.routes and place.segments != segments:
                 raise ValueError(f"{route.path}: the values are called otherwise in another route")
-            place.routes[route.method] = route
+            place.routes[route.method] = (route, dialect)
             self.routes.append(route)
+
+    def dialect_at(self, raw_path: bytes) -> Dialect:
+        """Whose words are used where there is no route."""
+        path = raw_path.decode("ascii", "replace")
+        for prefix, dialect in self._dialects.items():
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return dialect
+        return OWN
 
     def find(self, method: str, raw_path: bytes) -> Match:
         """The route of a request; ``ApiError`` 404, 405 with ``Allow``, or 400 for a value that can't be one."""
@@ -149,10 +164,11 @@ class RouteTable:
         for place in self._places.get(len(parts), ()):
             if not place.fits(parts):
                 continue
-            route = place.routes.get("GET" if method == "HEAD" else method)
-            if route is None:
+            found = place.routes.get("GET" if method == "HEAD" else method)
+            if found is None:
                 raise self._not_allowed(method, place)
-            return Match(route, _values(place.segments, parts))
+            route, dialect = found
+            return Match(route, _values(place.segments, parts), dialect)
         raise ApiError(404, "PATH_NOT_FOUND", "there is no such path")
 
     def methods(self, raw_path: bytes) -> str:

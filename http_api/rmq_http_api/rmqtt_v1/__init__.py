@@ -10,9 +10,10 @@ messages       publish, subscribe, unsubscribe
 plugins        plugins and their configurations
 figures        stats and metrics: of each node, of one, summed up
 history        what they were
-wording        what many answers have in common: times as text, nodes, nodes that are missing
+wording        the dialect, and what many answers have in common: times as text, nodes, nodes that are missing
 """
 
 from rmq_http_api.rmqtt_v1.routes import routes
+from rmq_http_api.rmqtt_v1.wording import DIALECT
 
-__all__ = ["routes"]
+__all__ = ["DIALECT", "routes"]

@@ -10,9 +10,11 @@ from typing import Annotated, Final, Literal
 from pydantic import WithJsonSchema
 
 from rmq.management.models import MissingNode, NodeRef
+from rmq_http_api.dialects import Dialect
 from rmq_http_api.shapes import TypedDict
 
 PREFIX: Final = "/api/v1"
+DIALECT: Final = Dialect("rmqtt_v1", "RMQTT v1", PREFIX)
 RUNNING: Final = "Running"
 DOWN: Final = "Down"
 # Where an answer has no room for them, nodes that gave none are named here: "3, 5".

@@ -7,17 +7,13 @@ from typing import Any, Final
 
 import httpx
 import trio
-from rmq_http_api import prometheus, rmqtt_v1
 from rmq_http_api.access import Access
-from rmq_http_api.api_docs import ApiDocs
-from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.app import Application
 from rmq_http_api.bearers import TokenJudge
-from rmq_http_api.cluster import ClusterRoutes
 from rmq_http_api.config import HttpApiConfig
-from rmq_http_api.probes import Probes
-from rmq_http_api.routing import AnyRoute, RouteTable
+from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
+from rmq_http_api.tables import make_table
 
 from tests.unit.management.world import World
 
@@ -68,17 +64,8 @@ class Api:
             "rmq-http-api",
             self.spawned.append,
         )
-        self.table = RouteTable(
-            [
-                *Probes(self.service).routes(),
-                *ClusterRoutes(self.service).routes(),
-                *ApiKeyRoutes(self.service).routes(),
-                *rmqtt_v1.routes(self.service),
-                *prometheus.routes(self.service),
-                *(routes or []),
-            ]
-        )
-        self.table.add(ApiDocs(self.table, self.service.turns).routes())
+        self.table = make_table(self.service)
+        self.table.add(routes or [])
         access = Access(
             self.config,
             self.passwords,

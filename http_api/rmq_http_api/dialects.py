@@ -1,0 +1,28 @@
+"""What makes a dialect, as the core sees it: where its paths are, how it refuses, and whether it wants a login."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from rmq_http_api.answers import Answer
+from rmq_http_api.errors import ApiError, error_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One dialect.
+
+    ``name`` is what configurations call it, ``title`` what people read. What isn't there below ``prefix`` is told in
+    its words, and so is everything that goes wrong with its own routes, wherever they are: ``present_error`` makes the
+    answer. ``trusts_loopback``: where the configuration opens the loopback, nobody has to say there who they are.
+    """
+
+    name: str
+    title: str
+    prefix: str
+    present_error: Callable[[ApiError], Answer] = error_answer
+    trusts_loopback: bool = True
+
+
+# What is no dialect's: probes, the cluster's commands, API keys, /metrics, and every path that nobody has.
+OWN: Final = Dialect("rmq", "rmq", "")

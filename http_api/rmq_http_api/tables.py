@@ -1,0 +1,34 @@
+"""The table of a listener: what every listener serves, and the routes of its dialects."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from rmq_http_api import prometheus, rmqtt_v1
+from rmq_http_api.api_docs import ApiDocs
+from rmq_http_api.api_keys import ApiKeyRoutes
+from rmq_http_api.cluster import ClusterRoutes
+from rmq_http_api.dialects import Dialect
+from rmq_http_api.probes import Probes
+from rmq_http_api.routing import AnyRoute, RouteTable
+from rmq_http_api.service import ApiService
+
+# Every dialect with what makes its routes.
+_ALL: Final[tuple[tuple[Dialect, Callable[[ApiService], list[AnyRoute]]], ...]] = ((rmqtt_v1.DIALECT, rmqtt_v1.routes),)
+DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect, _ in _ALL}
+
+
+def make_table(service: ApiService, names: Collection[str] = tuple(DIALECTS)) -> RouteTable:
+    """The routes of these dialects, and our own."""
+    table = RouteTable(
+        [
+            *Probes(service).routes(),
+            *ClusterRoutes(service).routes(),
+            *ApiKeyRoutes(service).routes(),
+            *prometheus.routes(service),
+        ]
+    )
+    for dialect, routes in _ALL:
+        if dialect.name in names:
+            table.add(routes(service), dialect)
+    table.add(ApiDocs(table, service.turns).routes())
+    return table
