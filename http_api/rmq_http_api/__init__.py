@@ -36,6 +36,7 @@ service         what the plugin, the dialects and the other parts share
 history         what stats and metrics were, in a file
 prometheus      figures for Prometheus
 rmqtt_v1        the dialect of RMQTT's HTTP API, version 1
+emqx_v5         the dialect of EMQX's HTTP API, version 5
 
 How a dialect is made: a package with a ``dialects.Dialect``, which puts an ``errors.ApiError`` into its words, and a
 function that takes a ``service.ApiService`` and returns ``routing.Route``s, each with a pydantic model of its query and

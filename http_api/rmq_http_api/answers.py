@@ -47,6 +47,11 @@ def text_answer(text: str, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(text.encode(), TEXT, 200, headers or {})
 
 
+def empty_answer(headers: Mapping[str, str] | None = None) -> Answer:
+    """204: done, and there is nothing to tell."""
+    return Answer(b"", JSON, 204, headers or {})
+
+
 async def rows_answer(
     turns: Turns, rows: Iterable[T], present: Callable[[T], object], headers: Mapping[str, str] | None = None
 ) -> Answer:

@@ -1,15 +1,22 @@
-"""/api-docs: Swagger UI from the files of this package, and /api/v1/openapi.json, which it shows."""
+"""/api-docs: Swagger UI from the files of this package, and the documents that it shows, one for each dialect.
+
+/api/v1/openapi.json is of our own routes and RMQTT's, /api-spec.json?dialect= of each other dialect.
+"""
 
 from importlib.resources import files
 from typing import Any, Final
 
+from pydantic import Field
+
 from rmq.management.turns import Turns
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
+from rmq_http_api.dialects import OWN, Dialect
 from rmq_http_api.errors import ApiError
 from rmq_http_api.openapi import Document
-from rmq_http_api.parameters import NoQuery
+from rmq_http_api.parameters import NoQuery, Query
 from rmq_http_api.routing import AnyRoute, Route, RouteTable
+from rmq_http_api.shapes import TypedDict
 
 PAGE: Final = "index.html"
 MEDIA_TYPES: Final = {
@@ -21,6 +28,26 @@ MEDIA_TYPES: Final = {
 # Nothing from elsewhere, and no script but these; Swagger UI draws with inline styles and images of its own.
 POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
+# Whose routes stand beside ours in one document.
+BESIDE_OURS: Final = "rmqtt_v1"
+# Which dialect /api-spec.json is of unless another is asked for: where EMQX has that path, it is of its version 5.
+DEFAULT: Final = "emqx_v5"
+
+
+class SpecQuery(Query):
+    """Which document."""
+
+    dialect: str = Field(DEFAULT, description="A name that /api-docs/dialects.json has")
+
+
+class DocumentObject(TypedDict):
+    """A document that there is."""
+
+    name: str
+    title: str
+    url: str
+
+
 Plain = Call[NoQuery, None]
 
 
@@ -31,7 +58,7 @@ class ApiDocs:
         self._table = table
         self._turns = turns
         self._files: dict[str, bytes] = {}
-        self._description: Answer | None = None
+        self._descriptions: dict[str, Answer] = {}
 
     def routes(self) -> list[AnyRoute]:
         """All of them."""
@@ -43,6 +70,25 @@ class ApiDocs:
                 "This description",
                 self.description,
                 answers=(dict[str, Any],),
+                open=True,
+            ),
+            Route(
+                "GET",
+                "/api-spec.json",
+                "dialect_openapi",
+                "The description of a dialect",
+                self.spec,
+                SpecQuery,
+                answers=(dict[str, Any],),
+                open=True,
+            ),
+            Route(
+                "GET",
+                "/api-docs/dialects.json",
+                "api_docs_dialects",
+                "The descriptions that there are",
+                self.dialects,
+                answers=(list[DocumentObject],),
                 open=True,
             ),
             Route(
@@ -66,14 +112,41 @@ class ApiDocs:
         ]
 
     async def description(self, call: Plain) -> Answer:
-        """OpenAPI 3.1, made from the table that serves; once, and not all at once."""
-        if self._description is None:
-            document = Document()
-            for route in self._table.routes:
-                document.add(route)
-                await self._turns.wait()
-            self._description = json_answer(document.whole())
-        return self._description
+        """OpenAPI 3.1 of our own routes and RMQTT's."""
+        return await self._described(OWN)
+
+    async def spec(self, call: Call[SpecQuery, None]) -> Answer:
+        """OpenAPI 3.1 of one dialect's routes."""
+        wanted = call.query.dialect
+        for dialect in self._table.dialects:
+            if dialect.name == wanted:
+                return await self._described(OWN if wanted == BESIDE_OURS else dialect)
+        raise ApiError(404, "DIALECT_NOT_FOUND", f"no dialect {wanted[:64]!r} is served here")
+
+    async def dialects(self, call: Plain) -> Answer:
+        """Each document that there is."""
+        rows: list[DocumentObject] = [
+            {"name": OWN.name, "title": "rmq, and as RMQTT v1", "url": "/api/v1/openapi.json"}
+        ]
+        rows += [
+            {"name": one.name, "title": f"as {one.title}", "url": f"/api-spec.json?dialect={one.name}"}
+            for one in self._table.dialects
+            if one is not OWN and one.name != BESIDE_OURS
+        ]
+        return json_answer(rows)
+
+    async def _described(self, dialect: Dialect) -> Answer:
+        """Made from the table that serves; once, and not all at once."""
+        found = self._descriptions.get(dialect.name)
+        if found is None:
+            document = Document(dialect)
+            for whose, routes in self._table.dialects.items():
+                if whose is dialect or (dialect is OWN and whose.name == BESIDE_OURS):
+                    for route in routes:
+                        document.add(route)
+                        await self._turns.wait()
+            found = self._descriptions[dialect.name] = json_answer(document.whole())
+        return found
 
     async def page(self, call: Plain) -> Answer:
         """Swagger UI."""

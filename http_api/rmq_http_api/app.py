@@ -86,9 +86,11 @@ class Application:
         """A body that is long goes piece by piece; what HEAD leaves out is counted all the same (RFC 9110, 9.3.2)."""
         headers = {**ALWAYS, **answer.headers}
         pieces = answer.pieces
+        media_type = None
         if answer.status != NO_CONTENT:
             headers["content-length"] = str(answer.size)
-        response = Response(None, answer.status, headers, answer.media_type)
+            media_type = answer.media_type
+        response = Response(None, answer.status, headers, media_type)
         await send({"type": "http.response.start", "status": answer.status, "headers": response.raw_headers})
         last = len(pieces) - 1
         for number, piece in enumerate((b"",) if is_head else pieces):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rmq_http_api.answers import Answer
 from rmq_http_api.errors import ApiError, error_answer
@@ -14,7 +14,8 @@ class Dialect:
 
     ``name`` is what configurations call it, ``title`` what people read. What isn't there below ``prefix`` is told in
     its words, and so is everything that goes wrong with its own routes, wherever they are: ``present_error`` makes the
-    answer. ``trusts_loopback``: where the configuration opens the loopback, nobody has to say there who they are.
+    answer, and ``error_type`` says of which type that is, for OpenAPI; None: of our own.
+    ``trusts_loopback``: where the configuration opens the loopback, nobody has to say there who they are.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Dialect:
     prefix: str
     present_error: Callable[[ApiError], Answer] = error_answer
     trusts_loopback: bool = True
+    error_type: Any = None
 
 
 # What is no dialect's: probes, the cluster's commands, API keys, /metrics, and every path that nobody has.

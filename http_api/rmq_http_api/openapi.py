@@ -1,12 +1,14 @@
-"""OpenAPI 3.1 from the table of routes and the models that serve the requests."""
+"""OpenAPI 3.1 from the routes of a dialect and the models that serve the requests."""
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
 from rmq import __version__
 from rmq_http_api.calls import ADMINISTRATOR
+from rmq_http_api.dialects import OWN, Dialect
 from rmq_http_api.paging import PagedQuery
 from rmq_http_api.parameters import LARGEST
 from rmq_http_api.routing import AnyRoute, PathValue
@@ -57,19 +59,21 @@ HEADERS: Final = {
 }
 
 
-def describe(routes: Iterable[AnyRoute]) -> dict[str, Any]:
+def describe(routes: Iterable[AnyRoute], dialect: Dialect = OWN) -> dict[str, Any]:
     """The whole document at once: a tenth of a second of work."""
-    document = Document()
+    document = Document(dialect)
     for route in routes:
         document.add(route)
     return document.whole()
 
 
 class Document:
-    """The document while it is made, route by route: one takes some milliseconds at most."""
+    """The document of a dialect while it is made, route by route: one takes some milliseconds at most."""
 
-    def __init__(self) -> None:
-        self._schemas: dict[str, Any] = {"Error": ERROR}
+    def __init__(self, dialect: Dialect = OWN) -> None:
+        self._dialect = dialect
+        error = ERROR if dialect.error_type is None else TypeAdapter(dialect.error_type).json_schema()
+        self._schemas: dict[str, Any] = {"Error": error}
         self._paths: dict[str, dict[str, Any]] = {}
 
     def add(self, route: AnyRoute) -> None:
@@ -78,17 +82,18 @@ class Document:
 
     def whole(self) -> dict[str, Any]:
         """All of it."""
-        return _whole(self._paths, self._schemas)
+        return _whole(self._paths, self._schemas, self._dialect)
 
 
-def _whole(paths: dict[str, dict[str, Any]], schemas: dict[str, Any]) -> dict[str, Any]:
+def _whole(paths: dict[str, dict[str, Any]], schemas: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     responses = {str(status): _refusal(status, ERROR_REFERENCE) for status in REFUSALS}
+    whose = "RMQTT" if dialect is OWN else dialect.title
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "rmq HTTP API",
+            "title": "rmq HTTP API" if dialect is OWN else f"rmq HTTP API, as {dialect.title}",
             "version": __version__,
-            "description": "What can be asked of an rmq broker and done to it, by the paths and names of RMQTT.",
+            "description": f"What can be asked of an rmq broker and done to it, by the paths and names of {whose}.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -130,7 +135,7 @@ def _operation(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tag(route: AnyRoute) -> str:
-    parts = [part for part in route.path.split("/") if part not in ("", "api", "v1")]
+    parts = [part for part in route.path.split("/") if part not in ("", "api", "v1", "v2", "v4", "v5")]
     return parts[0] if parts else "api"
 
 
@@ -178,11 +183,20 @@ def _responses(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
             content[TEXT] = {"schema": {"type": "string"}}
         else:
             content[JSON] = {"schema": _schema(kind, schemas, "serialization")}
-    good: dict[str, Any] = {"description": route.summary, "content": content}
+    good: dict[str, Any] = {"description": route.summary}
+    if content:
+        good["content"] = content
     if issubclass(route.query, PagedQuery):
         good["headers"] = {"Link": _header('The next page, rel="next", if there is more')}
-    responses: dict[str, Any] = {"200": good}
+    responses: dict[str, Any] = {str(route.status): good}
+    for status, kind in route.also.items():
+        other: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if kind is not None:
+            other["content"] = {JSON: {"schema": _schema(kind, schemas, "serialization")}}
+        responses[str(status)] = other
     for status in REFUSALS:
+        if status in route.also:
+            continue
         if (status in OF_CALLERS and route.open) or (status in OF_BODIES and route.body is None):
             continue
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}

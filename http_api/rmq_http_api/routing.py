@@ -49,7 +49,8 @@ class Route(Generic[Q, B]):
     of the one shape of errors. ``path_schemas`` has what a value of the path must be beyond a text. ``role``: who may;
     by default viewers read and administrators change. ``login``: API keys may not, whatever their role. ``open``:
     nobody has to say who they are. ``content``: whether a body must say that it is JSON, or is read as such whatever
-    it says, for scripts that were written for servers which don't look.
+    it says, for scripts that were written for servers which don't look. ``status`` is that of a good answer, ``also``
+    has other ones that aren't refusals in the one shape of errors, each with its type; None there: without a body.
     """
 
     method: str
@@ -67,6 +68,8 @@ class Route(Generic[Q, B]):
     login: bool = False
     open: bool = False
     content: Literal["says JSON", "says anything"] = "says JSON"
+    status: int = 200
+    also: Mapping[int, Any] = field(default_factory=dict)
 
     @property
     def needed_role(self) -> str:
@@ -122,8 +125,14 @@ class RouteTable:
     def __init__(self, routes: Iterable[AnyRoute] = ()) -> None:
         self._places: dict[int, list[_Place]] = {}
         self._dialects: dict[str, Dialect] = {}
+        self._of_dialects: dict[Dialect, list[AnyRoute]] = {}
         self.routes: list[AnyRoute] = []
         self.add(routes)
+
+    @property
+    def dialects(self) -> Mapping[Dialect, Sequence[AnyRoute]]:
+        """The routes of each dialect."""
+        return self._of_dialects
 
     def add(self, routes: Iterable[AnyRoute], dialect: Dialect = OWN) -> None:
         """Put the routes of a dialect in; ``ValueError`` for a second one with the same method and pattern."""
@@ -145,6 +154,7 @@ class RouteTable:
             if place.routes and place.segments != segments:
                 raise ValueError(f"{route.path}: the values are called otherwise in another route")
             place.routes[route.method] = (route, dialect)
+            self._of_dialects.setdefault(dialect, []).append(route)
             self.routes.append(route)
 
     def dialect_at(self, raw_path: bytes) -> Dialect:

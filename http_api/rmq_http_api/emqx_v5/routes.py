@@ -1,0 +1,28 @@
+"""The whole table of the dialect: a list of areas, each with its routes."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
+from rmq_http_api.emqx_v5.status import StatusRoutes
+from rmq_http_api.routing import AnyRoute
+from rmq_http_api.service import ApiService
+
+
+class Area(Protocol):
+    """Some routes that belong together."""
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+
+
+# One a line, so that adding one is adding a line.
+_AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
+    ErrorCodeRoutes,
+    StatusRoutes,
+)
+
+
+def routes(service: ApiService) -> list[AnyRoute]:
+    """All routes of the dialect."""
+    return [route for make in _AREAS for route in make(service).routes()]
