@@ -135,9 +135,12 @@ class RouteTable:
         return self._of_dialects
 
     def add(self, routes: Iterable[AnyRoute], dialect: Dialect = OWN) -> None:
-        """Put the routes of a dialect in; ``ValueError`` for a second one with the same method and pattern."""
+        """Put the routes of a dialect in; ``ValueError`` for a second one with the same method and pattern.
+
+        Dialects may have one prefix: what isn't there is told in the words of the first one.
+        """
         if dialect.prefix:
-            self._dialects[dialect.prefix] = dialect
+            self._dialects.setdefault(dialect.prefix, dialect)
         for route in routes:
             segments = _segments(route.path)
             places = self._places.setdefault(len(segments), [])

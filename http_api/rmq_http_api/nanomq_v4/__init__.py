@@ -1,0 +1,13 @@
+"""NanoMQ's HTTP API, version 4.
+
+routes         the whole table, and the list of it
+nodes          brokers and nodes
+clients        clients
+subscriptions  subscriptions
+wording        the dialect, and times as text
+"""
+
+from rmq_http_api.nanomq_v4.routes import routes
+from rmq_http_api.nanomq_v4.wording import DIALECT
+
+__all__ = ["DIALECT", "routes"]
