@@ -3,6 +3,8 @@
 broker             owns the state and the tables; what listeners, plugins and management call
 claims             one claim of a client id after the other
 gate               leads each call of the hot path to the function that does the work
+account_watch      who is told when accounts change
+bans               who may not connect
 connect            CONNECT: checks, authentication, claim, session, CONNACK
 connect_checks     what a listener's rules say about a CONNECT
 connect_access     whether a client may connect, once it is known who it is

@@ -44,6 +44,10 @@ class AppliedEvents(StateEvents):
         broker = self._broker
         broker.timers.enter(OrphanedWill(broker, client_id), broker.state.cluster.wills[client_id].due_at)
 
+    def account_changed(self, kind: str, name: str) -> None:
+        """Whoever goes by accounts of this kind is told."""
+        self._broker.account_watch.changed(kind, name)
+
     def retained(self, message: Message) -> None:
         """Begin its timer."""
         self._broker.timers.enter(RetainedExpiry(self._broker, message), message.expires_at)

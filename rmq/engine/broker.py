@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rmq.engine.account_watch import AccountWatch
 from rmq.engine.applied import AppliedEvents
+from rmq.engine.bans import BanList
 from rmq.engine.claims import Claims
 from rmq.engine.client_registry import ClientRegistry
 from rmq.engine.connection_log import ConnectionLog
@@ -123,6 +125,8 @@ class Broker:
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, WillDelay] = {}
         self.late_timers = LateTimers(self)
+        self.account_watch = AccountWatch(self)
+        self.bans = BanList(self)
         self.spawn: Spawn = _no_nursery
         self.flush: Callable[[], None] = _nothing
         self.turn_storage: Callable[[], None] = _nothing
@@ -214,6 +218,7 @@ class Broker:
     def advance_timers(self) -> None:
         """Fire what is due, and send what that wrote."""
         now = self.touch_clock()
+        self.account_watch.look()
         self.timers.advance(now)
         self.flush()
         self.sample_gauges()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, wills
+from rmq.engine.bans import refuse_banned
 from rmq.engine.connack import encode_success
 from rmq.engine.connect_checks import check, client_info, take_certificate_name
 from rmq.engine.connection_timers import KeepAlive, note_login_end
@@ -49,6 +50,8 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
         return
     info = client_info(broker, channel, packet)
     channel.info = info
+    if refuse_banned(broker, channel, info):
+        return
     if broker.chains.client_connect.handlers:
         if broker.chains.client_connect.waits:
             _connect_hooks_later(broker, channel, packet, info)
@@ -339,6 +342,7 @@ def _bind(
         broker.timers.enter(timer, now + channel.keepalive_timeout_s)
     channel.transport.accepted()
     broker.registry.bind(info.client_id, channel)
+    broker.bans.bound(info)
     channel.state = CONNECTED
     counters = broker.counters
     counters.client_connack += 1

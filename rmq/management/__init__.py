@@ -5,6 +5,7 @@ local             what this node answers
 changes           what can be changed here: publish, subscribe, kick, discard, delete
 accounts          users, API keys and the like, held by all nodes
 api_keys          API keys: made, changed, checked
+bans              who may not connect: listed, banned, let in again
 models            the answers: frozen views
 queries           filters and paging
 requests          messages to publish and topic filters to subscribe, checked

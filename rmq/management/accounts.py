@@ -3,7 +3,7 @@
 What an account has is bytes, which are the business of whoever has that kind: ``api_keys``, say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rmq.management.errors import (
@@ -26,6 +26,8 @@ MAX_NAME: Final = 256
 MAX_VALUE: Final = 8192
 # How often a change is made anew because somebody else's came in between.
 TRIES: Final = 5
+# So many are taken out in one change.
+DELETED_AT_ONCE: Final = 256
 
 
 class AccountStore:
@@ -87,6 +89,13 @@ class AccountStore:
         if operation.outcome == records.MISSING:
             raise AccountNotFound(kind, name)
 
+    async def delete_all(self, kind: str, names: Sequence[str]) -> None:
+        """Take out many, those that aren't there any more too; each portion when the one before it is done."""
+        for start in range(0, len(names), DELETED_AT_ONCE):
+            self._check_level()
+            operations = [DeleteAccount(kind, name, ANY_REVISION) for name in names[start : start + DELETED_AT_ONCE]]
+            await self._node.changes.change_accounts(operations)
+
     async def _put(self, operation: PutAccount) -> None:
         if not 0 < len(operation.name) <= MAX_NAME:
             raise BadQuery("name", f"has from 1 to {MAX_NAME} characters")
@@ -95,8 +104,11 @@ class AccountStore:
         await self._propose(operation)
 
     async def _propose(self, operation: PutAccount | DeleteAccount) -> None:
-        if not self._node.broker.cluster.may_propose(ACCOUNT_LEVEL):
-            raise NotKnownEverywhere
-        await self._node.changes.change_account(operation)
+        self._check_level()
+        await self._node.changes.change_accounts([operation])
         if operation.outcome == records.UNDECIDED:
             raise OutcomeUnknown  # it came here with another node's snapshot
+
+    def _check_level(self) -> None:
+        if not self._node.broker.cluster.may_propose(ACCOUNT_LEVEL):
+            raise NotKnownEverywhere

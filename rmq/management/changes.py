@@ -182,9 +182,14 @@ class LocalChanges:
             raise RetainedNotFound(topic)
         await self._apply(lambda change: admin.delete_retained(topic, change))
 
-    async def change_account(self, operation: PutAccount | DeleteAccount) -> None:
-        """Make, change or delete an account on all nodes; ``operation.outcome`` says what became of it."""
-        await self._apply(lambda change: admin.change_account(operation, change))
+    async def change_accounts(self, operations: Sequence[PutAccount | DeleteAccount]) -> None:
+        """Make, change or delete accounts on all nodes; ``outcome`` of each operation says what became of it."""
+
+        def change_all(change: Change) -> None:
+            for operation in operations:
+                admin.change_account(operation, change)
+
+        await self._apply(change_all)
 
     async def _apply(self, start: Callable[[Change], T]) -> T:
         """Begin a change, send what that wrote, and wait until it is applied."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from rmq.management.aggregate import merge_pages, sum_metrics, sum_stats
 from rmq.management.api_keys import ApiKeys
+from rmq.management.bans import Bans
 from rmq.management.cluster import ClusterControl, NoCluster
 from rmq.management.errors import ClientNotFound, NodeUnreachable
 from rmq.management.local import SEPARATOR, LocalNode, route_key
@@ -81,7 +82,7 @@ class ManagementService:
     All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
-    ``api_keys`` are those of all nodes.
+    ``api_keys`` are those of all nodes, and so are ``bans``.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ManagementService:
     ) -> None:
         self.local = local
         self.api_keys = ApiKeys(local.accounts, lambda: local.broker.clock())
+        self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster

@@ -32,8 +32,10 @@ class Counters:
         "client_subscribe_error",
         "client_unsubscribe",
         "connections_accepted",
+        "connections_closed_banned",
         "connections_closed_by_client",
         "connections_lost",
+        "connections_refused_banned",
         "connections_refused_busy",
         "connections_refused_limit",
         "handshakes_displaced",
@@ -275,6 +277,8 @@ class Counters:
         self.connections_refused_limit = 0
         self.handshakes_displaced = 0
         self.connections_refused_busy = 0
+        self.connections_refused_banned = 0
+        self.connections_closed_banned = 0
         self.accepts_delayed = 0
         self.reads_held_client = 0
         self.reads_held_listener = 0

@@ -260,6 +260,8 @@ METRICS: Final[list[Metric]] = [
         "connections_refused_busy",
         "CONNECTs refused because the node was too busy",
     ),
+    Metric("connections.refused.banned", "connections_refused_banned", "CONNECTs refused because of the ban list"),
+    Metric("connections.closed.banned", "connections_closed_banned", "Connections closed because of a new ban"),
     Metric(
         "connections.delayed",
         "accepts_delayed",

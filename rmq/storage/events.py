@@ -27,6 +27,9 @@ class StateEvents:
     def wills_wait(self, client_ids: list[str]) -> None:
         """The same of many."""
 
+    def account_changed(self, kind: str, name: str) -> None:
+        """An account was put or deleted."""
+
     def retained(self, message: Message) -> None:
         """A message is retained that expires."""
 

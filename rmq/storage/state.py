@@ -11,7 +11,7 @@ from rmq.mqtt.message import Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.session import Session
-from rmq.storage.account_records import DeleteAccount, PutAccount
+from rmq.storage.account_records import DONE, DeleteAccount, PutAccount
 from rmq.storage.accounts import Accounts
 from rmq.storage.cluster_records import MoveDelivery
 from rmq.storage.cluster_state import ClusterState
@@ -146,8 +146,12 @@ class State:
             skip_packet_ids(self)
         elif isinstance(operation, PutAccount):
             self.accounts.put(operation)
+            if operation.outcome == DONE:
+                self.events.account_changed(operation.kind, operation.name)
         elif isinstance(operation, DeleteAccount):
             self.accounts.delete(operation)
+            if operation.outcome == DONE:
+                self.events.account_changed(operation.kind, operation.name)
         else:
             self.cluster.apply(operation)
 
