@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, wills
 from rmq.engine.bans import refuse_banned
 from rmq.engine.connack import encode_success
-from rmq.engine.connect_checks import check, client_info, take_certificate_name
+from rmq.engine.connect_checks import check, client_info, name_will, take_certificate_name
 from rmq.engine.connection_timers import KeepAlive, note_login_end
 from rmq.flow import deliver
 from rmq.flow.context import STORAGE_FAILED
@@ -131,6 +131,11 @@ def authenticated(
 
 def _check_will(broker: "Broker", channel: Channel, packet: Connect, info: ClientInfo) -> None:
     will = packet.will
+    if will is not None and broker.chains.client_publish.handlers:
+        refusal = name_will(broker, info, will)
+        if refusal is not None:
+            disconnect.close(broker, channel, refusal[0], refusal[1])
+            return
     if will is None or info.superuser or not broker.chains.message_publish_check_acl.handlers:
         claim(broker, channel, packet, info)
         return

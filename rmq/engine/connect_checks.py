@@ -4,9 +4,10 @@ import secrets
 from typing import TYPE_CHECKING
 
 from rmq.flow.delayed import DELAYED
+from rmq.hooks import chains
 from rmq.mqtt import codes
-from rmq.mqtt.packets import Connect
-from rmq.mqtt.topics import is_system_topic
+from rmq.mqtt.packets import Connect, Will
+from rmq.mqtt.topics import is_system_topic, is_valid_topic_name
 from rmq.session.channel import Channel
 from rmq.session.client_info import ClientInfo
 
@@ -27,14 +28,32 @@ def check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
         return codes.CLIENT_IDENTIFIER_NOT_VALID, "keep alive not allowed here"
     will = packet.will
     if will is not None:
-        if is_system_topic(will.topic):
-            return codes.NOT_AUTHORIZED, "a will can't be published to $SYS"
-        if will.topic.startswith(DELAYED):
-            return codes.TOPIC_NAME_INVALID, "a will has its Will Delay Interval, not $delayed/"
+        refusal = _check_will_topic(will.topic)
+        if refusal is not None:
+            return refusal
         if will.qos > limits.max_qos_allowed:
             return codes.QOS_NOT_SUPPORTED, "QoS of the will not supported"  # [MQTT-3.2.2-12]
         if will.retain and not limits.retain_available:
             return codes.RETAIN_NOT_SUPPORTED, "retain not supported"  # [MQTT-3.2.2-13]
+    return None
+
+
+def name_will(broker: "Broker", info: ClientInfo, will: Will) -> tuple[int, str] | None:
+    """Have handlers say which topic name a will is for; what it is refused with, None if it isn't."""
+    topic = chains.client_publish(broker.chains, info, will.topic)
+    if topic is None:
+        return codes.NOT_AUTHORIZED, "not authorized to publish the will"
+    if not is_valid_topic_name(topic):
+        return codes.TOPIC_NAME_INVALID, "topic name of the will invalid"
+    will.topic = topic
+    return _check_will_topic(topic)
+
+
+def _check_will_topic(topic: str) -> tuple[int, str] | None:
+    if is_system_topic(topic):
+        return codes.NOT_AUTHORIZED, "a will can't be published to $SYS"
+    if topic.startswith(DELAYED):
+        return codes.TOPIC_NAME_INVALID, "a will has its Will Delay Interval, not $delayed/"
     return None
 
 

@@ -44,7 +44,8 @@ def check_topic(channel: Channel, packet: Publish) -> int:
             return codes.TOPIC_NAME_INVALID
         packet.delay = seconds
         packet.topic = topic
-        packet.topic_alias = 0  # the alias stands for the whole name, also if this PUBLISH is looked at again
+        if packet.topic_alias > 0:
+            packet.topic_alias = 0  # the alias stands for the whole name, also if this PUBLISH is looked at again
     return codes.NOT_AUTHORIZED if is_system_topic(topic) else SUCCESS
 
 

@@ -1,4 +1,4 @@
-"""Inbound PUBLISH: duplicate, quota, alias, topic, access, hooks, retain, route, answer; in this order."""
+"""Inbound PUBLISH: duplicate, quota, alias, name, topic, access, hooks, retain, route, answer; in this order."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ from rmq.mqtt.message import FROM_CLIENT, Message
 from rmq.mqtt.packets import Publish
 from rmq.mqtt.primitives import is_utf8
 from rmq.mqtt.properties import payload_format
-from rmq.mqtt.topics import level_count
+from rmq.mqtt.topics import is_valid_topic_name, level_count
 from rmq.session.channel import Channel
 from rmq.session.limits import ACK_MEMORY
 from rmq.session.session import Session
@@ -35,7 +35,7 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         return
     limits = channel.limits
     qos = packet.qos
-    if packet.topic_alias and not _resolve_alias(ctx, channel, packet):
+    if packet.topic_alias > 0 and not _resolve_alias(ctx, channel, packet):
         return
     if qos:
         if qos > limits.max_qos_allowed:
@@ -55,6 +55,8 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
             return
     if packet.retain and not limits.retain_available:
         ctx.ports.close(channel, codes.RETAIN_NOT_SUPPORTED, "retain not supported")
+        return
+    if ctx.chains.client_publish.handlers and packet.topic_alias >= 0 and not _take_name(ctx, channel, packet):
         return
     if packet.topic.startswith("$") and not _accept_dollar_topic(ctx, channel, packet):
         return
@@ -221,6 +223,23 @@ def _resolve_alias(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
         ctx.ports.close(channel, codes.PROTOCOL_ERROR, "unknown topic alias")
         return False
     packet.topic = topic
+    return True
+
+
+def _take_name(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
+    """Have handlers say which topic name is meant; once, for the PUBLISH may be looked at again after a wait."""
+    info = channel.info
+    if info is None:
+        return True
+    topic = chains.client_publish(ctx.chains, info, packet.topic)
+    if topic is None:
+        deny(ctx, channel, packet, DENY)
+        return False
+    packet.topic = topic
+    packet.topic_alias = -1  # the alias stands for the name that the client wrote
+    if not is_valid_topic_name(topic):
+        _refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
+        return False
     return True
 
 

@@ -33,6 +33,7 @@ ClientConnected = Callable[[ClientInfo], object]
 ClientDisconnected = Callable[[ClientInfo, int, str], object]
 ClientSubscribe = Callable[[ClientInfo, SubscriptionRequest], "SubscriptionRequest | None"]
 ClientUnsubscribe = Callable[[ClientInfo, str], "str | None"]
+ClientPublish = Callable[[ClientInfo, str], "str | None"]
 ClientSubscribeCheckAcl = Callable[[ClientInfo, str, int], int]
 ClientKeepalive = Callable[[ClientInfo], object]
 MessagePublishCheckAcl = Callable[[ClientInfo, str, int, bool], int]
@@ -72,6 +73,7 @@ class HookChains:
         "client_disconnected",
         "client_enhanced_auth",
         "client_keepalive",
+        "client_publish",
         "client_subscribe",
         "client_subscribe_check_acl",
         "client_unsubscribe",
@@ -107,6 +109,7 @@ class HookChains:
         self.client_subscribe: Chain[ClientSubscribe] = Chain()
         self.client_unsubscribe: Chain[ClientUnsubscribe] = Chain()
         self.client_subscribe_check_acl: Chain[ClientSubscribeCheckAcl] = Chain()
+        self.client_publish: Chain[ClientPublish] = Chain()
         self.client_keepalive: Chain[ClientKeepalive] = Chain()
         self.message_publish_check_acl: Chain[MessagePublishCheckAcl] = Chain()
         self.message_publish: Chain[MessagePublish] = Chain()
@@ -224,6 +227,16 @@ def client_unsubscribe(chains: HookChains, client: ClientInfo, topic_filter: str
     """The filter to unsubscribe from as the handlers leave it, None when one of them refused."""
     current: str | None = topic_filter
     for handler in chains.client_unsubscribe.handlers:
+        if current is None:
+            break
+        current = handler(client, current)
+    return current
+
+
+def client_publish(chains: HookChains, client: ClientInfo, topic: str) -> str | None:
+    """The topic name that is meant as the handlers leave it, None when one of them refused it."""
+    current: str | None = topic
+    for handler in chains.client_publish.handlers:
         if current is None:
             break
         current = handler(client, current)

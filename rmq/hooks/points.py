@@ -105,6 +105,14 @@ _ALL: Final = (
         "May the client subscribe with this filter (with its $share/… prefix)? Not asked for superusers.",
         denies_on_error=True,
     ),
+    HookPoint(
+        "client_publish",
+        FILTER,
+        ("client", "topic"),
+        str,
+        "The topic name of a PUBLISH or a will, before every check of it; None refuses it.",
+        may_wait=False,
+    ),
     HookPoint("client_keepalive", NOTIFY, ("client",), None, "A PINGREQ came."),
     HookPoint(
         "message_publish_check_acl",

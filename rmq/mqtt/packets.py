@@ -129,6 +129,7 @@ class Publish:
     """PUBLISH. Absent: ``topic`` "" (only an alias was sent), ``topic_alias`` 0, ``message_expiry`` -1.
 
     ``delay`` is set by the broker: the seconds that stood before the topic name in ``$delayed/seconds/topic``, else -1.
+    So is a ``topic_alias`` of -1: handlers have said which topic name is meant, and aren't asked again.
     """
 
     __slots__ = (

@@ -51,8 +51,10 @@ PLUGINS_SHARE: Final = 0.8
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
     "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
+    "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
+    "rmq-topic-rewrite": "rmq_plugins.topic_rewrite:TopicRewritePlugin",
     "rmq-web-hook": "rmq_plugins.web_hook:WebHookPlugin",
 }
 

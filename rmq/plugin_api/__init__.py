@@ -24,7 +24,7 @@ from rmq.hooks.verdicts import (
 )
 from rmq.mqtt.codes import REASON_NAMES
 from rmq.mqtt.errors import MqttError
-from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
+from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import Connect, SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
 from rmq.mqtt.topics import matches as topic_matches
@@ -40,6 +40,7 @@ __all__ = [
     "DENY",
     "DENY_AND_DISCONNECT",
     "DENY_ONCE",
+    "FROM_ADMIN",
     "FROM_BRIDGE",
     "FROM_CLIENT",
     "FROM_SYSTEM",

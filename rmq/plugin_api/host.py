@@ -1,6 +1,6 @@
 """The node as a plugin sees it: hooks, publishing, figures and tasks."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -9,7 +9,11 @@ import trio
 
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.management import ManagementService
+from rmq.management.errors import ClientNotFound, ClientOffline, OutcomeUnknown, StorageUnavailable
+from rmq.management.requests import FilterRequest
+from rmq.mqtt.codes import QUOTA_EXCEEDED
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
+from rmq.mqtt.packets import SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_name
 
 # The signature depends on the point; ``rmq.hooks.points`` and ``docs/plugins.md`` have them.
@@ -129,6 +133,22 @@ class PluginHost:
         # Without a client id as the publisher: No Local is about the client's own messages, and no client sent this.
         message = Message(topic, payload, qos, retain, "", b"", expires_at, now, origin)
         return self._services.publish(message)
+
+    async def subscribe(self, client_id: str, requests: Sequence[SubscriptionRequest]) -> Sequence[int]:
+        """Subscribe a client that is connected to this node; no access is checked, and it gets no SUBACK.
+
+        For each filter the QoS that was granted or the reason code of its refusal; none when the client isn't connected
+        any more. ``ValueError`` for what can't stand in a SUBSCRIBE.
+        """
+        wanted = tuple(
+            FilterRequest(r.topic_filter, r.qos, r.no_local, r.retain_as_published, r.retain_handling) for r in requests
+        )
+        try:
+            return [one.reason_code for one in await self.management.local.changes.subscribe(client_id, wanted)]
+        except (ClientNotFound, ClientOffline):
+            return ()
+        except (StorageUnavailable, OutcomeUnknown):
+            return (QUOTA_EXCEEDED,) * len(wanted)
 
     def has_subscribers(self, topic: str) -> bool:
         """Whether a message on this topic would reach anybody: a message that wouldn't needn't be made."""

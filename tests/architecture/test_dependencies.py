@@ -10,6 +10,7 @@ from tests.architecture.sources import PACKAGES, imported_names, modules, pyproj
 # distribution -> import names, where they differ
 IMPORT_NAMES = {
     "argon2-cffi": {"argon2"},
+    "google-re2": {"re2"},
     "mypy-extensions": {"mypy_extensions"},
     "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},
