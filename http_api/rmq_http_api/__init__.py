@@ -39,6 +39,7 @@ rmqtt_v1        the dialect of RMQTT's HTTP API, version 1
 nanomq          what both dialects of NanoMQ say
 nanomq_v1       the dialect of NanoMQ's HTTP API, version 1
 nanomq_v4       the dialect of NanoMQ's HTTP API, version 4
+emqx_v2         the dialect of EMQX's HTTP API, version 2
 emqx_v5         the dialect of EMQX's HTTP API, version 5
 
 How a dialect is made: a package with a ``dialects.Dialect``, which puts an ``errors.ApiError`` into its words, and a

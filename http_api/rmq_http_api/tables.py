@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from rmq_http_api import emqx_v5, nanomq_v1, nanomq_v4, prometheus, rmqtt_v1
+from rmq_http_api import emqx_v2, emqx_v5, nanomq_v1, nanomq_v4, prometheus, rmqtt_v1
 from rmq_http_api.api_docs import ApiDocs
 from rmq_http_api.api_keys import ApiKeyRoutes
 from rmq_http_api.cluster import ClusterRoutes
@@ -17,6 +17,7 @@ _ALL: Final[tuple[tuple[Dialect, Callable[[ApiService], list[AnyRoute]]], ...]] 
     (rmqtt_v1.DIALECT, rmqtt_v1.routes),
     (nanomq_v1.DIALECT, nanomq_v1.routes),
     (nanomq_v4.DIALECT, nanomq_v4.routes),
+    (emqx_v2.DIALECT, emqx_v2.routes),
     (emqx_v5.DIALECT, emqx_v5.routes),
 )
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect, _ in _ALL}

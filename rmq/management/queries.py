@@ -26,7 +26,8 @@ class Paging:
 
     With ``after`` ("" begins) the rows are in the order of their keys, and a row that is there all the time is on
     exactly one page, whatever changes meanwhile. Without it they come as they are found, and an answer that has
-    its rows stops looking, unless ``with_total`` has them all counted.
+    its rows stops looking, unless ``with_total`` has them all counted. ``after`` "" goes with an offset: numbered pages
+    in the order of the keys.
 
     With ``after_node`` too the rows of one node come behind those of another, in the order of their ids, and ``after``
     is a row of that node. A client that goes to another node meanwhile may then be on two pages, or on none.
@@ -43,8 +44,10 @@ class Paging:
             raise BadQuery("limit", f"must be from 0 to {MAX_LIMIT}, not {self.limit}")
         if not 0 <= self.offset <= MAX_OFFSET:
             raise BadQuery("offset", f"must be from 0 to {MAX_OFFSET}, not {self.offset}")
-        if self.after is not None and self.offset:
+        if self.offset and (self.after or self.after_node is not None):
             raise BadQuery("after", "goes without an offset")
+        if self.offset > MAX_LIMIT and self.after is not None:
+            raise BadQuery("offset", f"in the order of keys no more than {MAX_LIMIT} rows can be left out")
         if self.after_node is not None and self.after is None:
             raise BadQuery("after_node", "goes with a row of that node, or the beginning")
 
@@ -58,6 +61,10 @@ class Paging:
         if number > MAX_OFFSET // size:
             raise BadQuery("page", f"there is no page {number} of {size} rows")
         return cls(size, (number - 1) * size, None, with_total)
+
+    def in_order(self) -> "Paging":
+        """The same page with all rows in the order of their keys, so that none is on two of them."""
+        return replace(self, after="")
 
     def of_node(self, node_id: int) -> "Paging | None":
         """What this node has to answer; None when all of its rows are on pages before."""

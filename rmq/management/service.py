@@ -32,6 +32,7 @@ from rmq.management.models import (
     SubscriptionView,
     SystemFigures,
 )
+from rmq.management.of_node import OfNode
 from rmq.management.peers import (
     AskBroker,
     AskClient,
@@ -82,7 +83,7 @@ class ManagementService:
     All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
-    ``api_keys`` are those of all nodes, and so are ``bans``.
+    ``api_keys`` are those of all nodes, and so are ``bans``; ``of_node`` has the lists of one.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class ManagementService:
         self.local = local
         self.api_keys = ApiKeys(local.accounts, lambda: local.broker.clock())
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
+        self.of_node = OfNode(self._ask)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster

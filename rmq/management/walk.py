@@ -85,8 +85,10 @@ async def _take_ordered(
     after: str,
     pace: Pace,
 ) -> Page[View]:
-    """The rows with the smallest keys behind ``after``: of what the walk finds no more than two pages are held."""
-    wanted = paging.limit + 1
+    """The rows with the smallest keys behind ``after``: of what the walk finds no more than is on two pages, or before
+    them, is held.
+    """
+    wanted = paging.offset + paging.limit + 1
     nearest: dict[str, Row] = {}
     names: list[str] = []  # those in their order, a page at most
     fresh: list[str] = []  # those that came since
@@ -108,8 +110,8 @@ async def _take_ordered(
             await pace.rest()
     _sort_in(names, fresh, nearest, wanted)
     await pace.rest()
-    has_more = len(names) > paging.limit
-    del names[paging.limit :]
+    has_more = len(names) == wanted
+    names = names[paging.offset : paging.offset + paging.limit]
     items: list[View] = []
     for name in names:
         items.append(view(nearest.pop(name)))

@@ -43,6 +43,14 @@ def test_a_page_by_offset(rows: list[str], offset: int, limit: int, with_total: 
     assert page.cursor is None
 
 
+@given(keys, st.integers(0, 45), st.integers(1, 45))
+def test_a_numbered_page_in_the_order_of_keys(rows: list[str], offset: int, limit: int) -> None:
+    expected = sorted(name.upper() for name in rows if even(name))
+    page = page_of([*rows, None], Paging(limit, offset, with_total=True).in_order())
+    assert list(page.items) == expected[offset : offset + limit]
+    assert (page.has_more, page.total) == (len(expected) > offset + limit, len(expected))
+
+
 @given(keys, st.integers(1, 10), st.booleans())
 def test_pages_by_cursor_have_every_row_once_and_in_order(rows: list[str], limit: int, with_total: bool) -> None:
     expected = sorted(name for name in rows if even(name))
@@ -82,6 +90,7 @@ def test_a_page_of_no_rows_tells_whether_there_are_any() -> None:
         ({"offset": -1}, "offset"),
         ({"offset": MAX_OFFSET + 1}, "offset"),
         ({"offset": 1, "after": "a"}, "after"),
+        ({"offset": MAX_LIMIT + 1, "after": ""}, "offset"),
     ],
 )
 def test_pages_that_cannot_be(values: dict[str, int | str], parameter: str) -> None:

@@ -1,0 +1,11 @@
+"""EMQX's HTTP API, version 2: its paths, parameters, JSON names and codes, so that its scripts run unchanged.
+
+routes         the whole table
+nodes          what nodes are and how they are
+wording        the dialect, and what many answers have in common: results, codes, times, nodes by name
+"""
+
+from rmq_http_api.emqx_v2.routes import routes
+from rmq_http_api.emqx_v2.wording import DIALECT
+
+__all__ = ["DIALECT", "routes"]
