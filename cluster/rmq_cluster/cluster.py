@@ -17,7 +17,7 @@ from rmq_cluster.belonging import Belonging
 from rmq_cluster.bugs import Bugs
 from rmq_cluster.conflicts import Conflicts
 from rmq_cluster.digests import Digests
-from rmq_cluster.disk import Disk, ThreadDisk
+from rmq_cluster.disk import Disk, ThreadDisk, ignored
 from rmq_cluster.duties import Duties
 from rmq_cluster.founding import Founding
 from rmq_cluster.hello import Hello
@@ -276,7 +276,7 @@ class Cluster:
 
     def discard(self, folder: Path) -> None:
         """Remove a folder, some time."""
-        self.disk.submit(lambda: shutil.rmtree(folder, ignore_errors=True), _nothing)
+        self.disk.submit(lambda: shutil.rmtree(folder, ignore_errors=True), ignored)
 
     # Sending
 
@@ -369,10 +369,6 @@ class Cluster:
     def own_hello(self) -> Hello:
         """What this node says of itself."""
         return self.belonging.own_hello()
-
-
-def _nothing(_: object, __: Exception | None) -> None:
-    """There is nothing to do about it."""
 
 
 class Carrier:

@@ -81,3 +81,7 @@ async def in_disk(disk: Disk, job: Callable[[], T]) -> T:
     if error is not None:
         raise error
     return cast("T", result)
+
+
+def ignored(_: object, error: Exception | None) -> None:
+    """What follows a call whose outcome changes nothing, such as removing what nobody needs."""

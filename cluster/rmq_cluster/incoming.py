@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from rmq.storage.record_file import CorruptFile, sync_directory
-from rmq_cluster.disk import Disk
+from rmq_cluster.disk import Disk, ignored
 from rmq_cluster.identity import Position
 from rmq_cluster.transfer import (
     ACCEPTED,
@@ -159,7 +159,7 @@ class Incoming:
         self.received += 1
         log.info("the snapshot is in place", peer=receipt.peer, index=begin.index)
         self._answer(receipt.peer, Ack(INSTALLED, begin.number, begin.size).packed())
-        self._disk.submit(lambda: shutil.rmtree(self._folder, ignore_errors=True), _nothing)
+        self._disk.submit(lambda: shutil.rmtree(self._folder, ignore_errors=True), ignored)
 
     def _fail(self, receipt: "_Receipt", error: Exception) -> None:
         if self._current is not receipt:
@@ -229,7 +229,3 @@ def _sync(folder: Path, files: tuple[tuple[str, int], ...]) -> None:
         finally:
             os.close(fd)
     sync_directory(folder)
-
-
-def _nothing(_: object, __: Exception | None) -> None:
-    """There is nothing to do about it."""

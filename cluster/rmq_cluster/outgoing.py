@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 import trio
 
-from rmq_cluster.disk import Disk, in_disk
+from rmq_cluster.disk import Disk, ignored, in_disk
 from rmq_cluster.kinds import FILE
 from rmq_cluster.links import DATA
 from rmq_cluster.raft.members import Members
@@ -119,7 +119,8 @@ class Outgoing:
         finally:
             del self._running[peer]
             self._not_before[peer] = self._clock() + self._pause_s
-            shutil.rmtree(folder, ignore_errors=True)
+            # These may be the last names of long files by now.
+            self._disk.submit(lambda: shutil.rmtree(folder, ignore_errors=True), ignored)
 
     async def _send(self, peer: int, transfer: "_Transfer", folder: Path) -> None:
         snapshot = await self._snapshot()

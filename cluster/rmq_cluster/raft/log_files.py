@@ -69,6 +69,7 @@ class LogFiles:
         self._lock = threading.Lock()  # over what sync() shares with the owner
         self._unsynced_fds: list[int] = []
         self._is_new_name = False
+        self._unwanted: list[Path] = []
         self.cut_off = 0
 
     @property
@@ -201,30 +202,39 @@ class LogFiles:
         file.size += len(data)
 
     def drop_before(self, index: int) -> None:
-        """Delete the files that a log which begins at this index can do without."""
+        """Do without the files that a log which begins at this index doesn't need."""
         for position in range(len(self._files) - 1, 0, -1):
             if self._files[position].base_index <= index:
                 self.drop(position)
                 return
 
     def drop(self, count: int) -> None:
-        """Delete the first files; the last must stay."""
-        for file in self._files[:count]:
-            file.path.unlink(missing_ok=True)
+        """Do without the first files, which the next ``sync`` deletes: that can take a tenth of a second for a long one.
+
+        The last must stay.
+        """
+        with self._lock:
+            self._unwanted += [file.path for file in self._files[:count]]
         del self._files[:count]
 
     def sync(self) -> None:
-        """Have what was written survive a loss of power. Blocking, for a disk thread. Raises ``OSError``."""
+        """Have what was written survive a loss of power, then delete what isn't needed any more.
+
+        Blocking, for a disk thread. Raises ``OSError``.
+        """
         with self._lock:
             old, self._unsynced_fds = self._unsynced_fds, []
             current = os.dup(self._fd) if self._fd >= 0 else -1
             is_new_name, self._is_new_name = self._is_new_name, False
+            unwanted, self._unwanted = self._unwanted, []
         try:
             for fd in (*old, current):
                 if fd >= 0:
                     os.fdatasync(fd)
             if is_new_name:
                 sync_directory(self._folder)
+            for path in unwanted:
+                path.unlink(missing_ok=True)
         finally:
             for fd in (*old, current):
                 if fd >= 0:

@@ -163,6 +163,23 @@ def test_what_is_committed_isnt_known_after_a_loss_of_power(tmp_path: Path, boot
     assert found.commit == commit
 
 
+def test_files_are_deleted_by_a_sync_and_not_before(tmp_path: Path) -> None:
+    """Deleting a long one takes its time, which is a disk thread's; until then a restart may find them."""
+    log = new_log(tmp_path, 200)
+    before = set(tmp_path.glob("raft-*.log"))
+    assert len(before) > 2
+    log.compact(150)
+    assert before <= set(tmp_path.glob("raft-*.log"))
+    found = RaftLog(tmp_path, "boot", 1000)
+    assert (found.last_index, found.term_at(200)) == (200, log.term_at(200))
+    log.sync()
+    left = set(tmp_path.glob("raft-*.log"))
+    assert len(left - before) <= 1 and len(left) < len(before)
+    log.close(clean=False)
+    found = again(log)
+    assert found.base_index <= 150 and found.last_index == 200
+
+
 def test_synced_follows_written_and_falls_with_a_truncation(tmp_path: Path) -> None:
     log = new_log(tmp_path, 40)
     assert (log.written, log.synced) == (40, 0)
