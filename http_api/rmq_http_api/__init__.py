@@ -4,17 +4,20 @@ From a request to its answer, outside to inside:
 
 plugin          rmq-http-api: the plugin that puts the server into the node
 config          the keys of etc/plugins/rmq-http-api.toml
+listeners       all listeners, as the configuration has them
 server          sockets, TLS, HTTP on trio, graceful end; the only file that knows hypercorn
 streams         connections that don't wait for ever, and take turns with MQTT
 app             one request: who asks, what for, the answer; the only file that knows starlette
 access          who may do what: loopback, users, API keys, tokens
+passwords       who somebody is by name and password, and the first administrator
+logins          how a route has somebody log in
 hosts           what a request says of where it came from
 bearers         what judges tokens, as access sees it
 tokens          JSON Web Tokens judged; the only file that knows jwt
 token_setup     what judges them, made from the configuration
 key_sets        the keys that an issuer publishes, kept up to date
 fetching        a document from a web server; the only file that knows httpx
-failed_logins   a limit on failed logins for each address
+failed_logins   a limit on failed logins for each address and each user
 dialects        what makes a dialect, as the core sees it
 tables          the table of a listener: all its dialects
 routing         the table of routes, matched on the path as it came

@@ -8,68 +8,51 @@ rebound to 127.0.0.1 may turn the internet into loopback.
 import base64
 import hmac
 from collections.abc import Callable
-from hashlib import sha256
-from secrets import token_bytes
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
 from rmq.management.api_keys import ApiKeys, looks_like_secret
-from rmq_http_api.bearers import KeysNotThere, TokenJudge, TokenRefused
+from rmq.management.logins import BadLoginToken, OldLoginToken, looks_like_login
+from rmq.management.users import Users
+from rmq_http_api.bearers import KeysNotThere, TokenJudge, TokenOver, TokenRefused
 from rmq_http_api.calls import ADMINISTRATOR, API_KEY, VIEWER, Caller
 from rmq_http_api.config import HttpApiConfig
 from rmq_http_api.dialects import OWN, Dialect
 from rmq_http_api.errors import RETRY_AFTER_S, ApiError, Unauthorized
 from rmq_http_api.failed_logins import FailedLogins
 from rmq_http_api.hosts import Request, is_from_elsewhere, is_known_host, is_local
+from rmq_http_api.passwords import PasswordLogins, refuse_for
 
-# How long a right password is remembered, and how many: checking one takes 20 ms by intent.
-REMEMBERED_S: Final = 300.0
-MAX_REMEMBERED: Final = 256
-# So many passwords are checked at once; each takes 19 MB for its time.
-CHECKED_AT_ONCE: Final = 2
 MAX_CREDENTIALS: Final = 8192
-
-
-class Passwords(Protocol):
-    """Checking passwords against their hashes; it takes some 20 ms of processor time."""
-
-    def verified(self, written: str, password: bytes) -> bool:
-        """Whether the password is the one of this hash."""
-
-    def unmatched(self) -> str:
-        """A hash that no password has, for users that aren't there."""
 
 
 class Access:
     """Says who asks. ``is_loopback``: the listener is bound to loopback; ``clock`` in seconds, for time-outs.
 
-    ``api_keys`` are those of the cluster, ``tokens`` judge JSON Web Tokens; None: there are no such credentials.
+    ``users`` and ``api_keys`` are those of the cluster, ``failures`` those of all listeners; ``tokens`` judge JSON Web
+    Tokens, None: there are none.
     """
 
     def __init__(
         self,
         config: HttpApiConfig,
-        passwords: Passwords,
+        users: Users,
+        api_keys: ApiKeys,
+        failures: FailedLogins,
         *,
         is_loopback: bool,
-        api_keys: ApiKeys | None = None,
         tokens: TokenJudge | None = None,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._config = config
-        self._passwords = passwords
+        self._users = users
         self._api_keys = api_keys
+        self._failures = failures
         self._tokens = tokens
-        self._clock = clock
         self._is_open = is_loopback and _opens_loopback(config)
         self._host_names = frozenset(config.host_names)
-        self._failures = FailedLogins(clock)
-        self._limiter = trio.CapacityLimiter(CHECKED_AT_ONCE)
-        self._key = token_bytes(32)
-        self._remembered: dict[bytes, tuple[float, Caller]] = {}
-        self._users = {user.name: user for user in config.users}
-        self._nobody = passwords.unmatched() if config.users else ""
+        self._passwords = PasswordLogins(config.users, users, failures, clock)
 
     async def identify(self, request: Request, dialect: Dialect = OWN) -> Caller:
         """Who asks, in this dialect; ``Unauthorized`` without good credentials where they are needed.
@@ -79,18 +62,34 @@ class Access:
         credentials = request.headers.get("authorization")
         if credentials is None:
             return self._without_credentials(request, dialect)
-        wait_s = self._failures.wait_s(request.address)
-        if wait_s:
-            raise ApiError(429, "TOO_MANY_FAILURES", "too many failed logins", {"Retry-After": str(wait_s)})
-        try:
-            caller = await self._by_credentials(credentials, request.address)
-        except TokenRefused as error:
-            self._failures.note(request.address)
-            raise Unauthorized("bad token", f"this token isn't good: {error}") from None
-        if caller is None:
-            self._failures.note(request.address)
-            raise Unauthorized("wrong", "these credentials aren't known here")
-        return caller
+        refuse_for(self._failures.wait_s(request.address))
+        scheme, _, value = credentials.partition(" ")
+        value = value.strip()
+        if value and len(credentials) <= MAX_CREDENTIALS:
+            if scheme.lower() == "bearer":
+                return await self._by_token(value, request)
+            if scheme.lower() == "basic":
+                return await self._by_name(value, request)
+        raise self._refused(request)
+
+    async def log_in(self, request: Request, name: str, password: str) -> Caller:
+        """Who that is, for a route where people log in; as ``identify``."""
+        login = await self._passwords.check(name, password, request.address, by_default=self._is_ours(request))
+        return login.caller
+
+    async def log_in_for_token(self, request: Request, name: str, password: str) -> tuple[Caller, str]:
+        """The same, with a token for the time that the configuration gives it. Raises what a change raises too."""
+        login = await self._passwords.check(name, password, request.address, by_default=self._is_ours(request))
+        token = await self._users.logins.issue(login.caller.name, login.stamp, self._config.login_lifetime)
+        return login.caller, token
+
+    def _is_ours(self, request: Request) -> bool:
+        """Whether the request may do everything without credentials."""
+        return self._is_open and is_local(request)
+
+    def _refused(self, request: Request) -> Unauthorized:
+        self._failures.note(request.address)
+        return Unauthorized("wrong", "these credentials aren't known here")
 
     def _without_credentials(self, request: Request, dialect: Dialect) -> Caller:
         is_open = self._is_open and dialect.trusts_loopback
@@ -109,61 +108,39 @@ class Access:
             )
         raise Unauthorized("missing", "credentials are needed")
 
-    async def _by_credentials(self, credentials: str, address: str) -> Caller | None:
-        scheme, _, value = credentials.partition(" ")
-        value = value.strip()
-        if not value or len(credentials) > MAX_CREDENTIALS:
-            return None
-        if scheme.lower() == "bearer":
-            return await self._by_token(value, address)
-        if scheme.lower() == "basic":
-            return await self._by_name(value, address)
-        return None
-
-    async def _by_token(self, token: str, address: str) -> Caller | None:
+    async def _by_token(self, token: str, request: Request) -> Caller:
         wanted = self._config.http_bearer_token
         if wanted and hmac.compare_digest(token.encode(), wanted.encode()):
-            return Caller("token", ADMINISTRATOR, address, "bearer")
-        if self._tokens is None:
-            return None
+            return Caller("token", ADMINISTRATOR, request.address, "bearer")
         try:
+            if looks_like_login(token):
+                login = self._users.logins.read(token)
+                return self._passwords.by_token(login, request.address, by_default=self._is_ours(request))
+            if self._tokens is None:
+                raise self._refused(request)
             bearer = await self._tokens.identify(token)
         except KeysNotThere as error:
             raise ApiError(503, "KEYS_UNAVAILABLE", str(error), {"Retry-After": str(RETRY_AFTER_S)}) from None
-        return Caller(bearer.name, bearer.role, address, "jwt")
+        except (OldLoginToken, TokenOver) as error:
+            # Nobody guesses a token that was good: who goes on with one may log in again at once.
+            raise Unauthorized("old token", f"this token isn't good: {error}") from None
+        except (BadLoginToken, TokenRefused) as error:
+            self._failures.note(request.address)
+            raise Unauthorized("bad token", f"this token isn't good: {error}") from None
+        return Caller(bearer.name, bearer.role, request.address, "jwt")
 
-    async def _by_name(self, encoded: str, address: str) -> Caller | None:
+    async def _by_name(self, encoded: str, request: Request) -> Caller:
         try:
             name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
-            return None
+            raise self._refused(request) from None
         if not colon:
-            return None
-        if self._api_keys is not None and looks_like_secret(password):
+            raise self._refused(request)
+        if looks_like_secret(password):
             key = self._api_keys.check(name, password)
             if key is not None:
-                return Caller(key.name, key.role, address, API_KEY)
-        if not self._users:
-            return None
-        return await self._by_password(name, password, encoded, address)
-
-    async def _by_password(self, name: str, password: str, encoded: str, address: str) -> Caller | None:
-        seen = hmac.digest(self._key, encoded.encode(), sha256)
-        known = self._remembered.get(seen)
-        if known is not None and known[0] > self._clock():
-            return Caller(known[1].name, known[1].role, address, "basic")
-        user = self._users.get(name)
-        written = self._nobody if user is None else user.password_hash
-        is_right = await trio.to_thread.run_sync(
-            self._passwords.verified, written, password.encode(), limiter=self._limiter
-        )
-        if user is None or not is_right:
-            return None
-        caller = Caller(user.name, user.role, address, "basic")
-        if len(self._remembered) >= MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[seen] = (self._clock() + REMEMBERED_S, caller)
-        return caller
+                return Caller(key.name, key.role, request.address, API_KEY)
+        return await self.log_in(request, name, password)
 
 
 def _opens_loopback(config: HttpApiConfig) -> bool:

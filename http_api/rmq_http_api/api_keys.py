@@ -8,6 +8,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from rmq.management.api_keys import ApiKey, ApiKeyChange, NewApiKey
+from rmq.management.errors import BadQuery
 from rmq_http_api.answers import Answer, json_answer, rows_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
 from rmq_http_api.parameters import WHOLE, Body, NoQuery
@@ -21,7 +22,7 @@ PREFIX: Final = "/api/v1/api_keys"
 LONGEST_S: Final = 3_155_760_000
 
 # Which names there may be, for OpenAPI: it is management that says no.
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,255}$"
 
 Role = Literal["viewer", "administrator"]
 Description = Annotated[str, Field(max_length=512)]
@@ -147,7 +148,10 @@ class ApiKeyRoutes:
     async def create(self, call: Call[NoQuery, NewKeyBody]) -> Answer:
         """When it opens doors on every node."""
         body = call.body
-        expires_at = body.over_at(self._keys.clock())
+        now = self._keys.clock()
+        expires_at = body.over_at(now)
+        if expires_at is not None and expires_at <= now:
+            raise BadQuery("expires_at", "is over already")
         wanted = NewApiKey(body.name, body.role, body.enabled, body.description, expires_at)
         key, secret = await self._keys.create(wanted)
         _note("API key made", call.caller, key)

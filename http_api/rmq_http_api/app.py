@@ -18,6 +18,7 @@ from rmq_http_api.dialects import Dialect
 from rmq_http_api.errors import RETRY_AFTER_S, ApiError, from_management
 from rmq_http_api.hosts import Request as AccessRequest
 from rmq_http_api.hosts import is_from_elsewhere
+from rmq_http_api.logins import ListenerLogins
 from rmq_http_api.parameters import read_body, read_query
 from rmq_http_api.routing import READING, Match, RouteTable
 
@@ -40,6 +41,14 @@ ROOM_TIMEOUT_S: Final = 5.0
 ALWAYS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
+class RequestBounds:
+    """How much is worked on, and waits to be read, at once; on all listeners together."""
+
+    def __init__(self) -> None:
+        self.handled = trio.CapacityLimiter(HANDLED_AT_ONCE)
+        self.long = trio.CapacityLimiter(LONG_AT_ONCE)
+
+
 class Application:
     """The ASGI application of one listener. ``access`` and ``table`` may be replaced while it serves."""
 
@@ -52,6 +61,7 @@ class Application:
         log_requests: bool = False,
         node_id: int = 0,
         count_bug: Callable[[], None] | None = None,
+        bounds: RequestBounds | None = None,
     ) -> None:
         self.table = table
         self.access = access
@@ -61,8 +71,7 @@ class Application:
         self.requests = 0
         self.bugs = 0
         self._count_bug = count_bug
-        self._handled = trio.CapacityLimiter(HANDLED_AT_ONCE)
-        self._long = trio.CapacityLimiter(LONG_AT_ONCE)
+        self._bounds = RequestBounds() if bounds is None else bounds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -78,7 +87,7 @@ class Application:
             await self._send(answer, send, is_head=request.method == "HEAD")
         finally:
             if body.has_room:
-                self._long.release_on_behalf_of(body)
+                self._bounds.long.release_on_behalf_of(body)
         await body.drain()
 
     @staticmethod
@@ -136,7 +145,7 @@ class Application:
             return Caller("", "viewer", _address(request), "")
         if isinstance(found, Match) and found.route.open:
             return Caller("anonymous", "viewer", _address(request), "open")
-        asked = AccessRequest(request.method, _address(request), _single_headers(request))
+        asked = _asked(request)
         caller = await self.access.identify(asked, self._dialect(request, found))
         if isinstance(found, ApiError):
             raise found
@@ -165,10 +174,11 @@ class Application:
         url = _raw_path(request).decode("ascii", "replace")
         if query_string:
             url += "?" + query_string.decode("ascii", "replace")
-        call: Call[Any, Any] = Call(match.values, query, content, caller, url)
+        logins = ListenerLogins(self.access, _asked(request))
+        call: Call[Any, Any] = Call(match.values, query, content, caller, url, logins)
         if route.open:
             return await route.handler(call)
-        async with self._handled:
+        async with self._bounds.handled:
             answer = await route.handler(call)
             await self._make_room(answer, body)
         return answer
@@ -178,7 +188,7 @@ class Application:
         if answer.size <= LONG_ANSWER:
             return
         with trio.move_on_after(ROOM_TIMEOUT_S):
-            await self._long.acquire_on_behalf_of(body)
+            await self._bounds.long.acquire_on_behalf_of(body)
             body.has_room = True
             return
         raise ApiError(503, "TOO_BUSY", "too many long answers wait to be read", {"Retry-After": str(RETRY_AFTER_S)})
@@ -265,6 +275,10 @@ def _single_headers(request: Request) -> Mapping[str, str]:
     for name, value in request.headers.items():
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+def _asked(request: Request) -> AccessRequest:
+    return AccessRequest(request.method, _address(request), _single_headers(request))
 
 
 def _raw_path(request: Request) -> bytes:

@@ -8,6 +8,10 @@ class TokenRefused(Exception):
     """A token that isn't good; the text says why."""
 
 
+class TokenOver(TokenRefused):
+    """A token that was good until its time was over."""
+
+
 class KeysNotThere(Exception):
     """The keys couldn't be fetched so far, so that nobody can say whether a token is good."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -59,12 +59,29 @@ class PathValues:
         return self._values
 
 
+class Logins(Protocol):
+    """How a route has somebody log in, by the rules of the listener that was asked."""
+
+    async def check(self, name: str, password: str) -> Caller:
+        """Who that is; ``errors.Unauthorized``, or ``ApiError`` 429 after too many failures."""
+
+    async def token(self, name: str, password: str) -> tuple[Caller, str]:
+        """The same, and a token that is good as Bearer on every node for ``login_lifetime``.
+
+        ``ManagementError`` as every change, for the first token of all has the secret made.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
-    """One request, checked. ``url`` is path and query as they came: what ``Link`` headers are made of."""
+    """One request, checked. ``url`` is path and query as they came: what ``Link`` headers are made of.
+
+    ``logins`` are for routes that take a name and a password.
+    """
 
     path: PathValues
     query: Q
     body: B
     caller: Caller
     url: str
+    logins: Logins

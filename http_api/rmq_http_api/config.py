@@ -2,14 +2,18 @@
 
 import ipaddress
 import re
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rmq.plugin_api import Address, ByteSize, Duration, ListenAddress, PluginConfig
 
 Role = Literal["viewer", "administrator"]
+DialectName = Literal["rmqtt_v1", "nanomq_v1", "nanomq_v4", "emqx_v2", "emqx_v5"]
+ALL_DIALECTS: Final[tuple[DialectName, ...]] = get_args(DialectName)
+Brand = Literal["nanomq", "emqx"]
 
 _HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
@@ -37,6 +41,35 @@ class TlsFiles(PluginConfig):
 
     cert: str = ""
     key: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.cert) != bool(self.key):
+            raise ValueError("cert and key go together")
+        return self
+
+
+class ListenerRules(PluginConfig):
+    """One listener: its address, and the dialects that it serves."""
+
+    addr: ListenAddress
+    tls: TlsFiles = TlsFiles()
+    dialects: Annotated[list[DialectName], Field(min_length=1)] = Field(default_factory=lambda: list(ALL_DIALECTS))
+
+
+# Where the APIs of other brokers listen by default, and what is served there.
+COMPAT: Final[Mapping[Brand, tuple[ListenerRules, ...]]] = {
+    "nanomq": (ListenerRules(addr=Address("127.0.0.1", 8081), dialects=["nanomq_v1", "nanomq_v4"]),),
+    "emqx": (
+        ListenerRules(addr=Address("127.0.0.1", 8080), dialects=["emqx_v2"]),
+        ListenerRules(addr=Address("127.0.0.1", 18083), dialects=["emqx_v5"]),
+    ),
+}
+
+
+def _brands(value: object) -> object:
+    """A list, or names with commas between them, as a variable of the environment has them."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class JwtRules(PluginConfig):
@@ -91,11 +124,14 @@ class HttpApiConfig(PluginConfig):
     message_expiry_interval: Duration = 300.0
     workers: Annotated[int, Field(ge=1)] = 1
     users: list[ApiUser] = Field(default_factory=list)
+    login_lifetime: Annotated[Duration, Field(ge=60, le=2_592_000)] = 3600.0
     loopback_is_open: Literal["auto", "always", "never"] = "auto"
     anonymous_may_read: bool = False
     host_names: list[HostName] = Field(default_factory=list)
     jwt: JwtRules = JwtRules()
     tls: TlsFiles = TlsFiles()
+    listener: list[ListenerRules] = Field(default_factory=list)
+    compat: Annotated[list[Brand], BeforeValidator(_brands)] = Field(default_factory=list)
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 128
     flush_interval: Annotated[Duration, Field(ge=1)] = 5.0
     history_retention: Duration = 604_800.0
@@ -103,12 +139,22 @@ class HttpApiConfig(PluginConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if bool(self.tls.cert) != bool(self.tls.key):
-            raise ValueError("tls: cert and key go together")
         names = [user.name for user in self.users]
         if len(set(names)) != len(names):
             raise ValueError("users: a name is there twice")
+        known: list[Address] = []
+        for each in self.listeners:
+            if any(each.addr.clashes_with(other) for other in known):
+                raise ValueError(f"http_laddr, listener, compat: {each.addr} is there twice")
+            known.append(each.addr)
         return self
+
+    @property
+    def listeners(self) -> list[ListenerRules]:
+        """All of them: that of ``http_laddr`` with every dialect first."""
+        first = ListenerRules(addr=self.http_laddr, tls=self.tls)
+        brands = dict.fromkeys(self.compat)
+        return [first, *self.listener, *(each for brand in brands for each in COMPAT[brand])]
 
     @property
     def has_credentials(self) -> bool:

@@ -34,9 +34,13 @@ class MissingParameter(ApiError):
 
 
 class Unauthorized(ApiError):
-    """Nobody that is known: ``what`` is wrong with the credentials, for dialects that tell one from the other."""
+    """Nobody that is known: ``what`` is wrong with the credentials, for dialects that tell one from the other.
 
-    def __init__(self, what: Literal["missing", "wrong", "bad token", "old token"], message: str) -> None:
+    "missing": there are none; "empty": a name or a password without a character; "wrong": not a name, password or key
+    that counts here; "bad token", "old token": one that never was good, or isn't any more.
+    """
+
+    def __init__(self, what: Literal["missing", "empty", "wrong", "bad token", "old token"], message: str) -> None:
         super().__init__(401, "UNAUTHORIZED", message, {"WWW-Authenticate": CHALLENGE})
         self.what = what
 
@@ -69,6 +73,8 @@ _OF_ACCOUNTS: Final[Mapping[type[errors.AccountError], tuple[int, str]]] = {
     errors.AccountNotFound: (404, "NOT_FOUND"),
     errors.AccountExists: (409, "EXISTS"),
     errors.BusyAccount: (409, "BUSY"),
+    errors.WrongPassword: (403, "WRONG_PASSWORD"),
+    errors.AdminStays: (409, "STAYS"),
 }
 # Reasons that a newer node of the cluster may have.
 _UNKNOWN: Final = (503, "REFUSED")

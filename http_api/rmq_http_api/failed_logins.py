@@ -1,4 +1,4 @@
-"""A limit on failed logins for each address: guessing passwords takes longer than anybody waits."""
+"""A limit on failed logins, for each address and for each user: guessing passwords takes longer than anybody waits."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,29 +7,47 @@ from typing import Final
 
 MAX_FAILURES: Final = 10
 WINDOW_S: Final = 60.0
-# Addresses that are remembered; over it the one that failed longest ago is forgotten.
-MAX_ADDRESSES: Final = 10_000
+# Addresses, and names, that are remembered; over it the one that failed longest ago is forgotten.
+MAX_REMEMBERED: Final = 10_000
 
 
 class FailedLogins:
-    """Failures by address; ``clock`` in seconds. After ``MAX_FAILURES`` in ``WINDOW_S`` an address has to wait."""
+    """Failures; ``clock`` in seconds. All listeners share one.
+
+    After ``MAX_FAILURES`` in ``WINDOW_S`` an address has to wait, and so has everybody who tries a password of that
+    user: many addresses guess no faster than one. Names that nobody has are counted as others are, so that the
+    wait doesn't tell who is there.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._by_address: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._by_user: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_s(self, address: str) -> int:
         """How long this address has to wait, in whole seconds; 0 when it needn't."""
-        begun, count = self._failures.get(address, (0.0, 0))
+        return self._left(self._by_address, address)
+
+    def user_wait_s(self, user: str) -> int:
+        """How long passwords of this user aren't tried, in whole seconds; 0 when they are."""
+        return self._left(self._by_user, user)
+
+    def note(self, address: str, user: str | None = None) -> None:
+        """One more failure; ``user`` is the name that was tried, if there was one."""
+        self._count(self._by_address, address)
+        if user is not None:
+            self._count(self._by_user, user)
+
+    def _left(self, failures: OrderedDict[str, tuple[float, int]], who: str) -> int:
+        begun, count = failures.get(who, (0.0, 0))
         left = begun + WINDOW_S - self._clock()
         return ceil(left) if count >= MAX_FAILURES and left > 0 else 0
 
-    def note(self, address: str) -> None:
-        """One more failure."""
+    def _count(self, failures: OrderedDict[str, tuple[float, int]], who: str) -> None:
         now = self._clock()
-        begun, count = self._failures.pop(address, (now, 0))
+        begun, count = failures.pop(who, (now, 0))
         if now - begun >= WINDOW_S:
             begun, count = now, 0
-        self._failures[address] = (begun, count + 1)
-        if len(self._failures) > MAX_ADDRESSES:
-            self._failures.popitem(last=False)
+        failures[who] = (begun, count + 1)
+        if len(failures) > MAX_REMEMBERED:
+            failures.popitem(last=False)

@@ -1,15 +1,19 @@
 """The plugin: builds the API of all dialects from the node's management, and serves it."""
 
-import ssl
+from functools import partial
 from typing import TYPE_CHECKING
+
+import trio
 
 from rmq.management.history import NoHistory
 from rmq.plugin_api import Plugin, PluginError, PluginHost
 from rmq_http_api.access import Access
-from rmq_http_api.app import Application
-from rmq_http_api.config import HttpApiConfig
+from rmq_http_api.app import Application, RequestBounds
+from rmq_http_api.config import HttpApiConfig, ListenerRules
+from rmq_http_api.failed_logins import FailedLogins
 from rmq_http_api.history import HistoryKeeper
-from rmq_http_api.server import Server, ServerError, tls_context
+from rmq_http_api.listeners import Listeners
+from rmq_http_api.server import ServerError
 from rmq_http_api.service import ApiService
 from rmq_http_api.tables import make_table
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class HttpApiPlugin(Plugin[HttpApiConfig]):
-    """The HTTP API on one address."""
+    """The HTTP API on its addresses."""
 
     name = "rmq-http-api"
     descr = "HTTP API for administrators and programs"
@@ -26,34 +30,28 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
 
     def __init__(self, config: HttpApiConfig, host: PluginHost) -> None:
         super().__init__(config, host)
-        self._server: Server | None = None
+        self._listeners: Listeners | None = None
         self._service: ApiService | None = None
         self._history: HistoryKeeper | None = None
         self._tokens: TokenSetup | None = None
+        self._failures = FailedLogins(trio.current_time)
+        self._bounds = RequestBounds()
 
     async def start(self) -> None:
-        """Take the address and serve; raises ``PluginError`` when it can't be had."""
+        """Take the addresses and serve; raises ``PluginError`` when one can't be had."""
+        host = self.host
         self._check(self.config)
         tokens = self._token_setup(self.config)
-        service = ApiService(
-            self.host.management,
+        self._service = ApiService(
+            host.management,
             self.config.max_row_limit,
             self.config.message_expiry_interval,
             self.name,
-            self.host.spawn,
+            host.spawn,
         )
-        self._service = service
-        app = Application(
-            make_table(service),
-            self._access(self.config, tokens),
-            max_body=self.config.max_body_size,
-            log_requests=self.config.http_request_log,
-            node_id=self.host.node_id,
-            count_bug=self.host.count_error,
-        )
-        self._serve(self.config, app)
+        self._listeners = listeners = Listeners(self._app, self._fit, host.management.local.turns, host.spawn)
+        self._go_over_to(listeners, self.config, tokens)
         self._take_over(tokens)
-        host = self.host
         local = host.management.local
         history = HistoryKeeper(local.ref, host.data_folder(), host.now, host.stats, host.metrics, host.logger)
         self._history = local.history = history
@@ -61,9 +59,9 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         host.spawn(history.run)
 
     async def stop(self) -> None:
-        """Let requests come to their ends, and close the address."""
-        if self._server is not None:
-            await self._server.stop()
+        """Let requests come to their ends, and close the addresses."""
+        if self._listeners is not None:
+            await self._listeners.stop()
         if self._history is not None:
             local = self.host.management.local
             local.history = NoHistory(local.ref)
@@ -71,71 +69,61 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
 
     async def reload(self, config: HttpApiConfig) -> None:
         """Go over to other keys: another address is a new server, and the old one ends behind it."""
-        old = self._server
-        service = self._service
-        assert old is not None, "not started"
+        listeners, service = self._listeners, self._service
+        assert listeners is not None, "not started"
         assert service is not None, "not started"
         self._check(config)
-        tls = self._tls(config)
         tokens = self._token_setup(config)
-        if config.http_laddr != self.config.http_laddr:
-            self._serve(config, old.app)
-            self.host.spawn(old.stop)  # not waited for: the request that asked for this may be one of its own
-        else:
-            old.change(tls, config.max_connections)
+        self._go_over_to(listeners, config, tokens)
+        self._take_over(tokens)
         self._keep_history(config)
         service.max_rows = config.max_row_limit
         service.message_expiry_s = config.message_expiry_interval
-        app = old.app
-        app.access = self._access(config, tokens)
-        self._take_over(tokens)
-        app.max_body = config.max_body_size
-        app.log_requests = config.http_request_log
         self.config = config
 
     def attrs(self) -> dict[str, object]:
         """Where it listens and how much it is used."""
-        server = self._server
-        if server is None:
+        listeners = self._listeners
+        if listeners is None or not listeners.addresses:
             return {}
-        host, port = server.address
         return {
-            "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            "connections": server.connections,
-            "requests": server.app.requests,
-            "errors": server.app.bugs,
+            "address": listeners.addresses[0],
+            "addresses": listeners.addresses,
+            "connections": listeners.connections,
+            "requests": listeners.requests,
+            "errors": listeners.bugs,
         }
 
-    def _serve(self, config: HttpApiConfig, app: Application) -> None:
-        tls = self._tls(config)
+    def _go_over_to(self, listeners: Listeners, config: HttpApiConfig, tokens: "TokenSetup | None") -> None:
         try:
-            server = Server(
-                app,
-                config.http_laddr.host,
-                config.http_laddr.port,
-                max_connections=config.max_connections,
-                turns=self.host.management.local.turns,
-                tls=tls,
-                reuse_address=config.http_reuseaddr,
-                reuse_port=config.http_reuseport,
-            )
-            server.open()
+            listeners.go_over_to(config, partial(self._access, config, tokens))
         except ServerError as error:
             raise PluginError(str(error)) from None
-        self._server = server
-        self.host.spawn(server.run)
-        self.host.logger.debug("HTTP API listens", address=self.attrs()["address"], tls=tls is not None)
+        self.host.logger.debug("HTTP API listens", addresses=listeners.addresses)
+
+    def _app(self, config: HttpApiConfig, rules: ListenerRules, access: Access) -> Application:
+        assert self._service is not None, "not started"
+        return Application(
+            make_table(self._service, rules.dialects),
+            access,
+            max_body=config.max_body_size,
+            log_requests=config.http_request_log,
+            node_id=self.host.node_id,
+            count_bug=self.host.count_error,
+            bounds=self._bounds,
+        )
+
+    def _fit(self, app: Application, config: HttpApiConfig, rules: ListenerRules, access: Access) -> None:
+        assert self._service is not None, "not started"
+        app.table = make_table(self._service, rules.dialects)
+        app.access = access
+        app.max_body = config.max_body_size
+        app.log_requests = config.http_request_log
 
     def _keep_history(self, config: HttpApiConfig) -> None:
         if self._history is not None:
             self._history.interval_s = config.flush_interval
             self._history.retention_s = config.history_retention
-
-    def _tls(self, config: HttpApiConfig) -> ssl.SSLContext | None:
-        try:
-            return tls_context(config.tls.cert, config.tls.key) if config.tls.cert else None
-        except ServerError as error:
-            raise PluginError(str(error)) from None
 
     def _token_setup(self, config: HttpApiConfig) -> "TokenSetup | None":
         if not config.jwt.algorithms:
@@ -159,12 +147,13 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         if tokens is not None and tokens.published is not None:
             self.host.spawn(tokens.published.run)
 
-    def _access(self, config: HttpApiConfig, tokens: "TokenSetup | None") -> Access:
+    def _access(self, config: HttpApiConfig, tokens: "TokenSetup | None", rules: ListenerRules) -> Access:
         return Access(
             config,
-            self.host.passwords,
-            is_loopback=config.http_laddr.is_loopback,
-            api_keys=self.host.management.api_keys,
+            self.host.management.users,
+            self.host.management.api_keys,
+            self._failures,
+            is_loopback=rules.addr.is_loopback,
             tokens=None if tokens is None else tokens.tokens,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import jwt
 
-from rmq_http_api.bearers import Bearer, KeysNotThere, TokenRefused
+from rmq_http_api.bearers import Bearer, KeysNotThere, TokenOver, TokenRefused
 from rmq_http_api.calls import ROLES
 
 HS256: Final = "HS256"
@@ -126,7 +126,7 @@ class Tokens:
                 options={"require": required},
             )
         except jwt.ExpiredSignatureError:
-            raise TokenRefused("its time is over") from None
+            raise TokenOver("its time is over") from None
         except (jwt.ImmatureSignatureError, jwt.InvalidIssuedAtError):
             raise TokenRefused("its time hasn't come") from None
         except jwt.InvalidAudienceError:

@@ -70,6 +70,14 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     metavar="LIST",
     help="All nodes of the cluster, this one too: 1@10.0.0.1:5363,2@10.0.0.2:5363,… ($RMQ_CLUSTER_NODES).",
 )
+@click.option(
+    "--compat",
+    "brands",
+    type=click.Choice(["nanomq", "emqx"]),
+    multiple=True,
+    help="Serve that broker's management API where it listens by default, on loopback: nanomq on 8081, emqx on 8080 "
+    "and 18083; repeatable ($RMQ_COMPAT).",
+)
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error (log.level).")
 @click.option(
     "--set",
@@ -96,6 +104,7 @@ def main(
     config_file: Path | None,
     data_dir: str | None,
     cluster_nodes: str | None,
+    brands: tuple[str, ...],
     log_level: str | None,
     assignments: tuple[str, ...],
     repair: bool,
@@ -112,7 +121,14 @@ def main(
 
     command = context.obj if isinstance(context.obj, NodeCommand) else NodeCommand()
     try:
-        flags = {"id": node_id, "data_dir": data_dir, "cluster_nodes": cluster_nodes, "log_level": log_level}
+        compat = ",".join(brands) or None
+        flags = {
+            "id": node_id,
+            "data_dir": data_dir,
+            "cluster_nodes": cluster_nodes,
+            "compat": compat,
+            "log_level": log_level,
+        }
         overrides = _overrides(assignments, flags)
         settings = load(config_file, environ=os.environ, overrides=overrides)
         models = command.plugin_models()
@@ -149,6 +165,7 @@ def _overrides(assignments: tuple[str, ...], flags: dict[str, str | None]) -> "l
         "id": "node.id",
         "data_dir": "node.data_dir",
         "cluster_nodes": f"plugins.{CLUSTER_TABLE}.nodes",
+        "compat": "plugins.rmq-http-api.compat",
         "log_level": "log.level",
     }
     for name, key in keys.items():

@@ -16,6 +16,7 @@ RESERVED_ENV = frozenset({"RMQ_CONFIG", "RMQ_COMPILE"})
 NAMED_ENV: Final[dict[str, Key]] = {
     "RMQ_CLUSTER_NODES": ("plugins", CLUSTER_TABLE, "nodes"),
     "RMQ_CLUSTER_SECRET": ("plugins", CLUSTER_TABLE, "secret"),
+    "RMQ_COMPAT": ("plugins", "rmq-http-api", "compat"),
 }
 RESERVED_ENV_PREFIXES = ("RMQ_API_", "RMQ_BENCH_", "RMQ_TEST_")  # of rmq-ctl, of the load tool and of tests
 # Kubernetes gives every pod such variables for each service; a service called "rmq" must not stop the node.

@@ -6,6 +6,8 @@ local             what this node answers
 changes           what can be changed here: publish, subscribe, kick, discard, delete
 accounts          users, API keys and the like, held by all nodes
 api_keys          API keys: made, changed, checked
+users             users of the APIs: made, changed, their passwords checked
+logins            the tokens of users who have logged in
 bans              who may not connect: listed, banned, let in again
 models            the answers: frozen views
 queries           filters and paging

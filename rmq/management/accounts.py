@@ -41,6 +41,12 @@ class AccountStore:
     def __init__(self, node: "LocalNode") -> None:
         self._node = node
 
+    @property
+    def as_of(self) -> tuple[int, int]:
+        """Another one than before if any account has changed; for who keeps what he makes of them."""
+        accounts = self._node.broker.state.accounts
+        return accounts.last_revision, accounts.checksum
+
     def all(self, kind: str) -> list[Account]:
         """The accounts of a kind, by name."""
         accounts = self._node.broker.state.accounts.kinds.get(kind, {})

@@ -192,6 +192,18 @@ class BusyAccount(AccountError):
     wording = "{what} {name!r} was changed by others meanwhile: nothing was changed"
 
 
+class WrongPassword(AccountError):
+    """The old password that came with a new one isn't the user's; nothing was changed."""
+
+    wording = "that isn't the password of {what} {name!r}"
+
+
+class AdminStays(AccountError):
+    """The one user that is always there, and always an administrator."""
+
+    wording = "{what} {name!r} can't be taken out, and stays an administrator"
+
+
 class TooManyAccounts(ManagementError):
     """As many accounts as can be are there; ``limit`` is how many, of all kinds together."""
 

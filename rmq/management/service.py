@@ -68,6 +68,7 @@ from rmq.management.peers import (
 )
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest, PublishRequest
+from rmq.management.users import PasswordHashes, Users
 from rmq.metrics.cluster_keys import ClusterFigures
 
 T = TypeVar("T")
@@ -83,14 +84,20 @@ class ManagementService:
     All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
-    ``api_keys`` are those of all nodes, and so are ``bans``; ``of_node`` has the lists of one.
+    ``api_keys``, ``users`` and ``bans`` are those of all nodes; ``hashes`` are for passwords. ``of_node`` has the lists
+    of one.
     """
 
     def __init__(
-        self, local: LocalNode, peers: PeerQueries | None = None, cluster: ClusterControl | None = None
+        self,
+        local: LocalNode,
+        hashes: PasswordHashes,
+        peers: PeerQueries | None = None,
+        cluster: ClusterControl | None = None,
     ) -> None:
         self.local = local
         self.api_keys = ApiKeys(local.accounts, lambda: local.broker.clock())
+        self.users = Users(local.accounts, lambda: local.broker.clock(), hashes)
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.of_node = OfNode(self._ask)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster

@@ -12,7 +12,7 @@ control  the socket in the data folder that takes commands about the cluster
 offline  what can be done to the data of a member that does not run
 member   what only a member of a cluster has: its data, its port, the cluster around them
 storage  the data: read at the start, given to the broker, closed at the end
-passwords  hashing of passwords as plugins are given it
+passwords  hashing of passwords as management and plugins are given it
 options  from settings to the plain values that the parts are made with
 """
 

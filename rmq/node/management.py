@@ -7,6 +7,7 @@ from rmq.engine.broker import Broker
 from rmq.hooks.registry import HookRegistry
 from rmq.management import LocalNode, ManagementService
 from rmq.management.errors import PluginNotFound, PluginRefused
+from rmq.node.passwords import ArgonPasswords
 from rmq.plugin_api import PluginState
 from rmq.plugin_host.manager import PluginManager
 from rmq.plugin_host.operations import PluginOperationError, UnknownPluginError
@@ -28,7 +29,7 @@ def make_management(
             "storage.memory_budget": storage.memory_budget,
             "storage.disk_budget": storage.disk_budget,
         }
-    return ManagementService(local)
+    return ManagementService(local, ArgonPasswords())
 
 
 def features_of(settings: Settings) -> dict[str, bool]:

@@ -1,10 +1,14 @@
-"""The node's hashing of passwords as plugins are given it."""
+"""The node's hashing of passwords as management and plugins are given it."""
 
-from rmq.users.hashing import DEFAULT_COST, cost_of, unmatched, verified
+from rmq.users.hashing import DEFAULT_COST, cost_of, hashed, unmatched, verified
 
 
 class ArgonPasswords:
-    """Argon2id, as in the node's own password file (``rmq.plugin_api.Passwords``)."""
+    """Argon2id, as in the node's own password file: ``management.users.PasswordHashes``, ``plugin_api.Passwords``."""
+
+    def hashed(self, password: bytes) -> str:
+        """The password's hash with a salt of its own."""
+        return hashed(password)
 
     def verified(self, written: str, password: bytes) -> bool:
         """Whether the password is the one of this hash."""

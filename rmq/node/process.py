@@ -154,9 +154,10 @@ def _announce(node: Node) -> None:
     lines = [f"rmq-node {__version__} ({build_description()}), node {settings.node.id}"]
     lines += [f"  listens  {listener.address} (MQTT 3.1, 3.1.1, 5.0; {listener.name})" for listener in node.listeners]
     for plugin in node.plugins:
-        address = plugin.attrs().get("address")
-        if isinstance(address, str):
-            lines.append(f"  listens  {address} ({plugin.name})")
+        attrs = plugin.attrs()
+        addresses = attrs.get("addresses", [attrs.get("address")])
+        if isinstance(addresses, list):
+            lines += [f"  listens  {each} ({plugin.name})" for each in addresses if isinstance(each, str)]
     lines.append(f"  data     {settings.data_path.resolve()}")
     lines.append(f"  config   {settings.config_file.resolve() if settings.config_file else 'built-in defaults'}")
     for key in keys_that_open(settings, node.hooks):

@@ -11,6 +11,7 @@ from rmq_http_api.access import Access
 from rmq_http_api.app import Application
 from rmq_http_api.bearers import TokenJudge
 from rmq_http_api.config import HttpApiConfig
+from rmq_http_api.failed_logins import FailedLogins
 from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 from rmq_http_api.tables import make_table
@@ -18,24 +19,6 @@ from rmq_http_api.tables import make_table
 from tests.unit.management.world import World
 
 BASE: Final = "http://localhost:6060"
-
-
-class FakePasswords:
-    """A password's hash is the password behind "hash of "."""
-
-    def __init__(self) -> None:
-        self.checked = 0
-
-    def verified(self, written: str, password: bytes) -> bool:
-        self.checked += 1
-        return written == f"hash of {password.decode()}"
-
-    def check(self, written: str) -> None:
-        if not written.startswith("hash of "):
-            raise ValueError("isn't a hash")
-
-    def unmatched(self) -> str:
-        return "nobody's"
 
 
 class Api:
@@ -56,7 +39,7 @@ class Api:
         self.now = 1000.0
         self.bugs = 0
         self.spawned: list[Callable[[], Any]] = []
-        self.passwords = FakePasswords()
+        self.passwords = self.world.passwords
         self.service = ApiService(
             self.world.service,
             self.config.max_row_limit,
@@ -68,9 +51,10 @@ class Api:
         self.table.add(routes or [])
         access = Access(
             self.config,
-            self.passwords,
+            self.world.service.users,
+            self.world.service.api_keys,
+            FailedLogins(lambda: self.now),
             is_loopback=is_loopback,
-            api_keys=self.world.service.api_keys,
             tokens=tokens,
             clock=lambda: self.now,
         )

@@ -49,4 +49,4 @@ async def test_a_node_that_enters_a_cluster_asks_the_others() -> None:
     world.service.enter_cluster(Peers([other]), cluster)
     assert [client.node_id for client in (await world.service.clients()).items] == [2]
     assert world.service.cluster is cluster
-    assert ManagementService(world.local, Peers([other]), cluster).cluster is cluster
+    assert ManagementService(world.local, world.passwords, Peers([other]), cluster).cluster is cluster

@@ -243,4 +243,4 @@ async def test_plugins_of_another_node() -> None:
 
 def test_a_service_without_peers_is_alone() -> None:
     world = World()
-    assert ManagementService(world.local).local is world.local
+    assert ManagementService(world.local, world.passwords).local is world.local

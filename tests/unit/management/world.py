@@ -65,6 +65,27 @@ class FakePlugins:
         self.done.append(f"reload {self.state(name).name}")
 
 
+class FakePasswords:
+    """A password's hash is the password behind "hash of "."""
+
+    def __init__(self) -> None:
+        self.checked = 0
+
+    def hashed(self, password: bytes) -> str:
+        return f"hash of {password.decode()}"
+
+    def verified(self, written: str, password: bytes) -> bool:
+        self.checked += 1
+        return written == f"hash of {password.decode()}"
+
+    def check(self, written: str) -> None:
+        if not written.startswith("hash of "):
+            raise ValueError("isn't a hash")
+
+    def unmatched(self) -> str:
+        return "nobody's"
+
+
 class World:
     """An engine, its clock, and the service above it; ``plugins`` are those of the node."""
 
@@ -81,7 +102,8 @@ class World:
         limits = {"tcp.external": 7}
         name = f"node-{node_id}"
         self.local = LocalNode(self.broker, self.engine.hooks, self.plugins, name, "/", limits, is_at_home)
-        self.service = ManagementService(self.local, peers)
+        self.passwords = FakePasswords()
+        self.service = ManagementService(self.local, self.passwords, peers)
 
 
 @dataclass
