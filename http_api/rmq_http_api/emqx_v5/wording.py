@@ -18,6 +18,7 @@ INFINITY: Final = "infinity"
 _CHALLENGE: Final = 'Basic Realm="emqx-dashboard"'
 _WRONG_CREDENTIALS: Final = {
     "missing": "AUTHORIZATION_HEADER_ERROR",
+    "empty": "WRONG_USERNAME_OR_PWD_OR_API_KEY_OR_API_SECRET",
     "wrong": "WRONG_USERNAME_OR_PWD_OR_API_KEY_OR_API_SECRET",
     "bad token": "BAD_TOKEN",
     "old token": "TOKEN_TIME_OUT",

@@ -31,7 +31,7 @@ TOKEN_EXPIRED: Final = 116
 NOT_HOCON: Final = 117
 NOT_WRITTEN: Final = 118
 
-_OF_LOGINS: Final[Mapping[str, int]] = {"missing": EMPTY_LOGIN, "old token": TOKEN_EXPIRED}
+_OF_LOGINS: Final[Mapping[str, int]] = {"missing": EMPTY_LOGIN, "empty": EMPTY_LOGIN, "old token": TOKEN_EXPIRED}
 # The codes of the core, where they have a number of their own; the status decides about all others.
 _OF_CODES: Final[Mapping[str, int]] = {
     "BAD_BODY": NOT_JSON,
