@@ -4,6 +4,10 @@ routes         the whole table, and the list of it
 nodes          brokers and nodes
 clients        clients
 subscriptions  subscriptions
+topic_tree     all levels of topic filters
+figures        what the process uses, and figures for Prometheus
+messages       publish, subscribe, unsubscribe
+bridges        bridges, of which there are none
 wording        the dialect, and times as text
 """
 

@@ -3,9 +3,13 @@
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
 from rmq_http_api.nanomq.answers import data_answer
+from rmq_http_api.nanomq_v4.bridges import BridgeRoutes
 from rmq_http_api.nanomq_v4.clients import ClientRoutes
+from rmq_http_api.nanomq_v4.figures import FigureRoutes
+from rmq_http_api.nanomq_v4.messages import MessageRoutes
 from rmq_http_api.nanomq_v4.nodes import NodeRoutes
 from rmq_http_api.nanomq_v4.subscriptions import SubscriptionRoutes
+from rmq_http_api.nanomq_v4.topic_tree import TopicTreeRoutes
 from rmq_http_api.nanomq_v4.wording import PREFIX
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route
@@ -45,6 +49,10 @@ def routes(service: ApiService) -> list[AnyRoute]:
     found += NodeRoutes(service).routes()
     found += ClientRoutes(service).routes()
     found += SubscriptionRoutes(service).routes()
+    found += TopicTreeRoutes(service).routes()
+    found += FigureRoutes(service).routes()
+    found += MessageRoutes(service).routes()
+    found += BridgeRoutes(service).routes()
     return found
 
 
