@@ -2,6 +2,13 @@
 
 routes         the whole table
 nodes          what nodes are and how they are
+figures        stats and metrics
+clients        clients that are connected
+sessions       sessions, with a connection or without
+subscriptions  subscriptions and routes
+messages       publish, subscribe, unsubscribe
+plugins        plugins, started and stopped
+pages          numbered pages, and objects that were looked up
 wording        the dialect, and what many answers have in common: results, codes, times, nodes by name
 """
 

@@ -11,6 +11,7 @@ from rmq_http_api.emqx_v2.wording import (
     duration,
     local_time,
     missing_header,
+    name_of,
     node_id_of,
     result_answer,
     size_text,
@@ -150,7 +151,7 @@ def node_object(info: NodeInfo, system: SystemFigures | None) -> NodeObject:
 
 def stopped_node(node: MissingNode) -> StoppedNode:
     """A node without an answer."""
-    return {"name": node.name or str(node.node_id), "node_status": "Stopped"}
+    return {"name": name_of(node), "node_status": "Stopped"}
 
 
 def release(version: str) -> str:

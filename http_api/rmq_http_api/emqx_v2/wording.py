@@ -134,6 +134,19 @@ async def node_id_of(management: ManagementService, written: str) -> int:
         raise ApiError(404, "NODE_NOT_FOUND", f"there is no node {written[:64]!r}") from None
 
 
+async def node_names(management: ManagementService) -> dict[int, str]:
+    """The names of all nodes by their ids, in the order of these."""
+    found = await management.brokers()
+    names = {node.node_id: name_of(node) for node in found.missing}
+    names |= {one.node.node_id: one.node.name for one in found.answers}
+    return dict(sorted(names.items()))
+
+
+def name_of(node: MissingNode) -> str:
+    """What a node without an answer is called: its name may not be known."""
+    return node.name or str(node.node_id)
+
+
 def local_time(seconds: float | None) -> str:
     """``YYYY-MM-DD HH:MM:SS`` in this machine's time zone, "undefined" for none."""
     return UNDEFINED if seconds is None else f"{datetime.fromtimestamp(int(seconds)):%Y-%m-%d %H:%M:%S}"

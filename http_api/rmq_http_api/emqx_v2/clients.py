@@ -1,0 +1,115 @@
+"""Clients that are connected: those of a node, one by its name, and one thrown out."""
+
+from rmq.management.errors import ClientNotFound, ClientOffline
+from rmq.management.models import ClientView, Page
+from rmq.management.queries import ClientQuery, Paging
+from rmq_http_api.answers import Answer
+from rmq_http_api.calls import Call
+from rmq_http_api.emqx_v2.pages import (
+    Loose,
+    PageQuery,
+    answers_of_objects,
+    answers_of_page,
+    objects_answer,
+    page_answer,
+)
+from rmq_http_api.emqx_v2.wording import DONE, PREFIX, UNDEFINED, done, local_time, node_id_of
+from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
+
+Plain = Call[Loose, None]
+
+
+class ClientObject(TypedDict):
+    """A client; ``username`` "undefined" for none, its time as ``YYYY-MM-DD HH:MM:SS``."""
+
+    client_id: str
+    username: str
+    ipaddress: str
+    port: int
+    clean_sess: bool
+    proto_ver: int
+    keepalive: int
+    connected_at: str
+
+
+class ClientRoutes:
+    """The routes of clients."""
+
+    def __init__(self, service: ApiService) -> None:
+        self._service = service
+        self._management = service.management
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+        of_node, one = f"{PREFIX}/nodes/{{node}}/clients", f"{PREFIX}/clients/{{client}}"
+        objects = answers_of_objects(ClientObject)
+        return [
+            Route(
+                "GET",
+                of_node,
+                "v2_client_list",
+                "The clients of a node",
+                self.of_node,
+                PageQuery,
+                answers=answers_of_page(ClientObject),
+            ),
+            Route(
+                "GET",
+                f"{of_node}/{{client}}",
+                "v2_node_client",
+                "One client of a node",
+                self.one_of_node,
+                Loose,
+                answers=objects,
+            ),
+            Route("GET", one, "v2_client", "One client", self.client, Loose, answers=objects),
+            Route("DELETE", one, "v2_kick_client", "Throw a client out", self.kick, Loose, answers=DONE),
+        ]
+
+    async def of_node(self, call: Call[PageQuery, None]) -> Answer:
+        """A page of them by client id."""
+        node_id = await node_id_of(self._management, call.path.text("node"))
+
+        async def ask(paging: Paging) -> Page[ClientView]:
+            return await self._management.of_node.clients(node_id, ClientQuery(connected=True), paging)
+
+        return await page_answer(self._service, call.query, ask, client_object)
+
+    async def one_of_node(self, call: Plain) -> Answer:
+        """It, or nothing."""
+        node_id = await node_id_of(self._management, call.path.text("node"))
+        query = ClientQuery(client_id=call.path.text("client"), connected=True)
+        page = await self._management.of_node.clients(node_id, query, Paging(1))
+        return objects_answer(map(client_object, page.items))
+
+    async def client(self, call: Plain) -> Answer:
+        """It, wherever it is, or nothing."""
+        try:
+            client = await self._management.client(call.path.text("client"))
+        except ClientNotFound:
+            return objects_answer(())
+        return objects_answer([client_object(client)] if client.connected else ())
+
+    async def kick(self, call: Plain) -> Answer:
+        """When it is gone, and its session with it."""
+        client_id = call.path.text("client")
+        if not (await self._management.client(client_id)).connected:
+            raise ClientOffline(client_id)
+        await self._management.kick(client_id)
+        return done()
+
+
+def client_object(client: ClientView) -> ClientObject:
+    """A client under the names of EMQX v2."""
+    return {
+        "client_id": client.client_id,
+        "username": UNDEFINED if client.username is None else client.username,
+        "ipaddress": client.ip_address,
+        "port": client.port,
+        "clean_sess": client.clean_start,
+        "proto_ver": client.protocol_level,
+        "keepalive": client.keepalive,
+        "connected_at": local_time(client.connected_at),
+    }

@@ -1,0 +1,123 @@
+"""Sessions, with a connection or without: those of a node, and one by its client's name."""
+
+from rmq.management.errors import ClientNotFound
+from rmq.management.models import ClientView, Page
+from rmq.management.queries import ClientQuery, Paging
+from rmq_http_api.answers import Answer
+from rmq_http_api.calls import Call
+from rmq_http_api.emqx_v2.pages import (
+    Loose,
+    PageQuery,
+    answers_of_objects,
+    answers_of_page,
+    objects_answer,
+    page_answer,
+)
+from rmq_http_api.emqx_v2.wording import PREFIX, UNDEFINED, local_time, node_id_of
+from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.service import ApiService
+from rmq_http_api.shapes import TypedDict
+
+Plain = Call[Loose, None]
+
+
+class SessionObject(TypedDict):
+    """A session: under the names of EMQX's documents, which have "undefined", and under those of its servers.
+
+    What isn't counted for each session here is "undefined" under both.
+    """
+
+    client_id: str
+    clean_sess: bool
+    max_inflight: str
+    inflight_queue: str
+    message_queue: str
+    message_dropped: str
+    awaiting_rel: str
+    awaiting_ack: str
+    awaiting_comp: str
+    created_at: str
+    subscriptions: int
+    inflight_len: int
+    mqueue_len: int
+    mqueue_dropped: str
+    awaiting_rel_len: int
+    deliver_msg: int
+    enqueue_msg: str
+
+
+class SessionRoutes:
+    """The routes of sessions; EMQX's documents say ``node`` for ``nodes`` once."""
+
+    def __init__(self, service: ApiService) -> None:
+        self._service = service
+        self._management = service.management
+
+    def routes(self) -> list[AnyRoute]:
+        """All of them."""
+        found: list[AnyRoute] = []
+        page, objects = answers_of_page(SessionObject), answers_of_objects(SessionObject)
+        for word in ("nodes", "node"):
+            path = f"{PREFIX}/{word}/{{node}}/sessions"
+            name = f"v2_{word}_session"
+            found += [
+                Route("GET", path, f"{name}_list", "The sessions of a node", self.of_node, PageQuery, answers=page),
+                Route(
+                    "GET",
+                    f"{path}/{{client}}",
+                    name,
+                    "One session of a node",
+                    self.one_of_node,
+                    Loose,
+                    answers=objects,
+                ),
+            ]
+        one = f"{PREFIX}/sessions/{{client}}"
+        found.append(Route("GET", one, "v2_session", "One session", self.session, Loose, answers=objects))
+        return found
+
+    async def of_node(self, call: Call[PageQuery, None]) -> Answer:
+        """A page of them by client id."""
+        node_id = await node_id_of(self._management, call.path.text("node"))
+
+        async def ask(paging: Paging) -> Page[ClientView]:
+            return await self._management.of_node.clients(node_id, ClientQuery(), paging)
+
+        return await page_answer(self._service, call.query, ask, session_object)
+
+    async def one_of_node(self, call: Plain) -> Answer:
+        """It, or nothing."""
+        node_id = await node_id_of(self._management, call.path.text("node"))
+        query = ClientQuery(client_id=call.path.text("client"))
+        page = await self._management.of_node.clients(node_id, query, Paging(1))
+        return objects_answer(map(session_object, page.items))
+
+    async def session(self, call: Plain) -> Answer:
+        """It, wherever it is, or nothing."""
+        try:
+            return objects_answer([session_object(await self._management.client(call.path.text("client")))])
+        except ClientNotFound:
+            return objects_answer(())
+
+
+def session_object(client: ClientView) -> SessionObject:
+    """A session under the names of EMQX v2."""
+    return {
+        "client_id": client.client_id,
+        "clean_sess": client.clean_start,
+        "max_inflight": UNDEFINED,
+        "inflight_queue": UNDEFINED,
+        "message_queue": UNDEFINED,
+        "message_dropped": UNDEFINED,
+        "awaiting_rel": UNDEFINED,
+        "awaiting_ack": UNDEFINED,
+        "awaiting_comp": UNDEFINED,
+        "created_at": local_time(client.created_at),
+        "subscriptions": client.subscriptions,
+        "inflight_len": client.inflight,
+        "mqueue_len": client.queue_length,
+        "mqueue_dropped": UNDEFINED,
+        "awaiting_rel_len": client.awaiting_release,
+        "deliver_msg": client.messages_sent,
+        "enqueue_msg": UNDEFINED,
+    }
