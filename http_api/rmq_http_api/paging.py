@@ -45,13 +45,13 @@ class PagedQuery(Query):
     def paging(self, max_rows: int) -> Paging:
         """By node first: what management is asked for. More rows than ``max_rows`` aren't given at once."""
         limit = max_rows if self.limit is None else min(self.limit, max_rows)
-        node, after = (0, "") if self.cursor is None else _read(self.cursor)
+        node, after = (0, "") if self.cursor is None else read_cursor(self.cursor)
         return Paging(limit, after=after, after_node=node)
 
     def plain_paging(self, max_rows: int) -> Paging:
         """By key alone."""
         limit = max_rows if self.limit is None else min(self.limit, max_rows)
-        return Paging(limit, after="" if self.cursor is None else _read(self.cursor)[1])
+        return Paging(limit, after="" if self.cursor is None else read_cursor(self.cursor)[1])
 
 
 def next_link(page: Page[R], url: str, key: Callable[[R], str]) -> dict[str, str]:
@@ -61,15 +61,17 @@ def next_link(page: Page[R], url: str, key: Callable[[R], str]) -> dict[str, str
     last = page.items[-1]
     path, _, query = url.partition("?")
     pairs = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != CURSOR]
-    pairs.append((CURSOR, _write(last.node_id, key(last))))
+    pairs.append((CURSOR, write_cursor(last.node_id, key(last))))
     return {"Link": f'<{path}?{urlencode(pairs)}>; rel="next"'}
 
 
-def _write(node_id: int, key: str) -> str:
+def write_cursor(node_id: int, key: str) -> str:
+    """A cursor that goes on behind the row of this node with this key."""
     return base64.urlsafe_b64encode(f"{node_id}:{key}".encode()).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[int, str]:
+def read_cursor(cursor: str, name: str = CURSOR) -> tuple[int, str]:
+    """The node and the key; ``ApiError`` 400 with the parameter's name for one that was never given."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         number, colon, key = text.partition(":")
@@ -77,4 +79,4 @@ def _read(cursor: str) -> tuple[int, str]:
             raise ValueError
         return whole_number(number), key
     except (ValueError, binascii.Error):
-        raise ApiError(400, "BAD_PARAMETER", f"{CURSOR}: isn't one that a Link header gave") from None
+        raise ApiError(400, "BAD_PARAMETER", f"{name}: isn't one that was given") from None

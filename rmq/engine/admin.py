@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rmq.engine import disconnect, session_end
+from rmq.engine.connection_timers import begin_keep_alive
 from rmq.engine.filter_rules import add_subscription, has_room, refusal
 from rmq.engine.subscribe import replay_for, subscribe_transient, unsubscribe_transient
 from rmq.engine.wills import publish_waiting_will, publish_will
@@ -159,6 +160,19 @@ def kick(broker: "Broker", channel: Channel, change: Change) -> None:
     if outlives and change.end_session(session) and will is not None and will.delay_interval > 0:
         # The others were published when the connection ended; the session's end is the latest moment [MQTT-3.1.3-9].
         publish_will(broker, session, will)
+
+
+def set_keep_alive(broker: "Broker", channel: Channel, keep_alive: int) -> None:
+    """Have another keep alive in force for a connection, in seconds, 0 for none. Its time begins now."""
+    if channel.info is not None:
+        channel.info.keepalive = keep_alive
+    channel.last_read_at = broker.ctx.now
+    if keep_alive:
+        begin_keep_alive(broker, channel, keep_alive)
+        return
+    timer = broker.keepalive_timers.pop(channel, None)
+    if timer is not None:
+        broker.timers.cancel(timer)
 
 
 def discard(broker: "Broker", session: Session, change: Change) -> None:

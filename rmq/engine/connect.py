@@ -7,7 +7,7 @@ from rmq.engine import connect_access, disconnect, enhanced_auth, session_end, w
 from rmq.engine.bans import refuse_banned
 from rmq.engine.connack import encode_success
 from rmq.engine.connect_checks import check, client_info, name_will, take_certificate_name
-from rmq.engine.connection_timers import KeepAlive, note_login_end
+from rmq.engine.connection_timers import begin_keep_alive, note_login_end
 from rmq.flow import deliver
 from rmq.flow.context import STORAGE_FAILED
 from rmq.hooks import chains
@@ -341,10 +341,7 @@ def _bind(
     if aliases:
         channel.aliases_out = OutboundAliases(aliases)
     if info.keepalive:
-        channel.keepalive_timeout_s = info.keepalive * limits.keepalive_backoff * 2
-        timer = KeepAlive(broker, channel)
-        broker.keepalive_timers[channel] = timer
-        broker.timers.enter(timer, now + channel.keepalive_timeout_s)
+        begin_keep_alive(broker, channel, info.keepalive)
     channel.transport.accepted()
     broker.registry.bind(info.client_id, channel)
     broker.bans.bound(info)

@@ -36,6 +36,15 @@ class KeepAlive(Timer):
         return 0.0
 
 
+def begin_keep_alive(broker: "Broker", channel: Channel, keep_alive: int) -> None:
+    """From now on something must come within this keep alive, in seconds above 0."""
+    channel.keepalive_timeout_s = keep_alive * channel.limits.keepalive_backoff * 2
+    timer = broker.keepalive_timers.get(channel)
+    if timer is None:
+        timer = broker.keepalive_timers[channel] = KeepAlive(broker, channel)
+    broker.timers.enter(timer, broker.ctx.now + channel.keepalive_timeout_s)
+
+
 class HandshakeTimeout(Timer):
     """Closes a connection whose CONNECT didn't come, or wasn't decided, in time."""
 

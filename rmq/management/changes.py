@@ -36,6 +36,8 @@ APPLY_TIMEOUT_S: Final = 15.0
 # So much is done before others get their turns.
 PUBLISHED_AT_ONCE: Final = 32
 DISCARDED_AT_ONCE: Final = 64
+# Of two bytes [MQTT 5.0, 3.1.2.10].
+MAX_KEEP_ALIVE: Final = 65_535
 
 
 class LocalChanges:
@@ -52,11 +54,16 @@ class LocalChanges:
         It stops at the first that can't be stored: ``StorageUnavailable.published`` and ``OutcomeUnknown.published``
         have those before it.
         """
+        return await self.publish_each((request,))
+
+    async def publish_each(self, requests: tuple[PublishRequest, ...]) -> tuple[Published, ...]:
+        """The same with several messages, one after the other."""
+        wanted = [(request, topic) for request in requests for topic in request.topics]
         results: list[Published] = []
         try:
-            for start in range(0, len(request.topics), PUBLISHED_AT_ONCE):
-                topics = request.topics[start : start + PUBLISHED_AT_ONCE]
-                messages = [(topic, await self._message(request, topic)) for topic in topics]
+            for start in range(0, len(wanted), PUBLISHED_AT_ONCE):
+                some = wanted[start : start + PUBLISHED_AT_ONCE]
+                messages = [(topic, await self._message(request, topic)) for request, topic in some]
                 results += await self._publish(messages, results)
         except (StorageUnavailable, OutcomeUnknown) as error:
             error.published = tuple(results)
@@ -142,6 +149,19 @@ class LocalChanges:
         else:
             await self._apply(lambda change: admin.discard(self._broker, client.session, change))
         return view
+
+    def set_keep_alive(self, client_id: str, keep_alive: int) -> ClientView:
+        """Have another keep alive in force for a connected client; ``BadQuery`` for one that can't be."""
+        if not 0 <= keep_alive <= MAX_KEEP_ALIVE:
+            raise BadQuery("keep_alive", f"must be from 0 to {MAX_KEEP_ALIVE} seconds, not {keep_alive}")
+        client = self._node.find(client_id)
+        if client is None:
+            raise ClientNotFound(client_id)
+        if client.channel is None:
+            raise ClientOffline(client_id)
+        self._broker.touch_clock()
+        admin.set_keep_alive(self._broker, client.channel, keep_alive)
+        return self._node.view(client)
 
     async def discard_offline(self, query: ClientQuery) -> int:
         """Discard the sessions that have no connection and satisfy a query; answers how many."""

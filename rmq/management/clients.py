@@ -186,6 +186,7 @@ def view_client(client: ClientFacts, node_id: int, last_limits: Mapping[str, int
         messages_sent=0 if channel is None else channel.messages_sent,
         bytes_received=0 if channel is None else channel.bytes_received,
         bytes_sent=0 if channel is None else channel.bytes_sent,
+        payload_bytes=0 if session.outbound is None else session.outbound.payload_bytes,
     )
 
 
@@ -233,6 +234,7 @@ def view_subscription(client: ClientFacts, subscription: Subscription, node_id: 
         retain_handling=subscription.retain_handling,
         subscription_id=subscription.subscription_id or None,
         limit=subscription.limit or None,
+        persistent=client.session.persistent,
     )
 
 

@@ -119,7 +119,8 @@ class ClientView:
     started they aren't known: "", 0, False and None then. ``max_subscriptions`` 0 means no limit. ``queue_length``
     counts what waits to be sent, ``inflight`` what was sent and isn't acknowledged; off line everything waits.
     ``awaiting_release`` counts QoS 2 messages received and not yet released. Messages and bytes are those of the
-    connection, without what TLS or WebSocket add.
+    connection, without what TLS or WebSocket add. ``payload_bytes`` of what waits or is sent and not acknowledged; of a
+    session that ends with its connection they aren't counted.
     """
 
     node_id: int
@@ -153,6 +154,7 @@ class ClientView:
     messages_sent: int
     bytes_received: int
     bytes_sent: int
+    payload_bytes: int = 0
 
     @property
     def address(self) -> str:
@@ -186,6 +188,7 @@ class SubscriptionView:
     """A subscription; ``topic_filter`` is without its share name or limit.
 
     ``share_group`` is None unless it is shared, ``limit`` None unless it is limited: how many sessions may have one.
+    ``persistent``: its session outlives connections.
     """
 
     node_id: int
@@ -200,6 +203,7 @@ class SubscriptionView:
     retain_handling: int
     subscription_id: int | None
     limit: int | None = None
+    persistent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

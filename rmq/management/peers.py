@@ -249,6 +249,18 @@ class Kick(Question[ClientView]):
 
 
 @dataclass(frozen=True, slots=True)
+class SetKeepAlive(Question[ClientView]):
+    """Have this keep alive in force for your client."""
+
+    changes: ClassVar[bool] = True
+    client_id: str
+    keep_alive: int
+
+    async def of(self, node: "LocalNode") -> ClientView:
+        return node.changes.set_keep_alive(self.client_id, self.keep_alive)
+
+
+@dataclass(frozen=True, slots=True)
 class DiscardOffline(Question[int]):
     """Discard the sessions without a connection that satisfy this; how many were there?"""
 

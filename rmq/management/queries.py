@@ -44,12 +44,17 @@ class Paging:
             raise BadQuery("limit", f"must be from 0 to {MAX_LIMIT}, not {self.limit}")
         if not 0 <= self.offset <= MAX_OFFSET:
             raise BadQuery("offset", f"must be from 0 to {MAX_OFFSET}, not {self.offset}")
-        if self.offset and (self.after or self.after_node is not None):
+        if self.after and self.offset:
             raise BadQuery("after", "goes without an offset")
         if self.offset > MAX_LIMIT and self.after is not None:
             raise BadQuery("offset", f"in the order of keys no more than {MAX_LIMIT} rows can be left out")
         if self.after_node is not None and self.after is None:
             raise BadQuery("after_node", "goes with a row of that node, or the beginning")
+
+    @classmethod
+    def ordered_page(cls, number: int, size: int, *, with_total: bool = True) -> "Paging":
+        """The same of rows in the order of their nodes and keys: nobody is on two pages while nothing changes."""
+        return replace(cls.page(number, size, with_total=with_total), after="", after_node=0)
 
     @classmethod
     def page(cls, number: int, size: int, *, with_total: bool = True) -> "Paging":
@@ -88,7 +93,8 @@ class Paging:
 class ClientQuery:
     """Filters of clients; names with ``_contains`` look for a substring, ``_from`` and ``_to`` include their bound.
 
-    Times in seconds since 1970. ``ip_address`` is compared as text. A fact that isn't known, such as the
+    Times in seconds since 1970. ``ip_address`` is compared as text. ``client_ids`` and ``usernames``: it must be one of
+    them, if there are any. A fact that isn't known, such as the
     connection time of a session that outlived the node, satisfies no filter.
     """
 
@@ -107,6 +113,8 @@ class ClientQuery:
     connected_to: float | None = None
     queue_from: int | None = None
     queue_to: int | None = None
+    client_ids: tuple[str, ...] = ()
+    usernames: tuple[str, ...] = ()
 
     def test(self) -> Callable[[ClientFacts], bool]:
         """A function that says whether a client satisfies all filters; those that are cheap to check come first."""
@@ -116,6 +124,12 @@ class ClientQuery:
             add(lambda client: client.connected == connected)
         if (client_id := self.client_id) is not None:
             add(lambda client: client.client_id == client_id)
+        if self.client_ids:
+            client_ids = frozenset(self.client_ids)
+            add(lambda client: client.client_id in client_ids)
+        if self.usernames:
+            usernames = frozenset(self.usernames)
+            add(lambda client: client.username in usernames)
         if (part := self.client_id_contains) is not None:
             add(lambda client: part in client.client_id)
         if (username := self.username) is not None:
@@ -147,7 +161,8 @@ class SubscriptionQuery:
     """Filters of subscriptions.
 
     ``topic_filter`` is compared with the filter without its share name, or with its share name if it has one. ``match``
-    is a topic name that the subscription must match, or a filter all of which it must cover.
+    is a topic name that the subscription must match, or a filter all of which it must cover. ``persistent``: its
+    session outlives connections.
     """
 
     client_id: str | None = None
@@ -155,6 +170,7 @@ class SubscriptionQuery:
     qos: int | None = None
     share_group: str | None = None
     match: str | None = None
+    persistent: bool | None = None
 
     def __post_init__(self) -> None:
         if self.qos is not None and self.qos not in (0, 1, 2):
@@ -174,6 +190,8 @@ class SubscriptionQuery:
             add(lambda subscription: topic_filter in (subscription.topic_filter, subscription.key))
         if (client_id := self.client_id) is not None:
             add(lambda subscription: subscription.session.client_id == client_id)
+        if (persistent := self.persistent) is not None:
+            add(lambda subscription: subscription.session.persistent == persistent)
         if (topic := self.match) is not None:
             add(lambda subscription: matches(subscription.topic_filter, topic))
         return _all(tests)

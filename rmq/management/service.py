@@ -61,6 +61,7 @@ from rmq.management.peers import (
     PeerQueries,
     Question,
     ReloadPlugin,
+    SetKeepAlive,
     SubscribeClient,
     UndrainNode,
     UnloadPlugin,
@@ -195,8 +196,12 @@ class ManagementService:
 
     # Clients and sessions
 
-    async def clients(self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE) -> Page[ClientView]:
-        """Clients, connected or with a session only."""
+    async def clients(
+        self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE, node_id: int | None = None
+    ) -> Page[ClientView]:
+        """Clients, connected or with a session only; those of one node if it is named."""
+        if node_id is not None:
+            return await self._ask(node_id, AskClients(query, paging))
         if self._peers.is_alone:
             return await self.local.clients(query, paging)
         pages = await self._ask_all(AskClients(query, paging.from_start()))
@@ -231,6 +236,10 @@ class ManagementService:
         """Close a client's connection, if it has one, and discard its session; answers what it was."""
         return await self._ask_owner(client_id, Kick(client_id))
 
+    async def set_keep_alive(self, client_id: str, keep_alive: int) -> ClientView:
+        """Have another keep alive in force for a connected client, in seconds, 0 for none; answers what it is then."""
+        return await self._ask_owner(client_id, SetKeepAlive(client_id, keep_alive))
+
     async def discard_offline(self, query: ClientQuery = EVERY_CLIENT) -> Gathered[int]:
         """Discard the sessions without a connection that satisfy a query; answers how many on each node."""
         return await self._ask_all(DiscardOffline(query))
@@ -252,9 +261,11 @@ class ManagementService:
     # Subscriptions and routes
 
     async def subscriptions(
-        self, query: SubscriptionQuery = EVERY_SUBSCRIPTION, paging: Paging = FIRST_PAGE
+        self, query: SubscriptionQuery = EVERY_SUBSCRIPTION, paging: Paging = FIRST_PAGE, node_id: int | None = None
     ) -> Page[SubscriptionView]:
-        """Subscriptions of all clients."""
+        """Subscriptions of all clients; of those of one node if it is named."""
+        if node_id is not None:
+            return await self._ask(node_id, AskSubscriptions(query, paging))
         if self._peers.is_alone:
             return await self.local.subscriptions(query, paging)
         pages = await self._ask_all(AskSubscriptions(query, paging.from_start()))
@@ -273,8 +284,10 @@ class ManagementService:
         """Remove subscriptions of a client, connected or not; filters as they were written, share names and all."""
         return await self._ask_owner(client_id, UnsubscribeClient(client_id, topic_filters))
 
-    async def routes(self, paging: Paging = FIRST_PAGE) -> Page[RouteView]:
-        """The topic filters that somebody is subscribed to, once for each node with such clients."""
+    async def routes(self, paging: Paging = FIRST_PAGE, node_id: int | None = None) -> Page[RouteView]:
+        """The topic filters that somebody is subscribed to, once for each node with such clients, or for one node."""
+        if node_id is not None:
+            return await self._ask(node_id, AskRoutes(paging))
         if self._peers.is_alone:
             return await self.local.routes(paging)
         pages = await self._ask_all(AskRoutes(paging.from_start()))
@@ -290,6 +303,10 @@ class ManagementService:
     async def publish(self, request: PublishRequest) -> tuple[Published, ...]:
         """Publish a message to each topic name; no access rule is asked."""
         return await self.local.changes.publish(request)
+
+    async def publish_each(self, requests: tuple[PublishRequest, ...]) -> tuple[Published, ...]:
+        """Publish several messages, in their order; as ``publish``."""
+        return await self.local.changes.publish_each(requests)
 
     async def publish_as_client(self, request: PublishRequest, address: str) -> tuple[Published, ...]:
         """The same, where access rules allow it to the client in whose name it is published.

@@ -2,7 +2,7 @@
 
 
 class ClientInfo:
-    """Facts of one connection, fixed once CONNECT is accepted.
+    """Facts of one connection, fixed once CONNECT is accepted, but for ``keepalive``, which administrators may change.
 
     ``keepalive`` in seconds as in force (Server Keep Alive applied); ``connected_at`` seconds since 1970.
     ``username`` is None when none was sent. Passwords are never kept here.

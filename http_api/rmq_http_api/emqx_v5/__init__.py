@@ -1,10 +1,22 @@
 """EMQX's HTTP API, version 5: its paths, parameters, JSON names, types and codes, so that what was written for it runs.
 
 routes         the whole table: a list of areas, and what EMQX has beside them
-wording        the dialect: its words for what goes wrong, its times, pages and names of nodes
-error_codes    the codes, as a list
+wording        the dialect: its words for what goes wrong, its times and endless limits, what listeners are called
 codes          the one table of EMQX's error codes, and what ours are among them
+pages          pages by number, and what queries have in common
+names          which node a name is of
+error_codes    the codes, as a list
 status         whether this node runs
+clients        clients: pages, one, kickout, keep alive
+client_filters which clients are asked for
+client_object  a client under EMQX's names
+client_subscriptions   the subscriptions of one client, shown and changed
+subscriptions  subscriptions of all clients
+publish        messages published, one or several
+nodes          nodes and their machines
+figures        stats and metrics
+figure_names   EMQX's names of gauges and counters, and what of ours they are
+topics         topic filters with subscribers, and their nodes
 """
 
 from rmq_http_api.emqx_v5.routes import routes

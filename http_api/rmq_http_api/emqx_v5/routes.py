@@ -3,8 +3,15 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
+from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
+from rmq_http_api.emqx_v5.figures import FigureRoutes
+from rmq_http_api.emqx_v5.nodes import NodeRoutes
+from rmq_http_api.emqx_v5.publish import PublishRoutes
 from rmq_http_api.emqx_v5.status import StatusRoutes
+from rmq_http_api.emqx_v5.subscriptions import SubscriptionRoutes
+from rmq_http_api.emqx_v5.topics import TopicRoutes
 from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 
@@ -18,6 +25,13 @@ class Area(Protocol):
 
 # One a line, so that adding one is adding a line.
 _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
+    ClientRoutes,
+    ClientSubscriptionRoutes,
+    SubscriptionRoutes,
+    TopicRoutes,
+    PublishRoutes,
+    NodeRoutes,
+    FigureRoutes,
     ErrorCodeRoutes,
     StatusRoutes,
 )

@@ -43,6 +43,8 @@ def present_error(error: ApiError) -> Answer:
         code = _WRONG_CREDENTIALS[error.what]
     if code == "API_KEY_NOT_ALLOW":
         status = 401
+    if error.code == "CLIENT_OFFLINE":
+        status = 404
     if status == 401:
         headers["WWW-Authenticate"] = _CHALLENGE
     body: ErrorObject = {"code": code, "message": error.message, "reason": error.message}
@@ -60,3 +62,8 @@ def limit_value(limit: int) -> Limit:
 def rfc3339(seconds: float) -> str:
     """A moment as EMQX writes it: ``2026-11-22T03:40:00.123+00:00``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def listener_id(name: str) -> str:
+    """A listener as EMQX names it: ``tcp:external`` for our ``tcp.external``."""
+    return name.replace(".", ":", 1)

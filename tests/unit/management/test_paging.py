@@ -66,6 +66,15 @@ def test_pages_by_cursor_have_every_row_once_and_in_order(rows: list[str], limit
     assert found == [name.upper() for name in expected]
 
 
+@given(keys, st.integers(0, 45), st.integers(0, 45), st.booleans())
+def test_an_ordered_page_by_offset(rows: list[str], offset: int, limit: int, with_total: bool) -> None:
+    expected = sorted(name for name in rows if even(name))
+    page = page_of([None, *rows], Paging(limit, offset, "", with_total))
+    assert list(page.items) == [name.upper() for name in expected[offset : offset + limit]]
+    assert page.has_more == (len(expected) > offset + limit)
+    assert page.total == (len(expected) if with_total else None)
+
+
 def test_a_page_that_is_full_looks_no_further() -> None:
     def rows() -> Iterator[str]:
         yield from ("aa", "b", "cc", "dd")

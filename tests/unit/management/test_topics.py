@@ -70,7 +70,7 @@ async def test_each_filter_of_subscriptions(world: World, query: SubscriptionQue
 async def test_everything_about_a_subscription(world: World) -> None:
     populate(world)
     (found,) = (await world.service.subscriptions(SubscriptionQuery(client_id="a", topic_filter="foo/#"))).items
-    assert found == SubscriptionView(1, "a", "127.0.0.1:40010", 5, "foo/#", None, 1, True, True, 1, 7)
+    assert found == SubscriptionView(1, "a", "127.0.0.1:40010", 5, "foo/#", None, 1, True, True, 1, 7, None, True)
     (plain,) = (await world.service.subscriptions(SubscriptionQuery(client_id="b", qos=0))).items
     assert plain == SubscriptionView(1, "b", "127.0.0.1:40011", 4, "foo/1", None, 0, False, False, 0, None)
 
