@@ -62,6 +62,16 @@ class BusySettings(Section):
     handshaking: Count = 0
 
 
+class AlarmSettings(Section):
+    """[alarms]: from where on something is an alarm; a limit of 0 is none."""
+
+    interval: Annotated[Duration, AfterValidator(above_zero)] = 10.0
+    disk_used: Annotated[float, Field(ge=0, le=100)] = 90.0
+    memory_used: Annotated[float, Field(ge=0, le=100)] = 90.0
+    loop_lag: Duration = 1.0
+    certificate_left: Duration = 30 * 86400.0
+
+
 class NodeSettings(Section):
     """[node]"""
 
@@ -151,6 +161,7 @@ class Settings(Section):
     mqtt: MqttSettings = MqttSettings()
     retain: RetainSettings = RetainSettings()
     storage: StorageSettings = StorageSettings()
+    alarms: AlarmSettings = AlarmSettings()
     listener: ListenerTables = ListenerTables()
 
     _sources: Sources = PrivateAttr(default_factory=Sources)

@@ -35,7 +35,7 @@ class DelayedMessages:
 
     def __init__(self, broker: "Broker", max_count: int, max_bytes: int, *, publish_at_once: bool) -> None:
         self._broker = broker
-        self._max_count = max_count
+        self.max_count = max_count
         self._max_bytes = max_bytes
         self._when_full = DELAY_NOT if publish_at_once else DELAY_FULL
         # Due time, key and size; a heap, by time and, at the same time, in the order in which they came.
@@ -60,7 +60,7 @@ class DelayedMessages:
     ) -> int:
         """Have a message kept; see ``FlowPorts.delay``."""
         size = _size(message)
-        if (self._max_count and len(self._due) + len(self._proposed) >= self._max_count) or (
+        if (self.max_count and len(self._due) + len(self._proposed) >= self.max_count) or (
             self._max_bytes and self._bytes + size > self._max_bytes
         ):
             return self._when_full

@@ -20,6 +20,13 @@ walk              long walks in short steps
 aggregate         the answers of several nodes made into one
 peers             the questions to other nodes and the port that carries them
 cluster           what can be asked of a cluster and changed about it, and who does that
+operations        what those who operate nodes can ask and do on all of them
+operation_questions  the questions of these to other nodes
+local_operations  what one node has for them
+listeners         listeners as they are shown, and who starts and stops them
+alarms            what a person should see to, on and over
+delayed           messages that are published later, and the rules for them
+settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
 figures           all figures of this node, for monitoring
 history           what was, and who keeps that

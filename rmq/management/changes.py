@@ -25,6 +25,7 @@ from rmq.mqtt.packets import SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_name
 from rmq.session.session import Session
 from rmq.storage.account_records import DeleteAccount, PutAccount
+from rmq.storage.records import Operation
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
@@ -201,6 +202,15 @@ class LocalChanges:
         if self._broker.ctx.retained.get(topic) is None:
             raise RetainedNotFound(topic)
         await self._apply(lambda change: admin.delete_retained(topic, change))
+
+    async def propose(self, operations: Sequence[Operation]) -> None:
+        """Have operations applied that say all there is to say."""
+
+        def propose_all(change: Change) -> None:
+            for operation in operations:
+                change.propose(operation)
+
+        await self._apply(propose_all)
 
     async def change_accounts(self, operations: Sequence[PutAccount | DeleteAccount]) -> None:
         """Make, change or delete accounts on all nodes; ``outcome`` of each operation says what became of it."""

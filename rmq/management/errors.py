@@ -52,6 +52,39 @@ class NodeUnreachable(ManagementError):
         self.reason = reason
 
 
+class ListenerNotFound(ManagementError):
+    """No node has a listener of this name."""
+
+    def __init__(self, listener: str) -> None:
+        super().__init__(f"there is no listener {listener!r}")
+        self.listener = listener
+
+
+class ListenerFailed(ManagementError):
+    """A listener can't be started: its address can't be had, its certificate can't be used."""
+
+    def __init__(self, listener: str, reason: str) -> None:
+        super().__init__(f"listener {listener}: {reason}")
+        self.listener = listener
+        self.reason = reason
+
+
+class AlarmNotFound(ManagementError):
+    """No node has an alarm of this name on."""
+
+    def __init__(self, alarm: str) -> None:
+        super().__init__(f"there is no alarm {alarm!r}")
+        self.alarm = alarm
+
+
+class DelayedNotFound(ManagementError):
+    """There is no delayed message with this key, or none with this topic name."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no delayed message {key!r}")
+        self.key = key
+
+
 class RetainedNotFound(ManagementError):
     """There is no retained message with this topic name."""
 

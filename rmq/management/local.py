@@ -27,6 +27,7 @@ from rmq.management.figures import Figures
 from rmq.management.history import History, NoHistory
 from rmq.management.host import read_host
 from rmq.management.last_connections import LastConnections
+from rmq.management.local_operations import LocalOperations
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
@@ -94,6 +95,7 @@ class LocalNode:
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
         self.accounts = AccountStore(self)
+        self.operations = LocalOperations(self)
         self.condition = Condition(self, features or {})
         self._data_path = data_path
         self._max_subscriptions = max_subscriptions

@@ -33,6 +33,7 @@ from rmq.management.models import (
     SystemFigures,
 )
 from rmq.management.of_node import OfNode
+from rmq.management.operations import Operations
 from rmq.management.peers import (
     AskBroker,
     AskClient,
@@ -101,6 +102,7 @@ class ManagementService:
         self.users = Users(local.accounts, lambda: local.broker.clock(), hashes)
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.of_node = OfNode(self._ask)
+        self.operations = Operations(local, self._ask, self._ask_all)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster

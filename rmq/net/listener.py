@@ -99,6 +99,11 @@ class Listener(ConnectionOwner):
         return options.path or f"{host}:{self.port}{options.websocket_path}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it accepts."""
+        return self._listening is not None and self._reactor is not None
+
+    @property
     def certificate_end(self) -> float | None:
         """When its certificate ends, in seconds since 1970; None without one."""
         return self._layers.certificate_end
@@ -107,7 +112,7 @@ class Listener(ConnectionOwner):
         """Bind and listen; ``port`` is the real one afterwards, when 0 was asked for. Raises ``ListenError``."""
         self._layers.load_certificates()
         self._listening = ListeningSocket(self.options)
-        self.port = self._listening.port
+        self.port = self.options.port = self._listening.port  # opened again, it is the same one
 
     def reload_certificates(self) -> None:
         """Use what is in the files now, for connections from now on.

@@ -5,6 +5,8 @@ supervisor  tells the service manager (systemd) that the node serves, still turn
 node     one node: every part built, started and stopped in order
 auth     the node's own users, and which listeners take clients that are nobody
 reload   what is read again while the node runs
+listener_control  starts and stops listeners while the node runs
+alarm_watch  measures what alarms are about
 load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
 cluster  the cluster, found by dotted path, and the plain values it is made with

@@ -24,11 +24,13 @@ from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes
 from rmq.net.listening_socket import ListenError
 from rmq.net.reactor import Reactor
+from rmq.node.alarm_watch import watch_alarms
 from rmq.node.auth import admit_anonymous, make_users
+from rmq.node.listener_control import ListenersOfNode
 from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
 from rmq.node.member import Member
-from rmq.node.options import broker_options, busy_limits, make_listener
+from rmq.node.options import alarm_limits, broker_options, busy_limits, make_listener
 from rmq.node.passwords import ArgonPasswords
 from rmq.node.reload import Reload, ReloadError
 from rmq.node.storage import Storage
@@ -96,6 +98,10 @@ class Node:
         self.plugins = PluginManager(self._services(), chosen, choice)
         self.management = make_management(settings, self.broker, self.hooks, self.plugins)
         self.management.local.figures.certificates = self._certificates
+        operations = self.management.local.operations
+        operations.listeners = ListenersOfNode(self.listeners, self.reactor)
+        operations.listener_limits = [listener.limits for listener in self.listeners]
+        operations.alarms.limits = alarm_limits(settings)
         self.reload = Reload()
         self.reload.parts += [
             ("log file", reopen_files),
@@ -191,8 +197,12 @@ class Node:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)
                 nursery.start_soon(self._turn_timers)
-                interval = self.settings.node.busy.update_interval
-                nursery.start_soon(watch_load, self.broker, busy_limits(self.settings), interval)
+                settings = self.settings
+                interval = settings.node.busy.update_interval
+                nursery.start_soon(watch_load, self.broker, busy_limits(settings), interval)
+                nursery.start_soon(
+                    watch_alarms, self.broker, self.management.local, str(settings.data_path), settings.alarms.interval
+                )
                 nursery.start_soon(self.reload.serve)
                 self.management.local.condition.phase = SERVING
                 started()

@@ -14,6 +14,7 @@ from rmq.config import (
 )
 from rmq.engine.broker import BrokerOptions
 from rmq.engine.busy import BusyLimits
+from rmq.management.alarms import AlarmLimits
 from rmq.net.inbound_rates import RateLimit
 from rmq.net.layer_stack import TlsOptions
 from rmq.net.listener import Listener, ListenerOptions
@@ -42,6 +43,12 @@ def broker_options(settings: Settings) -> BrokerOptions:
     options.memory_budget = settings.storage.memory_budget if settings.storage.enable else 0
     options.session_memory_budget = settings.storage.session_memory_budget if settings.storage.enable else 0
     return options
+
+
+def alarm_limits(settings: Settings) -> AlarmLimits:
+    """From where on something is an alarm."""
+    alarms = settings.alarms
+    return AlarmLimits(alarms.disk_used, alarms.memory_used, alarms.loop_lag, alarms.certificate_left)
 
 
 def listener_limits(name: str, settings: ListenerSettings) -> Limits:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from rmq.management import errors, models, peers
+from rmq.management import errors, models, operation_questions, peers
 from rmq.management.errors import ManagementError
 from rmq.management.peers import Question
 from rmq.storage.packing import pack, unpack
@@ -32,7 +32,9 @@ def _classes_of(module: Any, base: type) -> dict[str, Any]:
     return {name: value for name, value in found.items() if issubclass(value, base) and value is not base}
 
 
-QUESTIONS: Final[Mapping[str, type[Question[Any]]]] = MappingProxyType(_classes_of(peers, Question))
+QUESTIONS: Final[Mapping[str, type[Question[Any]]]] = MappingProxyType(
+    {**_classes_of(peers, Question), **_classes_of(operation_questions, Question)}
+)
 ERRORS: Final[Mapping[str, type[ManagementError]]] = MappingProxyType(_classes_of(errors, ManagementError))
 
 

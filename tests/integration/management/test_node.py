@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +15,17 @@ import trio
 from rmq import __version__
 from rmq.config import Override, load
 from rmq.management import ManagementService
-from rmq.management.errors import ClientNotFound, PluginNotFound, PluginRefused
+from rmq.management.alarms import AlarmReadings
+from rmq.management.errors import ClientNotFound, ListenerNotFound, PluginNotFound, PluginRefused
 from rmq.management.models import Published
 from rmq.management.queries import ClientQuery
 from rmq.management.requests import FilterRequest, PublishRequest
 from rmq.mqtt import codes
 from rmq.node import Clock, Node
+from rmq.node.alarm_watch import watch_alarms
 from tests.support import wire
 from tests.support.client import Client
+from tests.support.wire_parser import Disconnect
 
 pytestmark = pytest.mark.realtime
 
@@ -138,3 +142,56 @@ async def test_the_node_and_its_plugins() -> None:
         for other in (service.unload_plugin(1, "none"), service.reload_plugin(1, "none")):
             with pytest.raises(PluginNotFound):
                 await other
+
+
+async def test_a_listener_is_stopped_and_started() -> None:
+    async with running_node() as node:
+        operations = node.management.operations
+        (listener,) = node.listeners
+        port = listener.port
+        client = await in_thread(lambda: connected(node, "a"))
+        (answer,) = (await operations.listeners()).answers
+        (view,) = answer.listeners
+        assert (view.name, view.kind, view.running, view.connections) == ("tcp.external", "tcp", True, 1)
+        assert view.address == f"127.0.0.1:{port}"
+
+        for _ in range(2):
+            assert await operations.change_listener("tcp.external", "stop") == ()
+        goodbye = await in_thread(lambda: client.receive())
+        assert isinstance(goodbye, Disconnect) and goodbye.code == codes.ADMINISTRATIVE_ACTION
+        client.close()
+        with pytest.raises(ConnectionRefusedError):
+            await in_thread(lambda: connected(node, "b"))
+        assert not (await operations.listeners()).answers[0].listeners[0].running
+
+        taken = socket.create_server(("127.0.0.1", port))
+        (failed,) = await operations.change_listener("tcp.external", "start")
+        assert failed.node_id == 1 and "in use" in failed.reason
+        taken.close()
+        for action in ("start", "start", "restart"):
+            assert await operations.change_listener("tcp.external", action) == ()
+            again = await in_thread(lambda: connected(node, "b"))
+            assert listener.port == port
+            again.close()
+        with pytest.raises(ListenerNotFound):
+            await operations.change_listener("tcp.internal", "stop")
+
+
+async def test_alarms_of_a_node_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_node() as node:
+        alarms = node.management.local.operations.alarms
+        alarms.limits.disk_percent = 0.001
+        before = alarms.judge
+        judged = trio.Event()
+
+        def judge(readings: AlarmReadings) -> None:
+            before(readings)
+            judged.set()
+
+        monkeypatch.setattr(alarms, "judge", judge)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch_alarms, node.broker, node.management.local, ".", 3600.0)
+            with trio.fail_after(10):
+                await judged.wait()
+            nursery.cancel_scope.cancel()
+        assert [alarm.name for alarm in alarms.active()] == ["disk_nearly_full"]

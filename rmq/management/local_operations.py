@@ -1,0 +1,33 @@
+"""What this node has for those who operate it: listeners, alarms, delayed messages, each an object of its own."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rmq.management.alarms import Alarms, AlarmView
+from rmq.management.delayed import Delayed
+from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
+from rmq.management.settings import SharedSettings
+from rmq.session.limits import Limits
+
+if TYPE_CHECKING:
+    from rmq.management.local import LocalNode
+
+
+class LocalOperations:
+    """Whoever builds the node sets ``listeners`` and ``listener_limits``, and has ``alarms`` judge what it measures."""
+
+    def __init__(self, node: "LocalNode") -> None:
+        self._node = node
+        self.listeners: ListenerControl = NoListeners()
+        self.listener_limits: Sequence[Limits] = ()
+        self.settings = SharedSettings(node.accounts)
+        self.alarms = Alarms(node.ref)
+        self.delayed = Delayed(node)
+
+    def node_listeners(self) -> NodeListeners:
+        """The listeners of this node."""
+        return NodeListeners(self._node.ref, tuple(self.listeners.describe()))
+
+    def some_alarms(self, *, activated: bool) -> tuple[AlarmView, ...]:
+        """Those that are on, or those that are over."""
+        return self.alarms.active() if activated else self.alarms.history()

@@ -1,0 +1,62 @@
+"""The questions to other nodes about what those who operate them need (``peers`` has the others)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rmq.management.alarms import AlarmView
+from rmq.management.listeners import ListenerAction, NodeListeners
+from rmq.management.peers import Question
+
+if TYPE_CHECKING:
+    from rmq.management.local import LocalNode
+
+
+@dataclass(frozen=True, slots=True)
+class AskListeners(Question[NodeListeners]):
+    """What listeners do you have?"""
+
+    async def of(self, node: "LocalNode") -> NodeListeners:
+        return node.operations.node_listeners()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeListener(Question[None]):
+    """Start, stop or restart this listener."""
+
+    changes: ClassVar[bool] = True
+    name: str
+    action: ListenerAction
+
+    async def of(self, node: "LocalNode") -> None:
+        await node.operations.listeners.change(self.name, self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class AskAlarms(Question[tuple[AlarmView, ...]]):
+    """Which alarms are on, or over?"""
+
+    activated: bool
+
+    async def of(self, node: "LocalNode") -> tuple[AlarmView, ...]:
+        return node.operations.some_alarms(activated=self.activated)
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivateAlarm(Question[bool]):
+    """Put this alarm off; was it on?"""
+
+    changes: ClassVar[bool] = True
+    name: str
+
+    async def of(self, node: "LocalNode") -> bool:
+        return node.operations.alarms.deactivate(self.name, node.broker.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAlarms(Question[int]):
+    """Forget the alarms that are over; how many were there?"""
+
+    changes: ClassVar[bool] = True
+
+    async def of(self, node: "LocalNode") -> int:
+        return node.operations.alarms.clear_history()
