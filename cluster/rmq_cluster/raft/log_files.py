@@ -209,7 +209,7 @@ class LogFiles:
                 return
 
     def drop(self, count: int) -> None:
-        """Do without the first files, which the next ``sync`` deletes: that can take a tenth of a second for a long one.
+        """Do without the first files, which the next ``sync`` deletes; a long one takes a tenth of a second.
 
         The last must stay.
         """
