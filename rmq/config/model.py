@@ -1,6 +1,7 @@
 """The sections of rmq.toml and the one frozen `Settings` they add up to."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -221,9 +222,14 @@ class Settings(Section):
         """What is configured for one plugin, not validated; empty when nothing is."""
         return dict(self._sources.plugin_configs.get(name, {}))
 
-    def plugin_settings(self, name: str, model: type[M]) -> M:
-        """One plugin's configuration as its own model; ConfigError names every wrong key with its origin."""
-        return validate(model, self.plugin_config(name), self._sources.origins, prefix=("plugins", name))
+    def plugin_settings(self, name: str, model: type[M], over: Mapping[str, object] | None = None) -> M:
+        """One plugin's configuration as its own model; ConfigError names every wrong key with its origin.
+
+        Keys of `over` are put in the place of configured ones.
+        """
+        return validate(
+            model, {**self.plugin_config(name), **(over or {})}, self._sources.origins, prefix=("plugins", name)
+        )
 
     def read_again(self) -> "Settings":
         """The settings as files and environment have them now; these ones when there is nothing to read."""

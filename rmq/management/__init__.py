@@ -28,6 +28,7 @@ alarms            what a person should see to, on and over
 delayed           messages that are published later, and the rules for them
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
+plugin_configs    what APIs set in the configurations of plugins, on all nodes
 figures           all figures of this node, for monitoring
 history           what was, and who keeps that
 condition         whether this node can serve, what it can do, what its process uses

@@ -60,6 +60,9 @@ class PluginControl(Protocol):
     def config(self, name: str) -> Mapping[str, object]:
         """The configuration of a plugin as JSON, secrets masked."""
 
+    def check_config(self, name: str, values: Mapping[str, object]) -> None:
+        """``errors.BadQuery`` where the plugin couldn't run with these keys put over what is configured."""
+
     async def load(self, name: str) -> bool:
         """Start a plugin; False when it ran already."""
 

@@ -68,6 +68,7 @@ from rmq.management.peers import (
     UnloadPlugin,
     UnsubscribeClient,
 )
+from rmq.management.plugin_configs import PluginConfigs
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest, PublishRequest
 from rmq.management.users import PasswordHashes, Users
@@ -87,7 +88,7 @@ class ManagementService:
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
     ``api_keys``, ``users`` and ``bans`` are those of all nodes; ``hashes`` are for passwords. ``of_node`` has the lists
-    of one.
+    of one. ``plugin_configs`` is what APIs set for all of them.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ManagementService:
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.of_node = OfNode(self._ask)
         self.operations = Operations(local, self._ask, self._ask_all)
+        self.plugin_configs = PluginConfigs(local)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster

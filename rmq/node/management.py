@@ -6,7 +6,7 @@ from rmq.config import Settings
 from rmq.engine.broker import Broker
 from rmq.hooks.registry import HookRegistry
 from rmq.management import LocalNode, ManagementService
-from rmq.management.errors import PluginNotFound, PluginRefused
+from rmq.management.errors import BadQuery, PluginNotFound, PluginRefused
 from rmq.node.passwords import ArgonPasswords
 from rmq.plugin_api import PluginState
 from rmq.plugin_host.manager import PluginManager
@@ -67,6 +67,15 @@ class ManagedPlugins:
             return self._plugins.config(name)
         except PluginOperationError as error:
             raise _in_our_words(name, error) from error
+
+    def check_config(self, name: str, values: Mapping[str, object]) -> None:
+        """``BadQuery`` where the plugin couldn't run with these keys put over what is configured."""
+        try:
+            self._plugins.check_config(name, values)
+        except UnknownPluginError as error:
+            raise _in_our_words(name, error) from error
+        except PluginOperationError as error:
+            raise BadQuery("configuration", str(error)) from error
 
     async def load(self, name: str) -> bool:
         """Start a plugin; False when it ran already."""

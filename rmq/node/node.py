@@ -97,6 +97,7 @@ class Node:
         choice = ConfiguredPlugins(catalog, settings, settings.read_again)
         self.plugins = PluginManager(self._services(), chosen, choice)
         self.management = make_management(settings, self.broker, self.hooks, self.plugins)
+        choice.kept = self.management.plugin_configs.kept
         self.management.local.figures.certificates = self._certificates
         operations = self.management.local.operations
         operations.listeners = ListenersOfNode(self.listeners, self.reactor)
@@ -193,6 +194,8 @@ class Node:
                     self.storage.go_on()
                 if self.member is not None:
                     await self.member.start(nursery)
+                await self.management.plugin_configs.take_all()
+                nursery.start_soon(self.management.plugin_configs.watch)
                 for listener in self.listeners:
                     listener.start(self.reactor)
                 nursery.start_soon(self.reactor.run)

@@ -1,6 +1,6 @@
 """The plugins of one node: started in order, stopped in reverse, and loaded, unloaded and reloaded while it runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 import trio
@@ -98,6 +98,13 @@ class PluginManager:
         except ConfigError as error:
             raise PluginOperationError("; ".join(str(problem) for problem in error.problems)) from None
         return {key: masked(key, value) for key, value in config.model_dump(mode="json").items()}
+
+    def check_config(self, name: str, values: Mapping[str, object]) -> None:
+        """Raise what is wrong with a plugin's configuration once these keys are put over it."""
+        try:
+            self._choice.choose(self._known(name), values)
+        except ConfigError as error:
+            raise PluginOperationError("; ".join(str(problem) for problem in error.problems)) from None
 
     def describe(self) -> list[PluginState]:
         """Every plugin that could run here, by name."""

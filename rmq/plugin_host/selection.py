@@ -1,6 +1,6 @@
 """Which plugins a node starts, in what order, with which configuration; and the configuration read again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -38,19 +38,26 @@ class PluginChoice:
     def read_again(self) -> None:
         """Have ``choose`` look at the sources as they are now; ``ConfigError`` when they can't be read."""
 
-    def choose(self, name: str) -> ChosenPlugin:
-        """A plugin with its configuration, checked; ``ConfigError`` says what is wrong with either."""
+    def choose(self, name: str, over: Mapping[str, object] | None = None) -> ChosenPlugin:
+        """A plugin with its configuration, checked; ``ConfigError`` says what is wrong with either.
+
+        ``over`` is put over what is configured, in place of what is kept for that.
+        """
         return self._chosen[name]
 
 
 class ConfiguredPlugins(PluginChoice):
-    """The plugins of a catalog; ``load_settings`` reads files, environment and flags of the node again."""
+    """The plugins of a catalog; ``load_settings`` reads files, environment and flags of the node again.
+
+    ``kept`` says what is put over the configuration of a plugin, wherever that comes from.
+    """
 
     def __init__(self, catalog: Catalog, settings: Settings, load_settings: Callable[[], Settings]) -> None:
         super().__init__([])
         self._catalog = catalog
         self._settings = settings
         self._load_settings = load_settings
+        self.kept: Callable[[str], Mapping[str, object]] = _nothing_kept
 
     def names(self) -> list[str]:
         """Every plugin of the catalog."""
@@ -68,14 +75,19 @@ class ConfiguredPlugins(PluginChoice):
         """Read all sources; the settings of before stay when something is wrong with them."""
         self._settings = self._load_settings()
 
-    def choose(self, name: str) -> ChosenPlugin:
+    def choose(self, name: str, over: Mapping[str, object] | None = None) -> ChosenPlugin:
         """A plugin with its configuration as it was read last."""
         try:
             plugin_class = self._catalog.load(name)
         except CatalogError as error:
             raise ConfigError([Problem("", f"plugins.{name}", str(error))]) from None
         configured_as = _configured_as(self._settings, self._catalog, name)
-        return ChosenPlugin(plugin_class, self._settings.plugin_settings(configured_as, plugin_class.Config))
+        over = self.kept(name) if over is None else over
+        return ChosenPlugin(plugin_class, self._settings.plugin_settings(configured_as, plugin_class.Config, over))
+
+
+def _nothing_kept(name: str) -> Mapping[str, object]:
+    return {}
 
 
 def choose_plugins(settings: Settings, catalog: Catalog) -> list[ChosenPlugin]:

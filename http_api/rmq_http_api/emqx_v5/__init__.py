@@ -17,6 +17,8 @@ nodes          nodes and their machines
 figures        stats and metrics
 figure_names   EMQX's names of gauges and counters, and what of ours they are
 topics         topic filters with subscribers, and their nodes
+topic_rewrite  rules that rewrite topics
+auto_subscribe what every client is subscribed to
 """
 
 from rmq_http_api.emqx_v5.routes import routes

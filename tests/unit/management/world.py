@@ -9,7 +9,7 @@ from typing import TypeVar
 from rmq.engine.ports import ClusterPort
 from rmq.engine.solo import SoloPort
 from rmq.management import LocalNode, ManagementService
-from rmq.management.errors import NodeNotFound, NodeUnreachable, PluginNotFound
+from rmq.management.errors import BadQuery, NodeNotFound, NodeUnreachable, PluginNotFound
 from rmq.management.models import Gathered, MissingNode
 from rmq.management.peers import PeerQueries, Question
 from rmq.mqtt.packets import Will
@@ -52,6 +52,11 @@ class FakePlugins:
 
     def config(self, name: str) -> Mapping[str, object]:
         return {"of": self.state(name).name}
+
+    def check_config(self, name: str, values: Mapping[str, object]) -> None:
+        if "wrong" in values:
+            raise BadQuery("configuration", f"{self.state(name).name} has no key wrong")
+        self.state(name)
 
     async def load(self, name: str) -> bool:
         self.done.append(f"load {name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -122,7 +122,7 @@ class Choice(PluginChoice):
         if self.problem is not None:
             raise self.problem
 
-    def choose(self, name: str) -> ChosenPlugin:
+    def choose(self, name: str, over: Mapping[str, object] | None = None) -> ChosenPlugin:
         if name not in self.classes:
             raise ConfigError([Problem("", f"plugins.{name}", "can't be loaded")])
         return ChosenPlugin(self.classes[name], GreeterConfig(greeting=self.greeting))
