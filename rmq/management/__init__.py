@@ -1,6 +1,7 @@
 """The only door for HTTP APIs, command lines and dashboards: what can be asked of nodes, and what can be done.
 
 service           every call, for this node and for all nodes
+node_queries      those about nodes and their figures, and how nodes are asked
 of_node           what one node lists: its clients, sessions, subscriptions
 local             what this node answers
 changes           what can be changed here: publish, subscribe, kick, discard, delete

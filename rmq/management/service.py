@@ -4,23 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from rmq.management.aggregate import merge_pages, sum_metrics, sum_stats
+from rmq.management.aggregate import merge_pages
 from rmq.management.api_keys import ApiKeys
 from rmq.management.bans import Bans
 from rmq.management.cluster import ClusterControl, NoCluster
 from rmq.management.errors import ClientNotFound, NodeUnreachable
 from rmq.management.local import SEPARATOR, LocalNode, route_key
 from rmq.management.models import (
-    BrokerInfo,
     ClientView,
-    FeaturesView,
     FilterOutcome,
     Gathered,
-    HealthView,
-    HistoryView,
-    Metrics,
-    NodeFigures,
-    NodeInfo,
     NodePlugins,
     Page,
     PluginView,
@@ -28,31 +21,21 @@ from rmq.management.models import (
     RetainedView,
     RouteView,
     SessionView,
-    Stats,
     SubscriptionView,
-    SystemFigures,
 )
+from rmq.management.node_queries import NodeQueries
 from rmq.management.of_node import OfNode
 from rmq.management.operations import Operations
 from rmq.management.peers import (
-    AskBroker,
     AskClient,
     AskClients,
-    AskFeatures,
-    AskFigures,
-    AskHealth,
-    AskHistory,
-    AskMetrics,
-    AskNode,
     AskPlugin,
     AskPluginConfig,
     AskPlugins,
     AskRoutes,
     AskRoutesOf,
     AskSessions,
-    AskStats,
     AskSubscriptions,
-    AskSystem,
     DiscardOffline,
     DrainNode,
     Kick,
@@ -81,7 +64,7 @@ EVERY_SUBSCRIPTION = SubscriptionQuery()
 FIRST_PAGE = Paging()
 
 
-class ManagementService:
+class ManagementService(NodeQueries):
     """Everything that an administrator can ask and do, for this node and, through ``peers``, for all others.
 
     All of it raises ``errors.ManagementError``. Calls that change something return when that is applied. Answers of
@@ -98,7 +81,7 @@ class ManagementService:
         peers: PeerQueries | None = None,
         cluster: ClusterControl | None = None,
     ) -> None:
-        self.local = local
+        super().__init__(local, NoPeers() if peers is None else peers)
         self.api_keys = ApiKeys(local.accounts, lambda: local.broker.clock())
         self.users = Users(local.accounts, lambda: local.broker.clock(), hashes)
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
@@ -106,7 +89,6 @@ class ManagementService:
         self.operations = Operations(local, self._ask, self._ask_all)
         self.plugin_configs = PluginConfigs(local)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
-        self._peers: PeerQueries = NoPeers() if peers is None else peers
         local.condition.cluster = self.cluster
 
     def enter_cluster(self, peers: PeerQueries, cluster: ClusterControl, figures: ClusterFigures | None = None) -> None:
@@ -115,88 +97,6 @@ class ManagementService:
         self.cluster = cluster
         self.local.condition.cluster = cluster
         self.local.cluster_figures = figures
-
-    # Nodes and their figures
-
-    async def brokers(self) -> Gathered[BrokerInfo]:
-        """What the nodes are."""
-        return await self._ask_all(AskBroker())
-
-    async def broker(self, node_id: int) -> BrokerInfo:
-        """What one node is."""
-        return await self._ask(node_id, AskBroker())
-
-    async def nodes(self) -> Gathered[NodeInfo]:
-        """How the nodes and their machines are."""
-        return await self._ask_all(AskNode())
-
-    async def node(self, node_id: int) -> NodeInfo:
-        """How one node and its machine are."""
-        return await self._ask(node_id, AskNode())
-
-    async def stats(self) -> Gathered[Stats]:
-        """The gauges of each node."""
-        return await self._ask_all(AskStats())
-
-    async def stats_of(self, node_id: int) -> Stats:
-        """The gauges of one node."""
-        return await self._ask(node_id, AskStats())
-
-    async def stats_sum(self) -> Stats:
-        """The gauges of all nodes as one."""
-        return sum_stats(await self._ask_all(AskStats()))
-
-    async def metrics(self) -> Gathered[Metrics]:
-        """The counters of each node since its start."""
-        return await self._ask_all(AskMetrics())
-
-    async def metrics_of(self, node_id: int) -> Metrics:
-        """The counters of one node."""
-        return await self._ask(node_id, AskMetrics())
-
-    async def metrics_sum(self) -> Metrics:
-        """The counters of all nodes, added up."""
-        return sum_metrics(await self._ask_all(AskMetrics()))
-
-    async def health(self) -> Gathered[HealthView]:
-        """Whether each node can serve."""
-        return await self._ask_all(AskHealth())
-
-    async def health_of(self, node_id: int) -> HealthView:
-        """Whether one node can serve."""
-        return await self._ask(node_id, AskHealth())
-
-    async def features(self) -> Gathered[FeaturesView]:
-        """What each node can do."""
-        return await self._ask_all(AskFeatures())
-
-    async def features_of(self, node_id: int) -> FeaturesView:
-        """What one node can do."""
-        return await self._ask(node_id, AskFeatures())
-
-    async def system(self) -> Gathered[SystemFigures]:
-        """What the process of each node uses."""
-        return await self._ask_all(AskSystem())
-
-    async def system_of(self, node_id: int) -> SystemFigures:
-        """What the process of one node uses."""
-        return await self._ask(node_id, AskSystem())
-
-    async def figures(self) -> Gathered[NodeFigures]:
-        """All figures of each node."""
-        return await self._ask_all(AskFigures())
-
-    async def figures_of(self, node_id: int) -> NodeFigures:
-        """All figures of one node."""
-        return await self._ask(node_id, AskFigures())
-
-    async def history(self, question: AskHistory) -> Gathered[HistoryView]:
-        """What was on each node."""
-        return await self._ask_all(question)
-
-    async def history_of(self, node_id: int, question: AskHistory) -> HistoryView:
-        """What was on one node."""
-        return await self._ask(node_id, question)
 
     # Clients and sessions
 
@@ -379,16 +279,6 @@ class ManagementService:
         await self._ask(node_id, UndrainNode())
 
     # Who is asked
-
-    async def _ask_all(self, question: Question[T]) -> Gathered[T]:
-        own = await question.of(self.local)
-        others = await self._peers.ask_all(question)
-        return Gathered((own, *others.answers), others.missing)
-
-    async def _ask(self, node_id: int, question: Question[T]) -> T:
-        if node_id == self.local.ref.node_id:
-            return await question.of(self.local)
-        return await self._peers.ask(node_id, question)
 
     async def _ask_owner(self, client_id: str, question: Question[T]) -> T:
         client = await self.client(client_id)
