@@ -36,7 +36,7 @@ class TopicsBody(RootModel[list[TopicBody]]):
     """All of them."""
 
 
-class TopicObject(TypedDict):
+class AutoSubscribeTopicObject(TypedDict):
     """A subscription."""
 
     topic: str
@@ -54,7 +54,7 @@ class AutoSubscribeRoutes:
 
     def routes(self) -> list[AnyRoute]:
         """Reading and replacing."""
-        path, topics = f"{PREFIX}/mqtt/auto_subscribe", (list[TopicObject],)
+        path, topics = f"{PREFIX}/mqtt/auto_subscribe", (list[AutoSubscribeTopicObject],)
         return [
             Route("GET", path, "auto_subscribe", "What every client is subscribed to", self.all, answers=topics),
             Route(
@@ -92,7 +92,7 @@ class AutoSubscribeRoutes:
         return json_answer(_present(self._management.local.plugin_config(PLUGIN)["subscribes"]))
 
 
-def _present(subscribes: object) -> Sequence[TopicObject]:
+def _present(subscribes: object) -> Sequence[AutoSubscribeTopicObject]:
     found: Any = subscribes
     return [
         {
