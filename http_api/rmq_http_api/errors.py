@@ -70,6 +70,8 @@ _MEANINGS: Final[Mapping[type[ManagementError], tuple[int, str]]] = {
     errors.ClusterRefused: (409, "CLUSTER_REFUSED"),
     errors.BackupFailed: (409, "BACKUP_FAILED"),
     errors.TooManyAccounts: (409, "TOO_MANY_ACCOUNTS"),
+    errors.TooManyTraces: (409, "TOO_MANY_TRACES"),
+    errors.TooManyTopics: (409, "TOO_MANY_TOPICS"),
     errors.NotKnownEverywhere: (503, "NOT_KNOWN_EVERYWHERE"),
 }
 # What may be wrong with one account, behind the name of its kind: API_KEY_NOT_FOUND.

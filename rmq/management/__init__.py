@@ -27,6 +27,12 @@ local_operations  what one node has for them
 listeners         listeners as they are shown, and who starts and stops them
 alarms            what a person should see to, on and over
 delayed           messages that are published later, and the rules for them
+traces            what is to be written down about a client, an address or a topic
+tracing           what this node listens to while one runs
+trace_lines       an event as a line
+trace_files       what was written
+topic_metrics     figures of single topic names, while somebody wants them
+slow_subscriptions  whose deliveries took longest lately
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
 plugin_configs    what APIs set in the configurations of plugins, on all nodes

@@ -245,6 +245,22 @@ class TooManyAccounts(ManagementError):
         self.limit = limit
 
 
+class TooManyTraces(ManagementError):
+    """As many traces as can be are there; ``limit`` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} traces already: delete one first")
+        self.limit = limit
+
+
+class TooManyTopics(ManagementError):
+    """As many topic names are counted as can be; ``limit`` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} topic names are counted already: take one out first")
+        self.limit = limit
+
+
 class NotKnownEverywhere(ManagementError):
     """A member of the cluster runs a program that doesn't know this kind of change; nothing was changed."""
 

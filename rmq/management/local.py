@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -95,7 +96,7 @@ class LocalNode:
         self.last = LastConnections(broker, hooks)
         self.changes = LocalChanges(self)
         self.accounts = AccountStore(self)
-        self.operations = LocalOperations(self)
+        self.operations = LocalOperations(self, hooks, Path(data_path))
         self.condition = Condition(self, features or {})
         self._data_path = data_path
         self._max_subscriptions = max_subscriptions

@@ -1,12 +1,17 @@
-"""What this node has for those who operate it: listeners, alarms, delayed messages, each an object of its own."""
+"""What this node has for those who operate it: listeners, alarms, delayed messages, traces, an object each."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rmq.hooks.registry import HookRegistry
 from rmq.management.alarms import Alarms, AlarmView
 from rmq.management.delayed import Delayed
 from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
 from rmq.management.settings import SharedSettings
+from rmq.management.slow_subscriptions import SlowSubscriptions
+from rmq.management.topic_metrics import TopicMetrics
+from rmq.management.tracing import Tracing
 from rmq.session.limits import Limits
 
 if TYPE_CHECKING:
@@ -14,15 +19,21 @@ if TYPE_CHECKING:
 
 
 class LocalOperations:
-    """Whoever builds the node sets ``listeners`` and ``listener_limits``, and has ``alarms`` judge what it measures."""
+    """Whoever builds the node sets ``listeners`` and ``listener_limits``, and has ``alarms`` judge what it measures.
 
-    def __init__(self, node: "LocalNode") -> None:
+    ``folder`` is where what is written for people goes. ``tracing`` is to be run.
+    """
+
+    def __init__(self, node: "LocalNode", hooks: HookRegistry, folder: Path) -> None:
         self._node = node
         self.listeners: ListenerControl = NoListeners()
         self.listener_limits: Sequence[Limits] = ()
         self.settings = SharedSettings(node.accounts)
         self.alarms = Alarms(node.ref)
         self.delayed = Delayed(node)
+        self.topic_metrics = TopicMetrics(node, hooks)
+        self.slow_subscriptions = SlowSubscriptions(node, hooks)
+        self.tracing = Tracing(node, hooks, folder / "trace")
 
     def node_listeners(self) -> NodeListeners:
         """The listeners of this node."""

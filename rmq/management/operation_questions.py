@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rmq.management.alarms import AlarmView
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.peers import Question
+from rmq.management.slow_subscriptions import SlowView
+from rmq.management.topic_metrics import TopicFigures
+from rmq.management.tracing import TraceFileView
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
@@ -60,3 +63,49 @@ class ForgetAlarms(Question[int]):
 
     async def of(self, node: "LocalNode") -> int:
         return node.operations.alarms.clear_history()
+
+
+@dataclass(frozen=True, slots=True)
+class AskTraceFiles(Question[tuple[TraceFileView, ...]]):
+    """What have you written for each trace?"""
+
+    async def of(self, node: "LocalNode") -> tuple[TraceFileView, ...]:
+        return node.operations.tracing.views()
+
+
+@dataclass(frozen=True, slots=True)
+class AskTraceLog(Question[bytes]):
+    """What is in what you have written for this trace?"""
+
+    name: str
+    position: int
+    count: int
+
+    async def of(self, node: "LocalNode") -> bytes:
+        return await node.operations.tracing.read(self.name, self.position, self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class AskTopicFigures(Question[tuple[TopicFigures, ...]]):
+    """What have you counted of single topic names?"""
+
+    async def of(self, node: "LocalNode") -> tuple[TopicFigures, ...]:
+        return node.operations.topic_metrics.figures()
+
+
+@dataclass(frozen=True, slots=True)
+class AskSlowSubscriptions(Question[tuple[SlowView, ...]]):
+    """Which of your subscriptions were slow?"""
+
+    async def of(self, node: "LocalNode") -> tuple[SlowView, ...]:
+        return node.operations.slow_subscriptions.views()
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetSlowSubscriptions(Question[None]):
+    """Forget which were slow."""
+
+    changes: ClassVar[bool] = True
+
+    async def of(self, node: "LocalNode") -> None:
+        node.operations.slow_subscriptions.clear()

@@ -1,4 +1,4 @@
-"""What those who operate nodes can ask and do on all of them: listeners, alarms, delayed messages."""
+"""What those who operate nodes can ask and do on all of them: listeners, alarms, delayed messages, traces."""
 
 from typing import Protocol, TypeVar
 
@@ -11,11 +11,20 @@ from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
     AskAlarms,
     AskListeners,
+    AskSlowSubscriptions,
+    AskTopicFigures,
+    AskTraceFiles,
+    AskTraceLog,
     ChangeListener,
     DeactivateAlarm,
     ForgetAlarms,
+    ForgetSlowSubscriptions,
 )
 from rmq.management.peers import Question
+from rmq.management.slow_subscriptions import SlowView
+from rmq.management.topic_metrics import TopicFigures, added
+from rmq.management.traces import Traces
+from rmq.management.tracing import TraceFileView
 
 T = TypeVar("T")
 
@@ -34,6 +43,9 @@ class Operations:
         self._ask = ask
         self._all = ask_all
         self.delayed = local.operations.delayed
+        self.topic_metrics = local.operations.topic_metrics
+        self.slow_subscriptions = local.operations.slow_subscriptions
+        self.traces = Traces(local.accounts, lambda: local.broker.clock())
 
     # Listeners
 
@@ -77,3 +89,38 @@ class Operations:
     async def forget_alarms(self) -> Gathered[int]:
         """Forget those that are over; answers how many there were on each node."""
         return await self._all(ForgetAlarms())
+
+    # Traces
+
+    async def trace_files(self) -> Gathered[TraceFileView]:
+        """What each node has written for each trace."""
+        gathered = await self._all(AskTraceFiles())
+        return Gathered(tuple(view for answer in gathered.answers for view in answer), gathered.missing)
+
+    async def trace_log(self, node_id: int, name: str, position: int, count: int) -> bytes:
+        """A piece of what one node has written for a trace, b"" at its end; raises ``AccountNotFound``."""
+        return await self._ask(node_id, AskTraceLog(name, position, count))
+
+    # Topic names that are counted
+
+    async def topic_figures(self) -> Gathered[TopicFigures]:
+        """Of each topic name that is counted, what all nodes have, added up; by topic name."""
+        gathered = await self._all(AskTopicFigures())
+        found: dict[str, list[TopicFigures]] = {}
+        for answer in gathered.answers:
+            for figures in answer:
+                found.setdefault(figures.topic, []).append(figures)
+        return Gathered(tuple(added(found[topic]) for topic in sorted(found)), gathered.missing)
+
+    # Slow subscriptions
+
+    async def slow(self) -> Gathered[SlowView]:
+        """The slowest ones of all nodes, slowest first."""
+        gathered = await self._all(AskSlowSubscriptions())
+        found = [view for answer in gathered.answers for view in answer]
+        found.sort(key=lambda view: -view.took_s)
+        return Gathered(tuple(found[: self.slow_subscriptions.rules.top]), gathered.missing)
+
+    async def forget_slow(self) -> Gathered[None]:
+        """Forget them on every node."""
+        return await self._all(ForgetSlowSubscriptions())

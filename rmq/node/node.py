@@ -206,6 +206,7 @@ class Node:
                 nursery.start_soon(
                     watch_alarms, self.broker, self.management.local, str(settings.data_path), settings.alarms.interval
                 )
+                nursery.start_soon(self.management.local.operations.tracing.run)
                 nursery.start_soon(self.reload.serve)
                 self.management.local.condition.phase = SERVING
                 started()
