@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.bench.cluster import fill
 from tests.bench.cluster.pings import Pings
 from tests.bench.cluster.probe import Probe
-from tests.bench.cluster.results import Full, NodeSize
+from tests.bench.cluster.results import Full, NodeSize, Pauses
 from tests.bench.cluster.rmq import Rmq
 
 ROUTES_EACH = 2
@@ -29,21 +29,21 @@ def begun(system: Rmq, payload: int, sessions: int, count: int) -> Full:
 def measure(system: Rmq, found: Full, say: Callable[[str], None]) -> None:
     """Fill the cluster, then kill a node that doesn't lead and let it come back: with its data, and without."""
     started = time.monotonic()
-    with Pings(system.ports) as pings:
+    with Pings(system.ports, system.waited_for_processor) as pings:
         fill.sessions(system.ports, found.sessions, ROUTES_EACH)
         system.wait_until_whole(WHOLE_TIMEOUT_S)
-    found.pauses["while sessions are made"] = pings.longest()
+    found.pauses["while sessions are made"] = Pauses(pings.longest(), pings.longest_own())
     found.sizes["sessions and routes"] = sizes(system)
     say(f"  {found.sessions:,} sessions with {found.routes:,} routes in {time.monotonic() - started:.0f} s")
     leader = system.leader(range(len(system.ports)))
     what = "while messages come in and snapshots are written"
-    with Pings(system.ports) as pings, Probe(system.ports[leader], what) as probe:
+    with Pings(system.ports, system.waited_for_processor) as pings, Probe(system.ports[leader], what) as probe:
         started = time.monotonic()
         filled = fill.messages(
             system.ports, found.wanted, found.payload, found.sessions, (HELD_AFTER_S, LONGEST_FILL_S)
         )
     found.taken, found.held, found.fill_seconds = filled.taken, filled.held, filled.last_at - started
-    found.pauses[what] = pings.longest()
+    found.pauses[what] = Pauses(pings.longest(), pings.longest_own())
     found.waits.append(probe.result(until=filled.last_at))  # from then on publishers are held, as they should be
     found.sizes["messages queued"] = sizes(system)
     say(f"  {found.taken:,} of {found.wanted:,} messages in {found.fill_seconds:.0f} s {found.held}")
@@ -56,17 +56,20 @@ def _away(system: Rmq, found: Full, what: str, say: Callable[[str], None], *, ke
     every_node = range(len(system.ports))
     leader = system.leader(every_node)
     victim = next(index for index in every_node if index != leader)
-    with Pings(system.ports) as pings, Probe(system.ports[leader], f"while a node is {what}") as probe:
+    with (
+        Pings(system.ports, system.waited_for_processor) as pings,
+        Probe(system.ports[leader], f"while a node is {what}") as probe,
+    ):
         system.servers[victim].kill()
         if not keeps:
             shutil.rmtree(system.data(victim))
         started = time.monotonic()
-        serves = system.restart(victim)
+        serves = system.restart(victim, WHOLE_TIMEOUT_S)
         system.wait_until_whole(WHOLE_TIMEOUT_S)
         whole = time.monotonic() - started
     found.rejoin[f"{what}, until it serves"] = serves
     found.rejoin[f"{what}, until it has caught up"] = whole
-    found.pauses[f"while a node is {what}"] = pings.longest()
+    found.pauses[f"while a node is {what}"] = Pauses(pings.longest(), pings.longest_own())
     found.waits.append(probe.result())
     longest = found.waits[-1].longest
     say(f"  {what}: serves after {serves:.1f} s, has caught up after {whole:.1f} s, longest wait {longest:.2f} s")

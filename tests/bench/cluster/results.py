@@ -86,11 +86,19 @@ class NodeSize:
 
 
 @dataclass(slots=True)
+class Pauses:
+    """The longest pause of each node in seconds, and the longest without its waits for a processor."""
+
+    longest: list[float]
+    own: list[float]
+
+
+@dataclass(slots=True)
 class Full:
     """A cluster with many sessions and messages; `held` tells why not all messages were taken, if so.
 
     `sizes` are by node: empty, with the sessions, and with the messages. `rejoin` is by what happened, in seconds, and
-    so is `pauses`, the longest one of each node.
+    so are `pauses`.
     """
 
     payload: int
@@ -103,7 +111,7 @@ class Full:
     sizes: dict[str, list[NodeSize]] = field(default_factory=dict)
     waits: list[Wait] = field(default_factory=list)
     rejoin: dict[str, float] = field(default_factory=dict)
-    pauses: dict[str, list[float]] = field(default_factory=dict)
+    pauses: dict[str, Pauses] = field(default_factory=dict)
     budgets: dict[str, str] = field(default_factory=dict)
 
 

@@ -49,12 +49,16 @@ class Rmq(System):
         """The data folder of a node."""
         return self.folder / f"data-{index + 1}"
 
-    def restart(self, index: int) -> float:
+    def waited_for_processor(self, index: int) -> float:
+        """For how many seconds a node has wanted to run while others did."""
+        return self.servers[index].waited_for_processor()
+
+    def restart(self, index: int, timeout_s: float = START_TIMEOUT_S) -> float:
         """Start a node that has ended, with the data it has; seconds until it serves clients."""
         begun = time.monotonic()
         self.servers[index] = self._launch(index)
         wait_until_listening(self.servers[index], self.ports[index], START_TIMEOUT_S)
-        self.wait_until_back(index, begun + START_TIMEOUT_S)
+        self.wait_until_back(index, begun + timeout_s)
         return time.monotonic() - begun
 
     def status(self, index: int) -> dict[str, Any]:

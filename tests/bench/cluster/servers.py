@@ -91,6 +91,13 @@ class Server:
         """The highest RSS it had, with that of its children."""
         return sum(_status(pid, "VmHWM") for pid in self._tree())
 
+    def waited_for_processor(self) -> float:
+        """For how many seconds its first thread has wanted to run while others did; 0 when it has ended."""
+        try:
+            return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+
     def kill(self) -> None:
         """SIGKILL to it and its children, and wait for its end."""
         for pid in reversed(self._tree()):

@@ -66,7 +66,8 @@ def test_pings_tell_the_longest_pause_of_each_node(port: int) -> None:
     """One that nobody is at has none; one that says nothing for a while has that."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ports = [port, free_port(), silent.getsockname()[1]]
-        with Pings(ports) as pings:
+        waits = [0.0, 0.0, 0.0]
+        with Pings(ports, waits.__getitem__) as pings:
             connection, _ = silent.accept()
             with connection:
                 connection.recv(1000)
@@ -79,12 +80,16 @@ def test_pings_tell_the_longest_pause_of_each_node(port: int) -> None:
                     assert time.monotonic() < since + PATIENCE_S
                     time.sleep(0.001)
                 waited = time.monotonic() - since
+                waits[2] = waited  # it could have run all the while, and nobody let it
                 connection.sendall(b"\xd0\x00")
                 connection.recv(1000)
         assert asked == b"\xc0\x00"
         answering, absent, late = pings.longest()
         assert answering > 0 == absent
         assert late >= waited
+        own = pings.longest_own()
+        assert own[0] == answering
+        assert own[2] <= late - waited
 
 
 def test_every_session_gets_its_share_of_the_messages(port: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.cluster import page
-from tests.bench.cluster.results import Failovers, Full, NodeSize, Results, Run, Runs, Wait, percentile, ratio
+from tests.bench.cluster.results import Failovers, Full, NodeSize, Pauses, Results, Run, Runs, Wait, percentile, ratio
 from tests.bench.cluster.scenarios import ALONE, NATS, RABBITMQ, RMQ
 from tests.bench.test_document import measured, row
 
@@ -69,7 +69,10 @@ def test_a_full_cluster_tells_sizes_waits_and_why_publishers_were_held(tmp_path:
     full.sizes["messages queued"] = [NodeSize(1 << 20, 2 << 20, 3 << 20)] * 3
     full.waits = [Wait("while snapshots are written", 10, 0.001, 0.01, 0.101), Wait("while a node is away", 1, 1, 1, 1)]
     full.rejoin = {"killed, until it serves": 1.25}
-    full.pauses = {"while sessions are made": [0.005, 0.1, 0.02], "while all stands still": [0.5, 0.1, 1.5]}
+    full.pauses = {
+        "while sessions are made": Pauses([0.005, 0.3, 0.02], [0.004, 0.1, 0.02]),
+        "while all stands still": Pauses([0.5, 0.1, 1.5], [0.4, 0.05, 0.101]),
+    }
     found.full = [full]
     target = tmp_path / "page.md"
     page.write(target, found)
@@ -78,8 +81,8 @@ def test_a_full_cluster_tells_sizes_waits_and_why_publishers_were_held(tmp_path:
     assert row(target, "| messages queued") == "| messages queued | 1 / 1 / 1 | 2 / 2 / 2 | 3 / 3 / 3 |"
     assert row(target, "| while snapshots").endswith("| 101 | **NOT met** |")
     assert row(target, "| while a node").endswith("| 1,000 |  |")
-    assert row(target, "| while sessions are made").endswith("| 5 / 100 / 20 | met |")
-    assert row(target, "| while all stands").endswith("| 500 / 100 / 1,500 | **NOT met** |")
+    assert row(target, "| while sessions are made").endswith("| 5 / 300 / 20 | 4 / 100 / 20 | met |")
+    assert row(target, "| while all stands").endswith("| 500 / 100 / 1,500 | 400 / 50 / 101 | **NOT met** |")
     assert "| killed, until it serves | 1.2 |" in text
 
 
