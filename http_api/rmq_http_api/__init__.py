@@ -32,6 +32,8 @@ api_docs        /api-docs: Swagger UI from the files of this package
 swagger         Swagger UI, as it is published
 
 api_keys        /api/v1/api_keys: keys for programs
+users           /api/v1/users: users of this API
+user_changes    what is done about users, with its lines in the audit log
 cluster         /api/v1/cluster: the cluster's state and changes
 probes          /health/live and /health/ready
 service         what the plugin, the dialects and the other parts share

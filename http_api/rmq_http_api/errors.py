@@ -79,7 +79,7 @@ _OF_ACCOUNTS: Final[Mapping[type[errors.AccountError], tuple[int, str]]] = {
     errors.AccountNotFound: (404, "NOT_FOUND"),
     errors.AccountExists: (409, "EXISTS"),
     errors.BusyAccount: (409, "BUSY"),
-    errors.WrongPassword: (403, "WRONG_PASSWORD"),
+    errors.WrongPassword: (400, "WRONG_PASSWORD"),
     errors.AdminStays: (409, "STAYS"),
 }
 # Reasons that a newer node of the cluster may have.

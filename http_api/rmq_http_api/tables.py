@@ -11,6 +11,7 @@ from rmq_http_api.dialects import Dialect
 from rmq_http_api.probes import Probes
 from rmq_http_api.routing import AnyRoute, RouteTable
 from rmq_http_api.service import ApiService
+from rmq_http_api.users import UserRoutes
 
 # Every dialect with what makes its routes.
 _ALL: Final[tuple[tuple[Dialect, Callable[[ApiService], list[AnyRoute]]], ...]] = (
@@ -30,6 +31,7 @@ def make_table(service: ApiService, names: Collection[str] = tuple(DIALECTS)) ->
             *Probes(service).routes(),
             *ClusterRoutes(service).routes(),
             *ApiKeyRoutes(service).routes(),
+            *UserRoutes(service).routes(),
             *prometheus.routes(service),
         ]
     )

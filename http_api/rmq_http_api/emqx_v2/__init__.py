@@ -8,6 +8,7 @@ sessions       sessions, with a connection or without
 subscriptions  subscriptions and routes
 messages       publish, subscribe, unsubscribe
 plugins        plugins, started and stopped
+users          users of the API: logging in, users, passwords
 pages          numbered pages, and objects that were looked up
 wording        the dialect, and what many answers have in common: results, codes, times, nodes by name
 """

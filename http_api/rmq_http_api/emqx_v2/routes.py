@@ -7,6 +7,7 @@ from rmq_http_api.emqx_v2.nodes import NodeRoutes
 from rmq_http_api.emqx_v2.plugins import PluginRoutes
 from rmq_http_api.emqx_v2.sessions import SessionRoutes
 from rmq_http_api.emqx_v2.subscriptions import SubscriptionRoutes
+from rmq_http_api.emqx_v2.users import UserRoutes
 from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 
@@ -21,4 +22,5 @@ def routes(service: ApiService) -> list[AnyRoute]:
         *SubscriptionRoutes(service).routes(),
         *MessageRoutes(service).routes(),
         *PluginRoutes(service).routes(),
+        *UserRoutes(service).routes(),
     ]

@@ -48,6 +48,8 @@ CODES: Final[Mapping[str, int]] = {
     "CLIENT_OFFLINE": CLIENT_OFFLINE,
     "USER_NOT_FOUND": NO_USER,
     "USER_EXISTS": USER_EXISTS,
+    "USER_STAYS": ADMIN_STAYS,
+    "USER_WRONG_PASSWORD": WRONG_OLD_PASSWORD,
 }
 # What keeps its status: who asks may not, the request can't be read, too much at once, a bug.
 KEPT: Final = frozenset({403, 405, 408, 413, 414, 415, 429, 431, 500})

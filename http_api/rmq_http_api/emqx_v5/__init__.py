@@ -19,6 +19,9 @@ figure_names   EMQX's names of gauges and counters, and what of ours they are
 topics         topic filters with subscribers, and their nodes
 topic_rewrite  rules that rewrite topics
 auto_subscribe what every client is subscribed to
+login          logging in and out
+users          who may log in, and their passwords
+api_keys       keys for programs
 """
 
 from rmq_http_api.emqx_v5.routes import routes

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from rmq_http_api.emqx_v5.api_keys import ApiKeyRoutes
 from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
 from rmq_http_api.emqx_v5.figures import FigureRoutes
+from rmq_http_api.emqx_v5.login import LoginRoutes
 from rmq_http_api.emqx_v5.nodes import NodeRoutes
 from rmq_http_api.emqx_v5.publish import PublishRoutes
 from rmq_http_api.emqx_v5.status import StatusRoutes
 from rmq_http_api.emqx_v5.subscriptions import SubscriptionRoutes
 from rmq_http_api.emqx_v5.topic_rewrite import TopicRewriteRoutes
 from rmq_http_api.emqx_v5.topics import TopicRoutes
+from rmq_http_api.emqx_v5.users import UserRoutes
 from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 
@@ -38,6 +41,9 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     ErrorCodeRoutes,
     StatusRoutes,
     TopicRewriteRoutes,
+    LoginRoutes,
+    UserRoutes,
+    ApiKeyRoutes,
 )
 
 

@@ -33,7 +33,7 @@ class V5(Api):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        whole = path if path.startswith(("/api", "/status")) else f"/api/v5{path}"
+        whole = path if path.startswith(("/api/", "/api-", "/status")) else f"/api/v5{path}"
         return await super().ask(method, whole, json=json, content=content, headers={**WHO, **(headers or {})})
 
 
