@@ -72,6 +72,9 @@ _MEANINGS: Final[Mapping[type[ManagementError], tuple[int, str]]] = {
     errors.TooManyAccounts: (409, "TOO_MANY_ACCOUNTS"),
     errors.TooManyTraces: (409, "TOO_MANY_TRACES"),
     errors.TooManyTopics: (409, "TOO_MANY_TOPICS"),
+    errors.SettingsRefused: (400, "BAD_CONFIGURATION"),
+    errors.SettingsNotKept: (503, "SETTINGS_NOT_KEPT"),
+    errors.NotInCharge: (409, "NOT_IN_CHARGE"),
     errors.NotKnownEverywhere: (503, "NOT_KNOWN_EVERYWHERE"),
 }
 # What may be wrong with one account, behind the name of its kind: API_KEY_NOT_FOUND.

@@ -22,12 +22,27 @@ if TYPE_CHECKING:
     from rmq.config import Override, Settings
 
 EXIT_BAD_CONFIG = 2
+# What a node returns that wants to be started again (``node.process``, which isn't imported to show a version).
+EXIT_START_AGAIN = 75
 
 
 def _run_node(settings: "Settings") -> int:
     from rmq.node import run
 
     return run(settings)
+
+
+def _start_again() -> None:
+    """Become a new process of this one's number, with the same arguments and environment; a container goes on.
+
+    A service manager counts starts and has a time limit for each, so it is left to one that listens: it restarts what
+    ends so.
+    """
+    if "NOTIFY_SOCKET" in os.environ:
+        sys.exit(EXIT_START_AGAIN)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _known_plugin_models() -> "Mapping[str, type[BaseModel]] | None":
@@ -42,6 +57,7 @@ class NodeCommand:
     """What the command line stands on; tests pass their own as the click context's object."""
 
     run: "Callable[[Settings], int]" = _run_node
+    start_again: "Callable[[], None]" = _start_again
     plugin_models: "Callable[[], Mapping[str, type[BaseModel]] | None]" = _known_plugin_models
 
 
@@ -140,6 +156,8 @@ def main(
         if repair:
             settings.ask_repair()
         exit_code = command.run(settings)
+        if exit_code == EXIT_START_AGAIN:
+            command.start_again()
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"rmq-node: {problem}", err=True)

@@ -14,10 +14,12 @@ sources    read files, environment and flags into one raw table
 validate   raw tables against a model, with errors people can act on
 load       the way from all sources to `Settings`
 render     the effective configuration as TOML, secrets masked
+changes    settings that were changed while the node ran, in a file of their own
 secrets    which values those are
 section    the base of all models: strict and frozen
 """
 
+from rmq.config.changes import flat, read_changes, write_changes
 from rmq.config.cluster import CLUSTER_TABLE, ClusterNode, ClusterSettings, parse_nodes
 from rmq.config.listener_kinds import (
     AnyListenerSettings,
@@ -30,7 +32,7 @@ from rmq.config.listeners import ListenerSettings
 from rmq.config.load import load, load_node, load_table
 from rmq.config.model import NodeSettings, Settings
 from rmq.config.origins import ConfigError, Origin, Override, Problem
-from rmq.config.render import effective_toml
+from rmq.config.render import effective_toml, effective_values
 from rmq.config.units import Address, Rate
 from rmq.config.validate import check_plugins
 
@@ -54,8 +56,12 @@ __all__ = [
     "WsListenerSettings",
     "check_plugins",
     "effective_toml",
+    "effective_values",
+    "flat",
     "load",
     "load_node",
     "load_table",
     "parse_nodes",
+    "read_changes",
+    "write_changes",
 ]

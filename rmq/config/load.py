@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rmq.config.changes import FILE
 from rmq.config.cluster import CLUSTER_TABLE, ClusterSettings
 from rmq.config.cluster_checks import cluster_problems
 from rmq.config.listener_kinds import DEFAULT_ADDRESSES, DEFAULT_LISTENER, TcpListenerSettings, UnixListenerSettings
@@ -18,22 +19,33 @@ DEFAULT_KINDS = ("tcp", "ws")
 
 
 def load(
-    config_file: Path | None = None, *, environ: Mapping[str, str] | None = None, overrides: Sequence[Override] = ()
+    config_file: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Sequence[Override] = (),
+    changes_file: Path | None = None,
 ) -> Settings:
-    """Defaults, then the plugins' files, the main file, the environment and flags; the later one wins.
+    """Defaults, the plugins' files, the main file, what was changed since, environment and flags; the later one wins.
 
-    Without `config_file` the variable RMQ_CONFIG names it, then ./etc/rmq.toml is taken if it is there.
+    Without `config_file` the variable RMQ_CONFIG names it, then ./etc/rmq.toml is taken if it is there. What was
+    changed is read from `changes_file`, else from the data folder if there is such a file.
     """
     environ = environ if environ is not None else {}
     path = _find(config_file, environ)
-    # The plugins' files are read first, and where they are may be said by any source: hence two passes.
+    # Where the plugins' files and the data are may be said by any source: hence two passes.
     first = _read(path, environ, overrides, ())
     plugin_files, dir_problems = _plugin_files(path, first)
-    raw = _read(path, environ, overrides, plugin_files)
+    changes_path = _changes_path(first)
+    changed = changes_file or changes_path
+    raw = _read(path, environ, overrides, plugin_files, changed if changed and os.path.exists(changed) else None)
     raw.problems += dir_problems
     if any(problem.where == str(path) for problem in raw.problems):
         raise ConfigError(raw.problems)  # without the main file everything else would only look wrong
-    return _settings(raw, path, lambda: load(config_file, environ=environ, overrides=overrides))
+
+    def again(file: Path | None) -> Settings:
+        return load(config_file, environ=environ, overrides=overrides, changes_file=file)
+
+    return _settings(raw, path, again, changes_path)
 
 
 def load_node(
@@ -56,7 +68,12 @@ def load_table(values: Mapping[str, object], source: str) -> Settings:
     return _settings(raw, None)
 
 
-def _settings(raw: RawTable, path: Path | None, read_again: Callable[[], Settings] | None = None) -> Settings:
+def _settings(
+    raw: RawTable,
+    path: Path | None,
+    read_again: Callable[[Path | None], Settings] | None = None,
+    changes_path: Path | None = None,
+) -> Settings:
     plugin_configs = _take_plugin_tables(raw)
     _fill_default_listeners(raw)
     problems = list(raw.problems)
@@ -66,7 +83,7 @@ def _settings(raw: RawTable, path: Path | None, read_again: Callable[[], Setting
         cluster = validate(ClusterSettings, values, raw.origins, prefix=("plugins", CLUSTER_TABLE))
     except ConfigError as error:
         problems += error.problems
-    sources = Sources(path, plugin_configs, raw.origins, read_again, cluster)
+    sources = Sources(path, plugin_configs, raw.origins, read_again, cluster, changes_path)
     try:
         settings = validate(Settings, raw.values, raw.origins, context=sources)
     except ConfigError as error:
@@ -89,14 +106,28 @@ def _find(config_file: Path | None, environ: Mapping[str, str]) -> Path | None:
         return DEFAULT_FILE  # it can't be looked at: reading it will say why, instead of running without it
 
 
+def _changes_path(raw: RawTable) -> Path | None:
+    """Where the settings are that were changed since; None where the data has no place, which validation tells."""
+    try:
+        return validate(NodeSettings, raw.table("node"), raw.origins, prefix=("node",)).data_path / FILE
+    except ConfigError:
+        return None
+
+
 def _read(
-    path: Path | None, environ: Mapping[str, str], overrides: Sequence[Override], plugin_files: Sequence[Path]
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Sequence[Override],
+    plugin_files: Sequence[Path],
+    changes: Path | None = None,
 ) -> RawTable:
     raw = RawTable()
     for plugin_file in plugin_files:
         raw.add_file(plugin_file, under=("plugins", plugin_file.stem))
     if path is not None:
         raw.add_file(path)
+    if changes is not None:
+        raw.add_file(changes)
     raw.add_environment(environ)
     raw.add_overrides(overrides)
     return raw

@@ -231,10 +231,18 @@ class Settings(Section):
             model, {**self.plugin_config(name), **(over or {})}, self._sources.origins, prefix=("plugins", name)
         )
 
-    def read_again(self) -> "Settings":
-        """The settings as files and environment have them now; these ones when there is nothing to read."""
+    def read_again(self, changes_file: Path | None = None) -> "Settings":
+        """The settings as files and environment have them now; these ones when there is nothing to read.
+
+        With `changes_file` as they would be if that were the file at `changes_path`.
+        """
         again = self._sources.read_again
-        return self if again is None else again()
+        return self if again is None else again(changes_file)
+
+    @property
+    def changes_path(self) -> Path | None:
+        """The file with the settings that were changed while the node ran; None where no file is read."""
+        return self._sources.changes_path
 
     def origin(self, *key: str) -> Origin | None:
         """Where a value was set, e.g. `origin("node", "id")`; None for a default."""

@@ -83,10 +83,15 @@ class Origins:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What `load` remembers beside the validated values; `read_again` reads the same sources once more."""
+    """What `load` remembers beside the validated values.
+
+    `read_again` reads the same sources once more, with another file in place of the one at `changes_path` if one is
+    given; that file has the settings that were changed while the node ran.
+    """
 
     config_file: Path | None = None
     plugin_configs: Mapping[str, dict[str, object]] = field(default_factory=dict)
     origins: Origins = field(default_factory=Origins)
-    read_again: "Callable[[], Settings] | None" = None
+    read_again: "Callable[[Path | None], Settings] | None" = None
     cluster: "ClusterSettings | None" = None
+    changes_path: Path | None = None

@@ -22,6 +22,21 @@ def effective_toml(settings: Settings, plugins: Mapping[str, BaseModel] | None =
 
     The cluster's table is left out of a node alone.
     """
+    values = effective_values(settings, plugins)
+    lines = [f"# configuration: {settings.config_file if settings.config_file is not None else 'embedded defaults'}"]
+    defaults = _resolved(Settings())
+    for name, plugin in (plugins or {}).items():
+        defaults["plugins"][name] = _plugin_defaults(type(plugin))
+    defaults["plugins"][CLUSTER_TABLE] = ClusterSettings().model_dump(mode="json")
+    for section, table in values.items():
+        lines += _table_lines(settings, (section,), table, defaults[section])
+    return "\n".join(lines) + "\n"
+
+
+def effective_values(
+    settings: Settings, plugins: Mapping[str, BaseModel] | None = None
+) -> dict[str, dict[str, object]]:
+    """All sections as a person would write them, those of plugins too; secrets are as they are."""
     values = _resolved(settings)
     checked = plugins if plugins is not None else {}
     names = dict.fromkeys((*settings.plugins.default_startups, *settings.configured_plugins))
@@ -32,14 +47,7 @@ def effective_toml(settings: Settings, plugins: Mapping[str, BaseModel] | None =
             values["plugins"][name] = settings.plugin_config(name)
     if settings.cluster.enabled:
         values["plugins"][CLUSTER_TABLE] = settings.cluster.model_dump(mode="json")
-    lines = [f"# configuration: {settings.config_file if settings.config_file is not None else 'embedded defaults'}"]
-    defaults = _resolved(Settings())
-    for name, plugin in checked.items():
-        defaults["plugins"][name] = _plugin_defaults(type(plugin))
-    defaults["plugins"][CLUSTER_TABLE] = ClusterSettings().model_dump(mode="json")
-    for section, table in values.items():
-        lines += _table_lines(settings, (section,), table, defaults[section])
-    return "\n".join(lines) + "\n"
+    return values
 
 
 def _resolved(settings: Settings) -> dict[str, dict[str, object]]:
@@ -66,15 +74,15 @@ def _table_lines(settings: Settings, key: Key, table: dict[str, object], default
     plain = {name: value for name, value in table.items() if name not in inner_tables}
     if plain or not inner_tables:
         yield ""
-        yield f"[{'.'.join(_toml_key(part) for part in key)}]"
+        yield f"[{'.'.join(toml_key(part) for part in key)}]"
     for name, value in plain.items():
         # An unvalidated plugin table has no default to compare with: whatever is there was set by somebody.
         origin = settings.origin(*key, name) if value != default.get(name, _NOTHING) else None
         comment = f"  # {origin.name}" if origin is not None else ""
         if value is None:
-            yield f"# {_toml_key(name)} is not set"
+            yield f"# {toml_key(name)} is not set"
         else:
-            yield f"{_toml_key(name)} = {toml_value(masked(name, value))}{comment}"
+            yield f"{toml_key(name)} = {toml_value(masked(name, value))}{comment}"
     for name, inner in inner_tables.items():
         yield from _table_lines(settings, (*key, name), inner, _inner(default, key, name))
 
@@ -86,7 +94,8 @@ def _inner(default: dict[str, object], key: Key, name: str) -> dict[str, object]
     return inner if isinstance(inner, dict) else {}
 
 
-def _toml_key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """A name as a part of a key."""
     return name if _BARE_KEY.fullmatch(name) else _toml_string(name)
 
 
@@ -106,6 +115,6 @@ def toml_value(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(toml_value(inner) for inner in value if inner is not None)}]"
     if isinstance(value, Mapping):
-        pairs = (f"{_toml_key(str(name))} = {toml_value(inner)}" for name, inner in value.items() if inner is not None)
+        pairs = (f"{toml_key(str(name))} = {toml_value(inner)}" for name, inner in value.items() if inner is not None)
         return f"{{ {', '.join(pairs)} }}" if value else "{}"
     return _toml_string(str(value))

@@ -38,6 +38,8 @@ plugins           what is needed from whoever runs the plugins
 plugin_configs    what APIs set in the configurations of plugins, on all nodes
 figures           all figures of this node, for monitoring
 history           what was, and who keeps that
+node_settings     the settings of this node: read, changed
+life              this node stopped, or started again
 condition         whether this node can serve, what it can do, what its process uses
 publishing        whether a message may be published in a client's name
 host              figures of the machine and of this process

@@ -1,5 +1,6 @@
 """Why the management service refuses something: one class each, with the facts that an answer needs."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -266,3 +267,26 @@ class NotKnownEverywhere(ManagementError):
 
     def __init__(self) -> None:
         super().__init__("a node of the cluster runs an older rmq that doesn't know this change: upgrade it first")
+
+
+class SettingsRefused(ManagementError):
+    """Settings can't be changed so, and none was; ``problems`` are keys and what is wrong with each."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{key}: {reason}" if key else reason for key, reason in self.problems))
+
+
+class SettingsNotKept(ManagementError):
+    """Settings can't be changed because that can't be written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the change can't be written: {reason}")
+        self.reason = reason
+
+
+class NotInCharge(ManagementError):
+    """The node can't be stopped or restarted from here: it is part of a program."""
+
+    def __init__(self) -> None:
+        super().__init__("this node is part of a program, which stops it")

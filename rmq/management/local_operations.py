@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from rmq.hooks.registry import HookRegistry
 from rmq.management.alarms import Alarms, AlarmView
 from rmq.management.delayed import Delayed
+from rmq.management.life import LifeControl, NoLife
 from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
+from rmq.management.node_settings import NoSettings, SettingsControl
 from rmq.management.settings import SharedSettings
 from rmq.management.slow_subscriptions import SlowSubscriptions
 from rmq.management.topic_metrics import TopicMetrics
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 class LocalOperations:
     """Whoever builds the node sets ``listeners`` and ``listener_limits``, and has ``alarms`` judge what it measures.
 
-    ``folder`` is where what is written for people goes. ``tracing`` is to be run.
+    ``node_settings`` and ``life``, set by whoever has files and a process, are of this node alone. ``folder`` is where
+    what is written for people goes. ``tracing`` is to be run.
     """
 
     def __init__(self, node: "LocalNode", hooks: HookRegistry, folder: Path) -> None:
@@ -29,6 +32,8 @@ class LocalOperations:
         self.listeners: ListenerControl = NoListeners()
         self.listener_limits: Sequence[Limits] = ()
         self.settings = SharedSettings(node.accounts)
+        self.node_settings: SettingsControl = NoSettings()
+        self.life: LifeControl = NoLife()
         self.alarms = Alarms(node.ref)
         self.delayed = Delayed(node)
         self.topic_metrics = TopicMetrics(node, hooks)

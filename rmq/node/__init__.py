@@ -11,6 +11,7 @@ load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
 cluster  the cluster, found by dotted path, and the plain values it is made with
 control  the socket in the data folder that takes commands about the cluster
+settings  settings changed while the node runs: checked, kept in a file, applied
 offline  what can be done to the data of a member that does not run
 member   what only a member of a cluster has: its data, its port, the cluster around them
 storage  the data: read at the start, given to the broker, closed at the end
@@ -19,6 +20,6 @@ options  from settings to the plain values that the parts are made with
 """
 
 from rmq.node.node import PLUGINS, Node
-from rmq.node.process import Clock, run
+from rmq.node.process import EXIT_START_AGAIN, Clock, run
 
-__all__ = ["PLUGINS", "Clock", "Node", "run"]
+__all__ = ["EXIT_START_AGAIN", "PLUGINS", "Clock", "Node", "run"]

@@ -33,6 +33,7 @@ from rmq.node.member import Member
 from rmq.node.options import alarm_limits, broker_options, busy_limits, make_listener
 from rmq.node.passwords import ArgonPasswords
 from rmq.node.reload import Reload, ReloadError
+from rmq.node.settings import ChangeableSettings
 from rmq.node.storage import Storage
 from rmq.plugin_api import Message, NodeServices
 from rmq.plugin_host.catalog import Catalog
@@ -101,8 +102,12 @@ class Node:
         self.management.local.figures.certificates = self._certificates
         operations = self.management.local.operations
         operations.listeners = ListenersOfNode(self.listeners, self.reactor)
-        operations.listener_limits = [listener.limits for listener in self.listeners]
+        self._tell_limits()
         operations.alarms.limits = alarm_limits(settings)
+        if settings.changes_path is not None:
+            operations.node_settings = ChangeableSettings(
+                settings, settings.changes_path, catalog.models, self.listeners, self.plugins, self._tell_limits
+            )
         self.reload = Reload()
         self.reload.parts += [
             ("log file", reopen_files),
@@ -111,6 +116,9 @@ class Node:
         ]
         if self.users is not None:
             self.reload.parts.append(("password file", self.users.reload))
+
+    def _tell_limits(self) -> None:
+        self.management.local.operations.listener_limits = [listener.limits for listener in self.listeners]
 
     def _services(self) -> NodeServices:
         broker = self.broker

@@ -86,6 +86,14 @@ def listener_limits(name: str, settings: ListenerSettings) -> Limits:
     return limits
 
 
+def client_limits(node: Settings, name: str, settings: ListenerSettings) -> Limits:
+    """The same, with what the node says where the listener leaves it to the node."""
+    limits = listener_limits(name, settings)
+    policy = settings.ack_policy
+    limits.ack_policy = ACK_POLICIES[node.storage.ack_policy if policy == "node" else policy]
+    return limits
+
+
 def make_listener(node: Settings, name: str, settings: AnyListenerSettings) -> Listener:
     """A listener that isn't open yet."""
     if isinstance(settings, UnixListenerSettings):
@@ -103,10 +111,7 @@ def make_listener(node: Settings, name: str, settings: AnyListenerSettings) -> L
     inbound.listener_messages = _rate(settings.max_listener_messages_rate)
     inbound.listener_bytes = _rate(settings.max_listener_bytes_rate)
     inbound.connections = _rate(settings.max_connections_rate)
-    limits = listener_limits(name, settings)
-    policy = settings.ack_policy
-    limits.ack_policy = ACK_POLICIES[node.storage.ack_policy if policy == "node" else policy]
-    return Listener(options, limits)
+    return Listener(options, client_limits(node, name, settings))
 
 
 def _tcp_options(settings: TcpListenerSettings) -> ListenerOptions:

@@ -30,6 +30,13 @@ log = structlog.get_logger(__name__)
 GC_THRESHOLDS: Final = (10_000, 10, 50_000)
 # The node didn't stop within node.shutdown_timeout.
 EXIT_NOT_STOPPED: Final = 1
+# The node has stopped in good order and wants to be started again: a service manager does that, for this is no success
+# (EX_TEMPFAIL of sysexits(3)), else whoever called ``run``.
+EXIT_START_AGAIN: Final = 75
+
+
+# Between being asked to end and ending: an answer that is ready goes out in this time.
+ANSWERED_AFTER_S: Final = 0.1
 
 
 class Clock:
@@ -43,20 +50,55 @@ class Clock:
 
 
 def run(settings: Settings) -> int:
-    """Run a node until SIGINT or SIGTERM; returns the exit code. Raises ``ConfigError`` when it can't start."""
+    """Run a node until SIGINT or SIGTERM, or until management ends it; returns the exit code.
+
+    Raises ``ConfigError`` when it can't start.
+    """
     _prepare_data(settings)
     try:
         setup_logging(settings.log.to, settings.log.level, settings.log.format, settings.log_path)
     except OSError as error:
         raise ConfigError([Problem("", "log.file", f"{settings.log_path}: {error.strerror}")]) from None
     try:
-        trio.run(_serve, settings)
+        return trio.run(_serve, settings)
     except BaseExceptionGroup as group:
         wrong = group.subgroup(ConfigError)
         if wrong is None:
             raise
         raise ConfigError(_problems(wrong)) from None
-    return 0
+
+
+class _Wish:
+    """What management wants of the process (``management.life``); the first wish counts."""
+
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+        self.is_overruled = False
+        self._wished = trio.Event()
+
+    def stop(self) -> None:
+        """End."""
+        self._wish(0)
+
+    def restart(self) -> None:
+        """End, and begin again."""
+        self._wish(EXIT_START_AGAIN)
+
+    def overrule(self) -> None:
+        """A signal says to end, and not to begin again."""
+        self.is_overruled = True
+        self.exit_code = 0
+
+    def _wish(self, exit_code: int) -> None:
+        if self.exit_code is None:
+            self.exit_code = exit_code
+        self._wished.set()
+
+    async def granted(self) -> str:
+        """Wait for a wish, and until who uttered it can have had an answer; says what it is."""
+        await self._wished.wait()
+        await trio.sleep(ANSWERED_AFTER_S)
+        return "restart" if self.exit_code == EXIT_START_AGAIN else "stop"
 
 
 def _problems(group: BaseExceptionGroup[ConfigError]) -> list[Problem]:
@@ -77,7 +119,7 @@ def _prepare_data(settings: Settings) -> None:
         ) from None
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings) -> int:
     with (
         _quiet_collector(),
         ExitStack() as stopping,
@@ -85,8 +127,17 @@ async def _serve(settings: Settings) -> None:
     ):
         supervisor = Supervisor(os.environ, os.getpid())
         node = Node(settings, Clock())
+        wish = _Wish()
+        node.management.local.operations.life = wish
         node.open()
         running = trio.CancelScope()
+
+        def stop(why: str) -> None:
+            log.info("stopping", by=why)
+            stopping.enter_context(_time_limit(settings.node.shutdown_timeout))
+            supervisor.stopping()
+            running.cancel()
+
         async with trio.open_nursery() as nursery:
 
             def started() -> None:
@@ -98,20 +149,26 @@ async def _serve(settings: Settings) -> None:
                     await node.run(started)
                 nursery.cancel_scope.cancel()
 
+            async def grant() -> None:
+                what = await wish.granted()
+                if not running.cancel_called:
+                    stop(f"management ({what})")
+
             nursery.start_soon(serve)
+            nursery.start_soon(grant)
             nursery.start_soon(supervisor.watch)
             async for number in signals:
                 if number == signal.SIGHUP:
                     node.reload.request()
                     continue
-                if running.cancel_called:
+                if wish.is_overruled:
                     _exit_at_once(number, None)  # it came together with the first one
-                log.info("stopping", signal=signal.Signals(number).name)
+                wish.overrule()
                 for other in (signal.SIGINT, signal.SIGTERM):
                     signal.signal(other, _exit_at_once)
-                stopping.enter_context(_time_limit(settings.node.shutdown_timeout))
-                supervisor.stopping()
-                running.cancel()
+                if not running.cancel_called:
+                    stop(signal.Signals(number).name)
+    return wish.exit_code or 0
 
 
 def _exit_at_once(number: int, frame: FrameType | None) -> None:

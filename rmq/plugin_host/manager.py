@@ -106,6 +106,11 @@ class PluginManager:
         except ConfigError as error:
             raise PluginOperationError("; ".join(str(problem) for problem in error.problems)) from None
 
+    def runs(self, name: str) -> bool:
+        """Whether a plugin is running, by either name; False for one that nobody knows."""
+        running = self._find(self._choice.canonical(name))
+        return running is not None and running.started and not running.failure
+
     def describe(self) -> list[PluginState]:
         """Every plugin that could run here, by name."""
         names = dict.fromkeys([*self._choice.names(), *(running.name for running in self._running)])

@@ -84,6 +84,11 @@ class BrokerProcess:
         """Process id."""
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it has ended; None while it runs."""
+        return self._process.poll()
+
     def ask_to_stop(self) -> None:
         """Tell the node to stop, once, and don't wait for it."""
         if not self._asked_to_stop and self._process.poll() is None:

@@ -5,6 +5,7 @@ from rmq_http_api.calls import Call
 from rmq_http_api.nanomq.answers import data_answer
 from rmq_http_api.nanomq_v4.bridges import BridgeRoutes
 from rmq_http_api.nanomq_v4.clients import ClientRoutes
+from rmq_http_api.nanomq_v4.control import ControlRoutes
 from rmq_http_api.nanomq_v4.figures import FigureRoutes
 from rmq_http_api.nanomq_v4.messages import MessageRoutes
 from rmq_http_api.nanomq_v4.nodes import NodeRoutes
@@ -53,6 +54,7 @@ def routes(service: ApiService) -> list[AnyRoute]:
     found += FigureRoutes(service).routes()
     found += MessageRoutes(service).routes()
     found += BridgeRoutes(service).routes()
+    found += ControlRoutes(service).routes()
     return found
 
 
