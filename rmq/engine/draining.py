@@ -16,10 +16,12 @@ INTERVAL_S: Final = 0.1
 class Draining(Timer):
     """``rate`` is how many clients are closed in a second, 0.0: this node takes clients.
 
+    ``begun_with`` is how many there were when that began.
+
     ``other_listeners`` gives, by the name of a listener, where its clients are sent to (Server Reference).
     """
 
-    __slots__ = ("_broker", "_drained", "_owed", "other_listeners", "rate")
+    __slots__ = ("_broker", "_drained", "_owed", "begun_with", "other_listeners", "rate")
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()
@@ -27,11 +29,14 @@ class Draining(Timer):
         self._owed = 0.0
         self._drained: Callable[[], None] | None = None
         self.rate = 0.0
+        self.begun_with = 0
         self.other_listeners: Callable[[], dict[str, str]] = dict
 
     def set_rate(self, rate: float) -> None:
         """Begin, go on at another rate, or end."""
         broker = self._broker
+        if not self.rate:
+            self.begun_with = len(broker.registry)
         self.rate = rate
         self._owed = 0.0
         if rate:

@@ -35,6 +35,7 @@ topic_metrics     figures of single topic names, while somebody wants them
 slow_subscriptions  whose deliveries took longest lately
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
+evacuation        whether a node is being drained, and how far that is
 plugin_configs    what APIs set in the configurations of plugins, on all nodes
 figures           all figures of this node, for monitoring
 history           what was, and who keeps that

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rmq.management.alarms import AlarmView
+from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.peers import Question
 from rmq.management.slow_subscriptions import SlowView
@@ -109,3 +110,11 @@ class ForgetSlowSubscriptions(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         node.operations.slow_subscriptions.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class AskEvacuation(Question[EvacuationView]):
+    """Are you being drained?"""
+
+    async def of(self, node: "LocalNode") -> EvacuationView:
+        return view_evacuation(node)

@@ -4,12 +4,14 @@ from typing import Protocol, TypeVar
 
 from rmq.management.alarms import AlarmView
 from rmq.management.errors import AlarmNotFound, ListenerNotFound, ManagementError
+from rmq.management.evacuation import EvacuationView
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.local import LocalNode
 from rmq.management.models import Gathered, MissingNode
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
     AskAlarms,
+    AskEvacuation,
     AskListeners,
     AskSlowSubscriptions,
     AskTopicFigures,
@@ -124,3 +126,13 @@ class Operations:
     async def forget_slow(self) -> Gathered[None]:
         """Forget them on every node."""
         return await self._all(ForgetSlowSubscriptions())
+
+    # Nodes that are drained
+
+    async def evacuations(self) -> Gathered[EvacuationView]:
+        """How each node is drained."""
+        return await self._all(AskEvacuation())
+
+    async def evacuation_of(self, node_id: int) -> EvacuationView:
+        """How one node is drained."""
+        return await self._ask(node_id, AskEvacuation())

@@ -53,6 +53,7 @@ ERROR_CODES: Final[Mapping[str, str]] = {
     "NODE_DOWN": "A node that is asked for isn't there",
     "TIMEOUT": "The body didn't come in time",
     "PAYLOAD_TOO_LARGE": "The body, or the path, is too long",
+    "NODE_EVACUATING": "The node takes no clients: they are sent to others",
     "NOT_IMPLEMENTED": "Not possible here",
 }
 # Where ours have another name; those that both have are what they are.

@@ -9,6 +9,7 @@ from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
 from rmq_http_api.emqx_v5.figures import FigureRoutes
+from rmq_http_api.emqx_v5.load_rebalance import LoadRebalanceRoutes
 from rmq_http_api.emqx_v5.login import LoginRoutes
 from rmq_http_api.emqx_v5.nodes import NodeRoutes
 from rmq_http_api.emqx_v5.publish import PublishRoutes
@@ -39,6 +40,7 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     FigureRoutes,
     AutoSubscribeRoutes,
     ErrorCodeRoutes,
+    LoadRebalanceRoutes,
     StatusRoutes,
     TopicRewriteRoutes,
     LoginRoutes,

@@ -118,3 +118,21 @@ def test_a_node_that_was_away_takes_what_came_meanwhile(cluster: ClusterProcesse
     cluster.wait_until_serving(3)
     until(lambda: topic_that_arrives(cluster[3].address, "old/3") == "new/er/3")
     until(lambda: gets_commands(cluster[3].address, "dev"))
+
+
+def test_a_node_is_evacuated_and_comes_back(cluster: ClusterProcesses, who: Headers) -> None:
+    api, evacuated = Http.of(cluster[1]), Http.of(cluster[2])
+    path = f"{V5}/load_rebalance"
+    assert evacuated.ask("GET", f"{path}/availability_check").status == 200
+    client = cluster[2].connect("moved", present=False)
+    assert api.ask("POST", f"{path}/2/evacuation/start", {"conn_evict_rate": 100}, who).status == 200
+    client.expect_disconnect(0x9C)
+    client.close()
+    answer = evacuated.ask("GET", f"{path}/availability_check")
+    assert (answer.status, answer.json["code"]) == (503, "NODE_EVACUATING")
+    (row,) = api.ask("GET", f"{path}/global_status", None, who).json["evacuations"]
+    assert (row["node"], row["stats"]["current_connected"], row["session_recipients"]) == ("2", 0, ["1", "3"])
+    cluster[1].connect("moved", present=True).close()
+    assert api.ask("POST", f"{path}/2/evacuation/stop", None, who).status == 200
+    until(lambda: evacuated.ask("GET", f"{path}/availability_check").status == 200)
+    cluster[2].connect("moved", present=True).close()
