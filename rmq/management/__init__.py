@@ -35,6 +35,9 @@ topic_metrics     figures of single topic names, while somebody wants them
 slow_subscriptions  whose deliveries took longest lately
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
+data              data exported into files and imported from them, while nodes run
+data_archive      what such a file looks like
+data_files        the folder of such files
 evacuation        whether a node is being drained, and how far that is
 plugin_configs    what APIs set in the configurations of plugins, on all nodes
 figures           all figures of this node, for monitoring

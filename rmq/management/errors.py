@@ -290,3 +290,27 @@ class NotInCharge(ManagementError):
 
     def __init__(self) -> None:
         super().__init__("this node is part of a program, which stops it")
+
+
+class DataFileNotFound(ManagementError):
+    """There is no file of exported data with this name on that node."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no file {name[:128]!r}")
+        self.name = name
+
+
+class DataUnreadable(ManagementError):
+    """A file isn't exported data, or isn't whole; nothing of it was taken."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name[:128]}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class DataNotKept(ManagementError):
+    """The node keeps nothing on disk, so there is nowhere to put a file."""
+
+    def __init__(self) -> None:
+        super().__init__("this node keeps nothing on disk (storage.enable = false)")

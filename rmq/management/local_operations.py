@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rmq.hooks.registry import HookRegistry
 from rmq.management.alarms import Alarms, AlarmView
+from rmq.management.data_files import DataFiles
 from rmq.management.delayed import Delayed
 from rmq.management.life import LifeControl, NoLife
 from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
@@ -39,6 +40,7 @@ class LocalOperations:
         self.topic_metrics = TopicMetrics(node, hooks)
         self.slow_subscriptions = SlowSubscriptions(node, hooks)
         self.tracing = Tracing(node, hooks, folder / "trace")
+        self.data_files = DataFiles()
 
     def node_listeners(self) -> NodeListeners:
         """The listeners of this node."""

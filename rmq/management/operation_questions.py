@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import trio
+
 from rmq.management.alarms import AlarmView
+from rmq.management.data_files import NodeDataFiles
 from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.peers import Question
@@ -118,3 +121,33 @@ class AskEvacuation(Question[EvacuationView]):
 
     async def of(self, node: "LocalNode") -> EvacuationView:
         return view_evacuation(node)
+
+
+@dataclass(frozen=True, slots=True)
+class AskDataFiles(Question[NodeDataFiles]):
+    """Which files of exported data do you have?"""
+
+    async def of(self, node: "LocalNode") -> NodeDataFiles:
+        return NodeDataFiles(node.ref, await trio.to_thread.run_sync(node.operations.data_files.all))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDataFile(Question[bytes]):
+    """What is in this file from there on? A piece, nothing behind the end."""
+
+    name: str
+    offset: int
+
+    async def of(self, node: "LocalNode") -> bytes:
+        return await trio.to_thread.run_sync(node.operations.data_files.read, self.name, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDataFile(Question[None]):
+    """Delete this file."""
+
+    changes: ClassVar[bool] = True
+    name: str
+
+    async def of(self, node: "LocalNode") -> None:
+        await trio.to_thread.run_sync(node.operations.data_files.delete, self.name)

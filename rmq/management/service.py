@@ -8,6 +8,7 @@ from rmq.management.aggregate import merge_pages
 from rmq.management.api_keys import ApiKeys
 from rmq.management.bans import Bans
 from rmq.management.cluster import ClusterControl, NoCluster
+from rmq.management.data import Data
 from rmq.management.errors import ClientNotFound, NodeUnreachable
 from rmq.management.local import SEPARATOR, LocalNode, route_key
 from rmq.management.models import (
@@ -71,7 +72,7 @@ class ManagementService(NodeQueries):
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
     ``api_keys``, ``users`` and ``bans`` are those of all nodes; ``hashes`` are for passwords. ``of_node`` has the lists
-    of one. ``plugin_configs`` is what APIs set for all of them.
+    of one. ``data`` are exported and imported, ``plugin_configs`` is what APIs set for all of them.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class ManagementService(NodeQueries):
         self.of_node = OfNode(self._ask)
         self.operations = Operations(local, self._ask, self._ask_all)
         self.plugin_configs = PluginConfigs(local)
+        self.data = Data(local, self._ask, self._ask_all, self.publish)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster
         local.condition.cluster = self.cluster
 

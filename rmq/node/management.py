@@ -25,6 +25,7 @@ def make_management(
     local = LocalNode(broker, hooks, control, name, str(settings.data_path), limits, is_at_home, features)
     storage = settings.storage
     if storage.enable:
+        local.operations.data_files.folder = settings.data_path / "exports"
         local.figures.limits = {
             "storage.memory_budget": storage.memory_budget,
             "storage.disk_budget": storage.disk_budget,

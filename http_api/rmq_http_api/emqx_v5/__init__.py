@@ -17,6 +17,7 @@ nodes          nodes and their machines
 figures        stats and metrics
 figure_names   EMQX's names of gauges and counters, and what of ours they are
 topics         topic filters with subscribers, and their nodes
+data           accounts and retained messages, exported and imported
 load_rebalance nodes that are drained
 topic_rewrite  rules that rewrite topics
 auto_subscribe what every client is subscribed to

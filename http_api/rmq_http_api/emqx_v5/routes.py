@@ -7,6 +7,7 @@ from rmq_http_api.emqx_v5.api_keys import ApiKeyRoutes
 from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
+from rmq_http_api.emqx_v5.data import DataRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
 from rmq_http_api.emqx_v5.figures import FigureRoutes
 from rmq_http_api.emqx_v5.load_rebalance import LoadRebalanceRoutes
@@ -39,6 +40,7 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     NodeRoutes,
     FigureRoutes,
     AutoSubscribeRoutes,
+    DataRoutes,
     ErrorCodeRoutes,
     LoadRebalanceRoutes,
     StatusRoutes,

@@ -19,8 +19,8 @@ def full_section(found: list[Full]) -> str:
         "reached; that is what should happen. The probe publishes one message after the other on the leader to a "
         f"persistent session; its longest wait while snapshots are written is the pause (target {SNAPSHOT_PAUSE_S:g} "
         "s). Idle clients, one on each node, tell the longest pause of each: PINGRESP waits for nothing but the node. "
-        "Its own are those without the time for which it could have run and no processor was free, as the kernel counts "
-        "it: three nodes and their load share this machine."
+        "Its own are those without the time for which it could have run and no processor was free, as the kernel "
+        "counts it: three nodes and their load share this machine."
     )
     return "\n\n".join([text, *(_one(full) for full in found)])
 
