@@ -12,6 +12,8 @@ from rmq.management.errors import AccountExists, AccountNotFound, BadQuery
 KINDS: Final[tuple[BanKind, ...]] = ("clientid", "username", "peerhost", "peerhost_net")
 # Kinds that other brokers have and this one refuses.
 PATTERNS: Final = ("clientid_re", "username_re")
+__all__ = ["Ban", "BanKind", "BanQuery", "Bans"]
+
 MAX_TEXT: Final = 512
 MAX_WHO: Final = 4096
 # The end of the year 9999.

@@ -19,6 +19,14 @@ figure_names   EMQX's names of gauges and counters, and what of ours they are
 topics         topic filters with subscribers, and their nodes
 data           accounts and retained messages, exported and imported
 load_rebalance nodes that are drained
+banned         who may not connect
+listeners      listeners, started and stopped
+alarms         what a person should see to
+delayed        messages that are published later
+trace          what happens to one client, address or topic, written down
+slow_subscriptions   whose deliveries took longest lately
+topic_metrics  figures of single topic names
+moments        times in bodies
 topic_rewrite  rules that rewrite topics
 auto_subscribe what every client is subscribed to
 login          logging in and out

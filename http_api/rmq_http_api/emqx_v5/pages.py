@@ -68,12 +68,18 @@ async def page_answer(turns: Turns, query: PageQuery, page: Page[T], present: Ca
     return await data_answer(turns, page.items, present, meta, missing_header(page.missing))
 
 
-async def slice_answer(turns: Turns, query: PageQuery, rows: list[T], present: Callable[[T], object]) -> Answer:
+async def slice_answer(
+    turns: Turns,
+    query: PageQuery,
+    rows: list[T],
+    present: Callable[[T], object],
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """A page of a list that is there as a whole."""
     start = (query.page - 1) * query.limit
     end = start + query.limit
     meta: Meta = {"page": query.page, "limit": query.limit, "count": len(rows), "hasnext": len(rows) > end}
-    return await data_answer(turns, rows[start:end], present, meta, {})
+    return await data_answer(turns, rows[start:end], present, meta, headers or {})
 
 
 async def data_answer(

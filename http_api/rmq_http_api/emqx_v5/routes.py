@@ -3,21 +3,28 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from rmq_http_api.emqx_v5.alarms import AlarmRoutes
 from rmq_http_api.emqx_v5.api_keys import ApiKeyRoutes
 from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
+from rmq_http_api.emqx_v5.banned import BannedRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.data import DataRoutes
+from rmq_http_api.emqx_v5.delayed import DelayedRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
 from rmq_http_api.emqx_v5.figures import FigureRoutes
+from rmq_http_api.emqx_v5.listeners import ListenerRoutes
 from rmq_http_api.emqx_v5.load_rebalance import LoadRebalanceRoutes
 from rmq_http_api.emqx_v5.login import LoginRoutes
 from rmq_http_api.emqx_v5.nodes import NodeRoutes
 from rmq_http_api.emqx_v5.publish import PublishRoutes
+from rmq_http_api.emqx_v5.slow_subscriptions import SlowSubscriptionRoutes
 from rmq_http_api.emqx_v5.status import StatusRoutes
 from rmq_http_api.emqx_v5.subscriptions import SubscriptionRoutes
+from rmq_http_api.emqx_v5.topic_metrics import TopicMetricsRoutes
 from rmq_http_api.emqx_v5.topic_rewrite import TopicRewriteRoutes
 from rmq_http_api.emqx_v5.topics import TopicRoutes
+from rmq_http_api.emqx_v5.trace import TraceRoutes
 from rmq_http_api.emqx_v5.users import UserRoutes
 from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
@@ -48,6 +55,13 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     LoginRoutes,
     UserRoutes,
     ApiKeyRoutes,
+    AlarmRoutes,
+    BannedRoutes,
+    DelayedRoutes,
+    ListenerRoutes,
+    SlowSubscriptionRoutes,
+    TopicMetricsRoutes,
+    TraceRoutes,
 )
 
 

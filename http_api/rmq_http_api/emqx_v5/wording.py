@@ -65,5 +65,11 @@ def rfc3339(seconds: float) -> str:
 
 
 def listener_id(name: str) -> str:
-    """A listener as EMQX names it: ``tcp:external`` for our ``tcp.external``."""
-    return name.replace(".", ":", 1)
+    """A listener as EMQX names it: ``tcp:external`` for our ``tcp.external``, ``ssl:external`` for ``tls.external``."""
+    return f"{listener_type(name)}:{name.partition('.')[2]}"
+
+
+def listener_type(name: str) -> str:
+    """Its kind as EMQX calls it."""
+    kind = name.partition(".")[0]
+    return "ssl" if kind == "tls" else kind
