@@ -182,7 +182,8 @@ class RouteTable:
                 raise self._not_allowed(method, place)
             route, dialect = found
             return Match(route, _values(place.segments, parts), dialect)
-        raise ApiError(404, "PATH_NOT_FOUND", "there is no such path")
+        missing = self.dialect_at(raw_path).why_missing("/".join(["", *parts]))
+        raise ApiError(404, "PATH_NOT_FOUND", missing or "there is no such path")
 
     def methods(self, raw_path: bytes) -> str:
         """What ``Allow`` says for a path; ``ApiError`` 404."""

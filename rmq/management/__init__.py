@@ -12,6 +12,7 @@ logins            the tokens of users who have logged in
 bans              who may not connect: listed, banned, let in again
 models            the answers: frozen views
 queries           filters and paging
+retaining       how retaining is configured, and all retained messages deleted
 requests          messages to publish and topic filters to subscribe, checked
 errors            why something is refused, one class each
 clients           one client read out of the engine, and how it is shown

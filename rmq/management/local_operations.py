@@ -11,6 +11,7 @@ from rmq.management.delayed import Delayed
 from rmq.management.life import LifeControl, NoLife
 from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
 from rmq.management.node_settings import NoSettings, SettingsControl
+from rmq.management.retaining import Retaining
 from rmq.management.settings import SharedSettings
 from rmq.management.slow_subscriptions import SlowSubscriptions
 from rmq.management.topic_metrics import TopicMetrics
@@ -41,6 +42,7 @@ class LocalOperations:
         self.slow_subscriptions = SlowSubscriptions(node, hooks)
         self.tracing = Tracing(node, hooks, folder / "trace")
         self.data_files = DataFiles()
+        self.retaining = Retaining(node)
 
     def node_listeners(self) -> NodeListeners:
         """The listeners of this node."""

@@ -1,9 +1,9 @@
-"""What one node lists: the clients, sessions and subscriptions that it answers for."""
+"""What one node lists: the clients, sessions and subscriptions that it answers for, and the routes to them."""
 
 from typing import Protocol, TypeVar
 
-from rmq.management.models import ClientView, Page, SessionView, SubscriptionView
-from rmq.management.peers import AskClients, AskSessions, AskSubscriptions, Question
+from rmq.management.models import ClientView, Page, RouteView, SessionView, SubscriptionView
+from rmq.management.peers import AskClients, AskRoutes, AskSessions, AskSubscriptions, Question
 from rmq.management.queries import ClientQuery, Paging, SubscriptionQuery
 
 T = TypeVar("T")
@@ -33,3 +33,7 @@ class OfNode:
     async def subscriptions(self, node_id: int, query: SubscriptionQuery, paging: Paging) -> Page[SubscriptionView]:
         """The subscriptions of its clients."""
         return await self._ask(node_id, AskSubscriptions(query, paging))
+
+    async def routes(self, node_id: int, paging: Paging) -> Page[RouteView]:
+        """The topic filters of its clients."""
+        return await self._ask(node_id, AskRoutes(paging))

@@ -10,6 +10,7 @@ from rmq.management.data_files import NodeDataFiles
 from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.peers import Question
+from rmq.management.retaining import RetainRules
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures
 from rmq.management.tracing import TraceFileView
@@ -151,3 +152,14 @@ class DeleteDataFile(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         await trio.to_thread.run_sync(node.operations.data_files.delete, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRetaining(Question[None]):
+    """Go by these rules for retained messages."""
+
+    changes: ClassVar[bool] = True
+    rules: RetainRules
+
+    async def of(self, node: "LocalNode") -> None:
+        await node.operations.retaining.change_rules(self.rules)

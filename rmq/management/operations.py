@@ -18,11 +18,13 @@ from rmq.management.operation_questions import (
     AskTraceFiles,
     AskTraceLog,
     ChangeListener,
+    ChangeRetaining,
     DeactivateAlarm,
     ForgetAlarms,
     ForgetSlowSubscriptions,
 )
 from rmq.management.peers import Question
+from rmq.management.retaining import RetainRules
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures, added
 from rmq.management.traces import Traces
@@ -48,6 +50,11 @@ class Operations:
         self.topic_metrics = local.operations.topic_metrics
         self.slow_subscriptions = local.operations.slow_subscriptions
         self.traces = Traces(local.accounts, lambda: local.broker.clock())
+        self.retaining = local.operations.retaining
+
+    async def change_retaining(self, rules: RetainRules) -> Gathered[None]:
+        """Have every node go by these rules for retained messages, until it is started again."""
+        return await self._all(ChangeRetaining(rules))
 
     # Listeners
 

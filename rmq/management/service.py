@@ -102,12 +102,8 @@ class ManagementService(NodeQueries):
 
     # Clients and sessions
 
-    async def clients(
-        self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE, node_id: int | None = None
-    ) -> Page[ClientView]:
-        """Clients, connected or with a session only; those of one node if it is named."""
-        if node_id is not None:
-            return await self._ask(node_id, AskClients(query, paging))
+    async def clients(self, query: ClientQuery = EVERY_CLIENT, paging: Paging = FIRST_PAGE) -> Page[ClientView]:
+        """Clients, connected or with a session only."""
         if self._peers.is_alone:
             return await self.local.clients(query, paging)
         pages = await self._ask_all(AskClients(query, paging.from_start()))
@@ -167,11 +163,9 @@ class ManagementService(NodeQueries):
     # Subscriptions and routes
 
     async def subscriptions(
-        self, query: SubscriptionQuery = EVERY_SUBSCRIPTION, paging: Paging = FIRST_PAGE, node_id: int | None = None
+        self, query: SubscriptionQuery = EVERY_SUBSCRIPTION, paging: Paging = FIRST_PAGE
     ) -> Page[SubscriptionView]:
-        """Subscriptions of all clients; of those of one node if it is named."""
-        if node_id is not None:
-            return await self._ask(node_id, AskSubscriptions(query, paging))
+        """Subscriptions of all clients."""
         if self._peers.is_alone:
             return await self.local.subscriptions(query, paging)
         pages = await self._ask_all(AskSubscriptions(query, paging.from_start()))
@@ -190,10 +184,8 @@ class ManagementService(NodeQueries):
         """Remove subscriptions of a client, connected or not; filters as they were written, share names and all."""
         return await self._ask_owner(client_id, UnsubscribeClient(client_id, topic_filters))
 
-    async def routes(self, paging: Paging = FIRST_PAGE, node_id: int | None = None) -> Page[RouteView]:
-        """The topic filters that somebody is subscribed to, once for each node with such clients, or for one node."""
-        if node_id is not None:
-            return await self._ask(node_id, AskRoutes(paging))
+    async def routes(self, paging: Paging = FIRST_PAGE) -> Page[RouteView]:
+        """The topic filters that somebody is subscribed to, once for each node with such clients."""
         if self._peers.is_alone:
             return await self.local.routes(paging)
         pages = await self._ask_all(AskRoutes(paging.from_start()))

@@ -16,6 +16,12 @@ publish        messages published, one or several
 nodes          nodes and their machines
 figures        stats and metrics
 figure_names   EMQX's names of gauges and counters, and what of ours they are
+monitor        what was, and what is, for charts
+prometheus     figures for Prometheus under EMQX's names
+retainer       retained messages, and how retaining is configured
+cluster        who is in the cluster, and taking a node out
+plugins        plugins, started and stopped on all nodes
+not_served     what EMQX has beside these routes, and what there is instead
 topics         topic filters with subscribers, and their nodes
 data           accounts and retained messages, exported and imported
 load_rebalance nodes that are drained

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field, RootModel
 
 from rmq.management.errors import ClientNotFound
+from rmq.management.models import ClientView, Page
 from rmq.management.queries import ClientQuery, Paging
 from rmq_http_api.answers import Answer, empty_answer, json_answer, text_answer
 from rmq_http_api.calls import Call
@@ -51,7 +52,7 @@ class KeepAliveBody(Body):
 class SinceQuery(V5Query):
     """Sessions whose client connected at this moment or later."""
 
-    since: Moment = 0.0
+    since: Moment | None = None
 
 
 Plain = Call[NoQuery, None]
@@ -120,7 +121,7 @@ class ClientRoutes:
         paging = query.paging()
         names = await node_names(self._management)
         present = presenter(names, self._now(), query.fields)
-        page = await self._management.clients(query.client_query(), paging, node_id)
+        page = await self._found(query.client_query(), paging, node_id)
         return await page_answer(self._service.turns, query, page, present)
 
     async def behind_cursor(self, call: Call[CursorQuery, None]) -> Answer:
@@ -130,14 +131,18 @@ class ClientRoutes:
         node, after = (0, "") if query.cursor is None else read_cursor(query.cursor, "cursor")
         names = await node_names(self._management)
         present = presenter(names, self._now(), query.fields)
-        page = await self._management.clients(
-            query.client_query(), Paging(query.limit, after=after, after_node=node), node_id
-        )
+        paging = Paging(query.limit, after=after, after_node=node)
+        page = await self._found(query.client_query(), paging, node_id)
         meta: CursorMeta = {"count": len(page.items)}
         if page.has_more and page.items:
             last = page.items[-1]
             meta["cursor"] = write_cursor(last.node_id, last.client_id)
         return await data_answer(self._service.turns, page.items, present, meta, missing_header(page.missing))
+
+    async def _found(self, query: ClientQuery, paging: Paging, node_id: int | None) -> Page[ClientView]:
+        if node_id is None:
+            return await self._management.clients(query, paging)
+        return await self._management.of_node.clients(node_id, query, paging)
 
     async def one(self, call: Plain) -> Answer:
         """One client."""
@@ -169,7 +174,7 @@ class ClientRoutes:
     async def sessions_count(self, call: Call[SinceQuery, None]) -> Answer:
         """A number as text: of all nodes that answer."""
         since = call.query.since
-        if not since:
+        if since is None:
             stats = await self._management.stats_sum()
             return text_answer(str(stats.values["sessions.count"]), missing_header(stats.missing))
         found = await self._management.clients(ClientQuery(connected_from=since), Paging(0, with_total=True))

@@ -9,6 +9,7 @@ from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
 from rmq_http_api.emqx_v5.banned import BannedRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
+from rmq_http_api.emqx_v5.cluster import ClusterRoutes
 from rmq_http_api.emqx_v5.data import DataRoutes
 from rmq_http_api.emqx_v5.delayed import DelayedRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
@@ -16,8 +17,12 @@ from rmq_http_api.emqx_v5.figures import FigureRoutes
 from rmq_http_api.emqx_v5.listeners import ListenerRoutes
 from rmq_http_api.emqx_v5.load_rebalance import LoadRebalanceRoutes
 from rmq_http_api.emqx_v5.login import LoginRoutes
+from rmq_http_api.emqx_v5.monitor import MonitorRoutes
 from rmq_http_api.emqx_v5.nodes import NodeRoutes
+from rmq_http_api.emqx_v5.plugins import PluginRoutes
+from rmq_http_api.emqx_v5.prometheus import PrometheusRoutes
 from rmq_http_api.emqx_v5.publish import PublishRoutes
+from rmq_http_api.emqx_v5.retainer import RetainerRoutes
 from rmq_http_api.emqx_v5.slow_subscriptions import SlowSubscriptionRoutes
 from rmq_http_api.emqx_v5.status import StatusRoutes
 from rmq_http_api.emqx_v5.subscriptions import SubscriptionRoutes
@@ -46,6 +51,11 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     PublishRoutes,
     NodeRoutes,
     FigureRoutes,
+    MonitorRoutes,
+    PrometheusRoutes,
+    RetainerRoutes,
+    ClusterRoutes,
+    PluginRoutes,
     AutoSubscribeRoutes,
     DataRoutes,
     ErrorCodeRoutes,

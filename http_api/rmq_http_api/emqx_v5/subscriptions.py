@@ -83,7 +83,11 @@ class SubscriptionRoutes:
             persistent=query.durable,
         )
         names = await node_names(self._management)
-        page = await self._management.subscriptions(wanted, query.paging(), node_id)
+        paging = query.paging()
+        if node_id is None:
+            page = await self._management.subscriptions(wanted, paging)
+        else:
+            page = await self._management.of_node.subscriptions(node_id, wanted, paging)
         return await page_answer(self._service.turns, query, page, lambda row: subscription_object(row, names))
 
 

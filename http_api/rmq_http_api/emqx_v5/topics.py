@@ -29,7 +29,7 @@ class TopicsQuery(PageQuery):
     node: str | None = None
 
 
-class TopicObject(TypedDict):
+class SubscribedTopic(TypedDict):
     """A topic filter and a node with subscribers of it."""
 
     topic: str
@@ -39,7 +39,7 @@ class TopicObject(TypedDict):
 class TopicsPage(TypedDict):
     """Topic filters and which page of them."""
 
-    data: list[TopicObject]
+    data: list[SubscribedTopic]
     meta: Meta
 
 
@@ -56,7 +56,7 @@ class TopicRoutes:
     def routes(self) -> list[AnyRoute]:
         """Both."""
         path = f"{PREFIX}/topics"
-        one = (list[TopicObject],)
+        one = (list[SubscribedTopic],)
         return [
             Route(
                 "GET", path, "topics", "Topic filters with subscribers", self.page, TopicsQuery, answers=(TopicsPage,)
@@ -70,10 +70,16 @@ class TopicRoutes:
         node_id = None if query.node is None else await find_node(self._management, query.node)
         names = await node_names(self._management)
         if query.topic is None:
-            page = await self._management.routes(query.paging(), node_id)
-            return await page_answer(self._service.turns, query, page, lambda row: topic_object(row, names))
+            paging = query.paging()
+            page = await self._routes(paging, node_id)
+            return await page_answer(self._service.turns, query, page, lambda row: subscribed_topic(row, names))
         found = [row for row in (await self._of(query.topic)).items if node_id in (None, row.node_id)]
-        return await slice_answer(self._service.turns, query, found, lambda row: topic_object(row, names))
+        return await slice_answer(self._service.turns, query, found, lambda row: subscribed_topic(row, names))
+
+    async def _routes(self, paging: Paging, node_id: int | None) -> Page[RouteView]:
+        if node_id is None:
+            return await self._management.routes(paging)
+        return await self._management.of_node.routes(node_id, paging)
 
     async def one(self, call: Plain) -> Answer:
         """Its nodes; 404 where nobody is subscribed to it."""
@@ -82,7 +88,7 @@ class TopicRoutes:
         if not found.items:
             raise ApiError(404, "TOPIC_NOT_FOUND", f"nobody is subscribed to {topic[:256]!r}")
         names = await node_names(self._management)
-        return json_answer([topic_object(row, names) for row in found.items], headers=missing_header(found.missing))
+        return json_answer([subscribed_topic(row, names) for row in found.items], headers=missing_header(found.missing))
 
     async def _of(self, topic: str) -> Page[RouteView]:
         """The nodes of a topic filter: its key stands just behind the topic filter itself."""
@@ -94,6 +100,6 @@ class TopicRoutes:
         return Page(tuple(rows[node_id] for node_id in sorted(rows)), missing=page.missing)
 
 
-def topic_object(route: RouteView, names: Mapping[int, str]) -> TopicObject:
+def subscribed_topic(route: RouteView, names: Mapping[int, str]) -> SubscribedTopic:
     """A topic filter under EMQX's names."""
     return {"topic": route.topic, "node": named(names, route.node_id)}

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.dialects import Dialect
 from rmq_http_api.emqx_v5.codes import emqx_code
+from rmq_http_api.emqx_v5.not_served import why_missing
 from rmq_http_api.errors import ApiError, Unauthorized
 from rmq_http_api.shapes import TypedDict
 
@@ -51,7 +52,9 @@ def present_error(error: ApiError) -> Answer:
     return json_answer(body, status, headers)
 
 
-DIALECT: Final = Dialect("emqx_v5", "EMQX v5", PREFIX, present_error, trusts_loopback=False, error_type=ErrorObject)
+DIALECT: Final = Dialect(
+    "emqx_v5", "EMQX v5", PREFIX, present_error, trusts_loopback=False, error_type=ErrorObject, why_missing=why_missing
+)
 
 
 def limit_value(limit: int) -> Limit:

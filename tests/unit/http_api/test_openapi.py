@@ -113,6 +113,26 @@ async def test_a_live_answer_is_held_against_its_schema(api: Api) -> None:
         check("/api/v1/brokers", {"code": "A", "message": "b"}, 503)
 
 
+async def test_every_dialect_has_a_document(api: Api) -> None:
+    """Valid, of its own routes alone, with its own words for what goes wrong; what Swagger UI offers is there."""
+    documents = await api.get("/api-docs/dialects.json")
+    assert documents[0]["url"] == "/api/v1/openapi.json"
+    assert {row["name"] for row in documents} == {dialect.name for dialect in api.table.dialects} - {"rmqtt_v1"}
+    for row in documents[1:]:
+        document = await api.get(row["url"])
+        OpenAPIV31SpecValidator(document).validate()
+        (routes,) = [routes for dialect, routes in api.table.dialects.items() if dialect.name == row["name"]]
+        described = [(method.upper(), path) for path, found in document["paths"].items() for method in found]
+        assert sorted(described) == sorted((route.method, route.shown_path) for route in routes)
+        names = [operation["operationId"] for found in document["paths"].values() for operation in found.values()]
+        assert len(set(names)) == len(names), row
+    assert await api.get("/api-spec.json") == await api.get("/api-spec.json?dialect=emqx_v5")
+    assert await api.get("/api-spec.json?dialect=rmqtt_v1") == await api.get("/api/v1/openapi.json")
+    error = (await api.get("/api-spec.json"))["components"]["schemas"]["Error"]
+    assert set(error["required"]) == {"code", "message", "reason"}
+    assert problem(await api.ask("GET", "/api-spec.json?dialect=x")) == (404, "DIALECT_NOT_FOUND")
+
+
 async def test_names_of_things_are_their_own() -> None:
     def other() -> type[BaseModel]:
         class PublishBody(BaseModel):
