@@ -55,7 +55,7 @@ class EvacuationStats(TypedDict):
     current_sessions: int
 
 
-class StatusObject(TypedDict):
+class LoadRebalanceStatusObject(TypedDict):
     """How a node is evacuated; only ``status`` when it isn't."""
 
     status: Literal["enabled", "disabled"]
@@ -110,7 +110,7 @@ class LoadRebalanceRoutes:
                 "rebalance_status",
                 "Whether this node is evacuated",
                 self.status,
-                answers=(StatusObject,),
+                answers=(LoadRebalanceStatusObject,),
             ),
             Route(
                 "GET",
@@ -156,7 +156,7 @@ class LoadRebalanceRoutes:
             if view.node.node_id == own and view.is_on:
                 facts = _node_evacuation(view, await self._others(own))
                 return json_answer({"status": "enabled", "process": "evacuation", **_without_node(facts)})
-        body: StatusObject = {"status": "disabled"}
+        body: LoadRebalanceStatusObject = {"status": "disabled"}
         return json_answer(body)
 
     async def global_status(self, call: Plain) -> Answer:
