@@ -1,6 +1,5 @@
 """Why the management service refuses something: one class each, with the facts that an answer needs."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -270,11 +269,11 @@ class NotKnownEverywhere(ManagementError):
 
 
 class SettingsRefused(ManagementError):
-    """Settings can't be changed so, and none was; ``problems`` are keys and what is wrong with each."""
+    """Settings can't be changed so, and none was; ``problems`` says what is wrong with which keys."""
 
-    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(f"{key}: {reason}" if key else reason for key, reason in self.problems))
+    def __init__(self, problems: str) -> None:
+        super().__init__(problems)
+        self.problems = problems
 
 
 class SettingsNotKept(ManagementError):

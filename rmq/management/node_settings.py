@@ -39,4 +39,6 @@ class NoSettings:
 
     async def change(self, changes: Mapping[str, object]) -> SettingsChange:
         """Refused."""
-        raise SettingsRefused((key, "this node was made by a program, which has its settings") for key in changes)
+        raise SettingsRefused(
+            "; ".join(f"{key}: this node was made by a program, which has its settings" for key in changes)
+        )

@@ -131,7 +131,7 @@ class ChangeableSettings:
                 await self._tell(sorted(name for name in plugins if self._plugins.runs(name)))
             except PluginOperationError as error:
                 await self._take_back(before, sorted(plugins))
-                raise SettingsRefused([("", str(error))]) from None
+                raise SettingsRefused(str(error)) from None
             self._settings = settings
             self._apply_to_listeners(settings)
             configured = self._flat(settings)
@@ -145,22 +145,21 @@ class ChangeableSettings:
         try:
             return read_changes(self._path)
         except ConfigError as error:
-            raise SettingsRefused(
-                (problem.key, f"{problem.where} {problem.message}") for problem in error.problems
-            ) from None
+            problems = "; ".join(f"{problem.key}: {problem.where} {problem.message}" for problem in error.problems)
+            raise SettingsRefused(problems) from None
 
     def _refuse_what_has_no_effect(self, wanted: Mapping[Key, object]) -> None:
-        problems: list[tuple[str, str]] = []
+        problems: list[str] = []
         for key in wanted:
             fixed = [part for part in FIXED if part[: len(key)] == key or key[: len(part)] == part]
             if fixed or "" in key or len(key) < 2:
-                problems.append((".".join(key), "can't be changed while the node runs"))
+                problems.append(f"{'.'.join(key)}: can't be changed while the node runs")
                 continue
             origin = self._settings.origin(*key)
             if origin is not None and origin.text is not None:
-                problems.append((".".join(key), f"is set by {origin.name}, which wins"))
+                problems.append(f"{'.'.join(key)}: is set by {origin.name}, which wins")
         if problems:
-            raise SettingsRefused(problems)
+            raise SettingsRefused("; ".join(problems))
 
     def _checked(self, after: dict[Key, object]) -> Settings:
         """The settings with these changes. A listener that was there by default is named, if it would end otherwise."""
@@ -175,7 +174,9 @@ class ChangeableSettings:
                 settings = self._tried(trial, after)
             check_plugins(settings, self._models())
         except ConfigError as error:
-            raise SettingsRefused((problem.key, problem.message) for problem in error.problems) from None
+            raise SettingsRefused(
+                "; ".join(f"{problem.key}: {problem.message}" for problem in error.problems)
+            ) from None
         except OSError as error:
             raise SettingsNotKept(f"{self._path}: {error.strerror or error}") from None
         finally:

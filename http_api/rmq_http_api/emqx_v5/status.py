@@ -22,7 +22,7 @@ class StatusQuery(Query):
     format: Literal["text", "json"] = Field("text", description="How the answer is written")
 
 
-class StatusObject(TypedDict):
+class BrokerStatusObject(TypedDict):
     """How the node is."""
 
     node_name: str
@@ -48,8 +48,8 @@ class StatusRoutes:
                 "Whether this node runs",
                 self.status,
                 StatusQuery,
-                answers=(str, StatusObject),
-                refusal=StatusObject,
+                answers=(str, BrokerStatusObject),
+                refusal=BrokerStatusObject,
                 open=True,
             )
             for path, name in ((f"{PREFIX}/status", "status"), ("/status", "plain_status"))
@@ -62,7 +62,7 @@ class StatusRoutes:
         status = 200 if health.serving else 503
         headers = {} if health.serving else {"Retry-After": str(RETRY_AFTER_S)}
         if call.query.format == "json":
-            body: StatusObject = {
+            body: BrokerStatusObject = {
                 "node_name": local.ref.name,
                 "rel_vsn": local.broker_info().version,
                 "cluster": "running" if health.serving else "stopped",

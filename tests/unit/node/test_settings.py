@@ -148,7 +148,7 @@ async def test_what_is_wrong_changes_nothing(place: Place, key: str, value: obje
     before = place.path.read_bytes()
     with pytest.raises(SettingsRefused, match=reason) as raised:
         await place.control.change({"listener.tcp.external.max_mqueue_len": 5, key: value})
-    assert any(found.startswith(key.partition(".")[0]) for found, _ in raised.value.problems)
+    assert key.partition(".")[0] in raised.value.problems
     assert place.path.read_bytes() == before and [file.name for file in place.data.iterdir()] == ["settings.toml"]
     assert place.listeners[0].limits.max_mqueue_len == 1000
 
