@@ -67,6 +67,21 @@ async def test_one_secret_for_all_and_the_first_one_counts(world: World) -> None
     assert other.service.users.logins.read(token) == LoggedIn("anna", "s")
 
 
+async def test_another_node_is_faster(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes the secret after this one has looked for it: its secret is the one of all."""
+    accounts = world.service.users.logins._accounts
+    create = accounts.create
+
+    async def create_after_another(kind: str, name: str, value: bytes) -> None:
+        await create(kind, name, b"x" * 32)
+        await create(kind, name, value)
+
+    monkeypatch.setattr(accounts, "create", create_after_another)
+    token = await issued(world)
+    assert accounts.get(SECRET_KIND, SECRET_NAME).value == b"x" * 32
+    assert world.service.users.logins.read(token) == LoggedIn("anna", "s")
+
+
 async def test_what_is_no_token(world: World) -> None:
     logins = world.service.users.logins
     token = await issued(world)
