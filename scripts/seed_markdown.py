@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from urllib.parse import parse_qsl, urlsplit
 
 from scripts.seed_shapes import Json, read_json, shape_of
@@ -208,6 +209,10 @@ def _name(text: str) -> str:
     return re.sub(r"^(?:\[0\]|\{\})?\.(?=\w)", "", text.removeprefix("-").strip("` "))
 
 
+# Stands for the body in the command of an example.
+BODY = "<body>"
+
+
 def _example(words: list[str], answer: str) -> dict[str, Json]:
     options = dict(zip(words, [*words[1:], ""], strict=True))
     url = urlsplit(next(word for word in words if word.startswith("http")))
@@ -215,8 +220,11 @@ def _example(words: list[str], answer: str) -> dict[str, Json]:
     if url.query:
         example["query"] = [name for name, _ in parse_qsl(url.query)]
     known, body = read_json(options.get("-d", ""))
+    # As it was written, but for its body, which is data of its own.
+    example["command"] = [BODY if known and before == "-d" else word for before, word in pairwise(["", *words])]
     if known:
         example["request"] = shape_of(body)
+        example["body"] = body
     known, body = read_json(answer)
     example["response"] = shape_of(body) if known else "text"
     return example

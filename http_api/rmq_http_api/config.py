@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from rmq.plugin_api import Address, ByteSize, Duration, ListenAddress, PluginConfig
 
@@ -132,6 +132,8 @@ class HttpApiConfig(PluginConfig):
     tls: TlsFiles = TlsFiles()
     listener: list[ListenerRules] = Field(default_factory=list)
     compat: Annotated[list[Brand], BeforeValidator(_brands)] = Field(default_factory=list)
+    compat_keep_unknown: bool = False
+    compat_kept: dict[str, JsonValue] = Field(default_factory=dict)
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 128
     flush_interval: Annotated[Duration, Field(ge=1)] = 5.0
     history_retention: Duration = 604_800.0

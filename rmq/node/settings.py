@@ -117,7 +117,8 @@ class ChangeableSettings:
             if self._in_force is None:
                 self._in_force = self._flat(self._settings)
             before = self._read()
-            after = {key: value for key, value in before.items() if key not in wanted}
+            # A key that was a table is replaced with all that is below it.
+            after = {key: value for key, value in before.items() if not any(key[: len(new)] == new for new in wanted)}
             after.update((key, value) for key, value in wanted.items() if value is not None)
             self._refuse_what_has_no_effect(wanted)
             settings = await trio.to_thread.run_sync(self._checked, after)

@@ -4,5 +4,8 @@ Dialects don't know each other, and the core knows none; so what both of these s
 
 codes          the result codes, and everything that goes wrong in them
 answers        answers with a result code, long ones piece by piece
+settings       NanoMQ's configuration keys and ours, one table read both ways
+configuration  the configuration as NanoMQ has it: told and changed
+shapes         what the configuration looks like
 figures        figures that are counted in another way than ours
 """

@@ -1,4 +1,4 @@
-"""What is asked by each number: the broker (2), subscriptions (4), clients (5)."""
+"""What is asked by each number: the broker (2), subscriptions (4), clients (5), configuration (11; 12 changes it)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from pydantic import Field, JsonValue
 from rmq.management.models import ClientView, SubscriptionView
 from rmq.management.queries import ClientQuery, SubscriptionQuery
 from rmq_http_api.answers import Answer, json_answer
-from rmq_http_api.calls import Call
-from rmq_http_api.errors import ApiError
+from rmq_http_api.calls import ADMINISTRATOR, Call
+from rmq_http_api.errors import ApiError, MissingParameter
 from rmq_http_api.nanomq.answers import (
     Pages,
     every_client,
@@ -20,7 +20,9 @@ from rmq_http_api.nanomq.answers import (
     written_filter,
 )
 from rmq_http_api.nanomq.codes import SUCCEEDED
+from rmq_http_api.nanomq.configuration import Configuration, nested
 from rmq_http_api.nanomq.figures import messages_dropped
+from rmq_http_api.nanomq.shapes import ConfigurationObject
 from rmq_http_api.parameters import LARGEST, WHOLE, Body, NoQuery
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
@@ -28,6 +30,8 @@ from rmq_http_api.shapes import TypedDict
 BROKER: Final = 2
 TOPICS: Final = 4
 CLIENTS: Final = 5
+CONFIGURATION: Final = 11
+CHANGE_CONFIGURATION: Final = 12
 
 Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST), WHOLE]
 
@@ -101,6 +105,28 @@ class ClientsAnswer(TypedDict):
     data: list[ClientObject]
 
 
+class ConfigurationAnswer(TypedDict):
+    """To request 11; ``ignored`` are keys that are kept and have no effect."""
+
+    code: int
+    seq: int
+    rep: int
+    data: ConfigurationObject
+    ignored: list[str]
+
+
+class ChangeAnswer(TypedDict):
+    """To request 12: keys in force now, that wait for a restart, and that are kept and have no effect."""
+
+    code: int
+    seq: int
+    rep: int
+    applied: list[str]
+    after_restart: list[str]
+    ignored: list[str]
+
+
+AnyAnswer = BrokerAnswer | TopicsAnswer | ClientsAnswer | ConfigurationAnswer | ChangeAnswer
 Request = Call[NoQuery, RequestBody]
 
 
@@ -110,10 +136,13 @@ class Requests:
     def __init__(self, service: ApiService) -> None:
         self._service = service
         self._management = service.management
+        self._configuration = Configuration(service)
         self._handlers: Mapping[int, Callable[[Request], Awaitable[Answer]]] = {
             BROKER: self.broker,
             TOPICS: self.topics,
             CLIENTS: self.clients,
+            CONFIGURATION: self.configuration,
+            CHANGE_CONFIGURATION: self.change_configuration,
         }
 
     async def handle(self, call: Request) -> Answer:
@@ -147,6 +176,24 @@ class Requests:
         """Clients, and sessions off line."""
         pages = every_client(self._service, ClientQuery())
         return await list_answer(self._service.turns, pages, _client_object, _about(call))
+
+    async def configuration(self, call: Request) -> Answer:
+        """All values of this node; secrets masked."""
+        told = nested(self._configuration.told())
+        return json_answer({"code": SUCCEEDED, **_about(call), "data": told, "ignored": self._configuration.ignored()})
+
+    async def change_configuration(self, call: Request) -> Answer:
+        """What stands in ``data``, all of it or nothing; for administrators."""
+        if not call.caller.may(ADMINISTRATOR):
+            raise ApiError(403, "FORBIDDEN", f"{call.caller.name} may read, and change nothing")
+        data = call.body.data
+        if data is None:
+            raise MissingParameter("data: is missing")
+        if not isinstance(data, dict):
+            raise ApiError(400, "BAD_PARAMETER", "data: must be an object")
+        changed = await self._configuration.change(data)
+        found = {"applied": changed.applied, "after_restart": changed.after_restart, "ignored": changed.ignored}
+        return json_answer({"code": SUCCEEDED, **_about(call), **found})
 
 
 def _about(call: Request) -> Mapping[str, int]:

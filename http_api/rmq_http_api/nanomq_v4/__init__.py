@@ -8,6 +8,7 @@ topic_tree     all levels of topic filters
 figures        what the process uses, and figures for Prometheus
 messages       publish, subscribe, unsubscribe
 bridges        bridges, of which there are none
+configuration  the configuration, told and changed
 control        stop, restart
 wording        the dialect, and times as text
 """

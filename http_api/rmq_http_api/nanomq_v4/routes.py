@@ -5,6 +5,7 @@ from rmq_http_api.calls import Call
 from rmq_http_api.nanomq.answers import data_answer
 from rmq_http_api.nanomq_v4.bridges import BridgeRoutes
 from rmq_http_api.nanomq_v4.clients import ClientRoutes
+from rmq_http_api.nanomq_v4.configuration import ConfigurationRoutes
 from rmq_http_api.nanomq_v4.control import ControlRoutes
 from rmq_http_api.nanomq_v4.figures import FigureRoutes
 from rmq_http_api.nanomq_v4.messages import MessageRoutes
@@ -54,6 +55,7 @@ def routes(service: ApiService) -> list[AnyRoute]:
     found += FigureRoutes(service).routes()
     found += MessageRoutes(service).routes()
     found += BridgeRoutes(service).routes()
+    found += ConfigurationRoutes(service).routes()
     found += ControlRoutes(service).routes()
     return found
 
