@@ -4,6 +4,7 @@ High to low, each importing only what stands below it (pyproject.toml has the ru
 
 cli         rmq-node: flags and configuration, then a node
 ctl         rmq-ctl: the command line over the HTTP API, a program of its own
+migration   files of other brokers made into ours, for rmq-ctl import
 testing     brokers for the tests of programs that talk MQTT: a pytest plugin, and one for trio
 node        the composition root: builds all parts, starts and stops them, minds signals
 users       the node's own users: a password file, and who a client is by password or SCRAM

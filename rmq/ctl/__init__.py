@@ -21,9 +21,11 @@ figures        stats and metrics
 plugins        plugins …
 users          users …
 cluster        cluster …
+importing      import: what another broker's files hold
 completion     completion
 
-It imports nothing of the engine: whatever it knows of a node, the API has said.
+It imports nothing of the engine: whatever it knows of a node, the API has said. Only ``importing`` has files of ours
+written, by ``rmq.migration``.
 """
 
 from rmq.ctl.program import main

@@ -7,7 +7,19 @@ from typing import Any, Final
 
 import click
 
-from rmq.ctl import clients, cluster, completion, figures, overview, plugins, publishing, retained, subscriptions, users
+from rmq.ctl import (
+    clients,
+    cluster,
+    completion,
+    figures,
+    importing,
+    overview,
+    plugins,
+    publishing,
+    retained,
+    subscriptions,
+    users,
+)
 from rmq.ctl.command import CtlGroup, own_options, session_of
 from rmq.ctl.failures import CLOSED_PIPE, INCOMPLETE, INTERRUPTED, NEGATIVE, NO_OUTPUT, Failure
 from rmq.ctl.session import say
@@ -107,6 +119,18 @@ def main() -> None:
     """Entry point of the console script."""
 
 
-for _module in (overview, clients, subscriptions, publishing, retained, figures, plugins, users, cluster, completion):
+for _module in (
+    overview,
+    clients,
+    subscriptions,
+    publishing,
+    retained,
+    figures,
+    plugins,
+    users,
+    cluster,
+    importing,
+    completion,
+):
     for _command in _module.COMMANDS:
         main.add_command(_command)

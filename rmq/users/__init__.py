@@ -4,6 +4,7 @@ users          the users of a node as hook handlers; what a node builds
 password_file  reading and changing the file
 record         one user as a line of it
 hashing        argon2id, the only file that knows the library
+brought        hashes brought from another broker, inside argon2id ones
 scram          SCRAM-SHA-256 without sockets or files
 saslprep       one form for names and passwords
 login_cache    right logins of the last minutes

@@ -11,6 +11,8 @@ from typing import Final
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type, hash_secret, verify_secret
 
+from rmq.users import brought
+
 # OWASP's smallest recommendation: a broker may check many at once, and each takes this much memory.
 MEMORY_KIB: Final = 19_456
 PASSES: Final = 2
@@ -41,15 +43,18 @@ def hashed(password: bytes) -> str:
 
 def verified(written: str, password: bytes) -> bool:
     """Whether the password is the one of this hash."""
+    way, argon2 = brought.parts(written)
     try:
-        return verify_secret(written.encode(), password, Type.ID)
+        return verify_secret(argon2.encode(), brought.hashed(way, password), Type.ID)
     except (Argon2Error, InvalidHashError):
         return False
 
 
 def cost_of(written: str) -> Cost:
     """What checking against this hash costs; ``ValueError`` says what is wrong with it."""
-    found = _WRITTEN.fullmatch(written)
+    way, argon2 = brought.parts(written)
+    brought.check(way)
+    found = _WRITTEN.fullmatch(argon2)
     if found is None:
         raise ValueError("isn't an argon2id hash")
     memory, passes, lanes = (int(number) for number in found.groups())

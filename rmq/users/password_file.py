@@ -12,7 +12,7 @@ import stat
 import tempfile
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -90,6 +90,17 @@ def put_user(path: Path, name: str, argon2: str, verifier: Verifier | None, supe
             lines.append(line)
         else:
             lines[found[0]] = line
+        _write(path, lines)
+
+
+def put_users(path: Path, users: Iterable[tuple[str, str, bool]]) -> None:
+    """Begin a file with these users: name, hash, superuser. Raises ``UsersFileError``, also if it is there already."""
+    with _locked(path):
+        if path.exists():
+            raise UsersFileError(path, "is there already")
+        lines = _lines(path, begin=True)
+        lines += [record.written(User(name, superuser, argon2, None)) for name, argon2, superuser in users]
+        parsed(path, "\n".join(lines))
         _write(path, lines)
 
 

@@ -3,6 +3,7 @@
     alice -         $argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash> SCRAM-SHA-256$15000:<salt>$<stored key>:<server key>
     root  superuser $argon2id$… -
 
+Before an argon2id hash may stand how another broker hashed the password first (``brought``).
 Names are percent-encoded where they hold a space, a ``%``, a ``#`` or what can't be seen. The verifier is in the form
 of RFC 5803; ``-`` in its place means that the user can't log in by SCRAM.
 """

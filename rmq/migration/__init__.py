@@ -1,0 +1,26 @@
+"""What another broker's own files hold, made into ours: settings, users, access rules, retained messages.
+
+sources         which kinds of brokers there are, and who reads their files
+findings        what was found, what becomes of it, and what can't be carried over
+files           reading files of others: bounded, and what is wrong with them in one line
+settings        settings by dotted keys, checked by the rules of our own configuration
+mosquitto       mosquitto.conf
+mosquitto_access  mosquitto's password and ACL files
+mosquitto_store   mosquitto.db: retained messages
+hocon           HOCON; the only file that knows pyhocon
+nanomq          nanomq.conf with its password and ACL files
+emqx            EMQX: a data export (5: archive, 4: JSON), cluster.hocon, users for its import
+emqx_accounts   EMQX's users, rules and hashes of passwords
+erlang_terms    terms of Erlang as text, such as acl.conf
+erlang_backup   tables of a Mnesia backup, and Erlang's external term format
+rmqtt           rmqtt.toml
+writing         the files that are made: rmq.toml, users, rmq-acl.toml
+
+Nothing here talks to a network: retained messages are given to whoever asked, ``rmq-ctl import``.
+"""
+
+from rmq.migration.findings import Findings, MigrationError, Retained
+from rmq.migration.sources import KINDS, read
+from rmq.migration.writing import write
+
+__all__ = ["KINDS", "Findings", "MigrationError", "Retained", "read", "write"]

@@ -1,0 +1,68 @@
+"""rmqtt.toml: most keys are called the same here; what isn't known, or may not be, is named."""
+
+import tomllib
+from pathlib import Path
+
+from rmq.migration.files import read_text
+from rmq.migration.findings import Findings, MigrationError, flat
+from rmq.migration.settings import check
+
+# What is called otherwise here; "" where nothing is needed.
+_RENAMED = {
+    "node.cookie": "",
+    "task.exec_workers": "",
+    "task.exec_queue_max": "",
+    "rpc.server_addr": "",
+    "rpc.reuseaddr": "",
+    "rpc.reuseport": "",
+    "rpc.client_timeout": "",
+    "rpc.client_concurrency_limit": "",
+    "plugins.dir": "",
+}
+_PLUGINS = {
+    "rmqtt-acl": "rmq-acl",
+    "rmqtt-http-api": "rmq-http-api",
+    "rmqtt-sys-topic": "rmq-sys-topic",
+    "rmqtt-web-hook": "rmq-web-hook",
+    "rmqtt-auth-http": "rmq-auth-http",
+    "rmqtt-topic-rewrite": "rmq-topic-rewrite",
+    "rmqtt-auto-subscription": "rmq-auto-subscription",
+}
+_BUILT_IN = {
+    "rmqtt-retainer": "retained messages are kept without a plugin",
+    "rmqtt-session-storage": "sessions are kept without a plugin",
+    "rmqtt-counter": "everything is counted without a plugin",
+    "rmqtt-shared-subscription": "shared subscriptions need no plugin",
+    "rmqtt-cluster-raft": "a cluster is founded with rmq-node cluster",
+}
+
+
+def read(path: Path) -> Findings:
+    """The main file; those of plugins lie beside it and keep their form (rmqtt-acl.toml is rmq-acl.toml here)."""
+    try:
+        theirs = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise MigrationError(f"{path}: {error}") from None
+    found = Findings()
+    for key, value in flat(theirs).items():
+        if key == "plugins.default_startups":
+            _take_plugins(found, path, value)
+        elif _RENAMED.get(key) == "":
+            found.note(key, "not needed here")
+        else:
+            found.take(key, key, value)
+    check(found)
+    return found
+
+
+def _take_plugins(found: Findings, path: Path, value: object) -> None:
+    names = [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+    ours = ["rmq-acl", "rmq-http-api"] + [_PLUGINS[name] for name in names if name in _PLUGINS]
+    found.take("plugins.default_startups", "plugins.default_startups", list(dict.fromkeys(ours)))
+    for name in names:
+        if name in _BUILT_IN:
+            found.note(f"plugin {name}", _BUILT_IN[name])
+        elif name not in _PLUGINS:
+            found.leave(f"plugin {name}", "there is no such plugin yet")
+        elif (path.parent / "rmqtt-plugins" / f"{name}.toml").exists():
+            found.note(f"plugin {name}", f"copy rmqtt-plugins/{name}.toml to plugins/{_PLUGINS[name]}.toml")
