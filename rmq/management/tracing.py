@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # The name under which handlers are registered, and the priority: behind all others, so that it sees what they made.
 OWNER: Final = "trace"
 LAST: Final = -1_000_000
+# So much earlier each begins, and ends: what begins at once on one node has begun where the clock is behind, too.
+EARLY_S: Final = 0.5
 # No more is read at once.
 MAX_READ: Final = 256 * 1024
 
@@ -79,14 +81,14 @@ class Tracing:
     def look(self, now: float) -> float:
         """Which traces run now? Returns when that changes by itself, 0.0 for never."""
         traces = [read_trace(account) for account in self._node.accounts.all(KIND)]
-        self._running = [trace for trace in traces if trace.status(now) == "running"]
+        self._running = [trace for trace in traces if trace.status(now + EARLY_S) == "running"]
         if self._running and not self._listens:
             self._listen()
         elif not self._running and self._listens:
             self._hooks.unregister_plugin(OWNER)
             self._listens = False
-        edges = [trace.start_at for trace in traces if trace.status(now) == "waiting"]
-        edges += [trace.end_at for trace in self._running]
+        edges = [trace.start_at - EARLY_S for trace in traces if trace.status(now + EARLY_S) == "waiting"]
+        edges += [trace.end_at - EARLY_S for trace in self._running]
         if edges:
             self._broker.timers.enter(self._edge, min(edges))
         return 0.0
