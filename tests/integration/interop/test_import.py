@@ -59,7 +59,11 @@ def running(config: Path, port: int) -> Iterator[None]:
 def test_a_mosquitto_that_moves(tmp_path: Path) -> None:
     port = free_port()
     passwords = tmp_path / "passwords"
-    users_of_it = ((["-c"], "alice", "wonder"), ([], "bob", "pa:ss wörd"), (["-H", "sha512"], "carl", "c"))
+    users_of_it: tuple[tuple[list[str], str, str], ...] = (
+        (["-c"], "alice", "wonder"),
+        ([], "bob", "pa:ss wörd"),
+        (["-H", "sha512"], "carl", "c"),
+    )
     for flags, name, password in users_of_it:
         command = ["mosquitto_passwd", *flags, "-b", str(passwords), name, password]
         subprocess.run(command, check=True, timeout=TIMEOUT_S)
