@@ -4,6 +4,8 @@ plugin  the base class of plugins and of their configuration
 host    the node as a plugin sees it
 state   what an operator is told of a plugin
 filters topic filters of access rules against what clients ask for
+rights  rules that a login gives its client
+values  values that several plugins' configurations have
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
@@ -31,7 +33,9 @@ from rmq.mqtt.topics import matches as topic_matches
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
+from rmq.plugin_api.rights import AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
+from rmq.plugin_api.values import HttpHeaders, SomeTime
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
 
@@ -48,6 +52,7 @@ __all__ = [
     "POINTS",
     "REASON_NAMES",
     "UNDECIDED",
+    "AccessRule",
     "Address",
     "AuthRequest",
     "AuthResult",
@@ -58,6 +63,7 @@ __all__ = [
     "EnhancedAuthRequest",
     "Handle",
     "HookHandler",
+    "HttpHeaders",
     "ListenAddress",
     "Message",
     "MqttError",
@@ -68,6 +74,7 @@ __all__ = [
     "PluginError",
     "PluginHost",
     "PluginState",
+    "SomeTime",
     "Subscription",
     "SubscriptionRequest",
     "WholeSeconds",
@@ -75,6 +82,9 @@ __all__ = [
     "filters_overlap",
     "is_valid_topic_filter",
     "is_valid_topic_name",
+    "judge_publish",
+    "judge_subscribe",
+    "read_rules",
     "split_shared",
     "topic_matches",
     "unshared",

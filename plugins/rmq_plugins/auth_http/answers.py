@@ -11,8 +11,7 @@ from typing import Final
 
 import orjson
 
-from rmq.plugin_api import ALLOW, DENY, UNDECIDED, ClientInfo
-from rmq_plugins.auth_http.rights import Rule, read_rules
+from rmq.plugin_api import ALLOW, DENY, UNDECIDED, AccessRule, ClientInfo, read_rules
 
 _WORDS: Final = {"allow": ALLOW, "deny": DENY, "ignore": UNDECIDED}
 _FAILED: Final = (408, 429)
@@ -38,7 +37,7 @@ class Answer:
         verdict: int,
         superuser: bool = False,
         expires_at: float = 0.0,
-        rules: tuple[Rule, ...] = (),
+        rules: tuple[AccessRule, ...] = (),
         cache_ms: int | None = None,
     ) -> None:
         self.verdict = verdict

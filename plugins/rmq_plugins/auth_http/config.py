@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rmq.plugin_api import ByteSize, Duration, PluginConfig
+from rmq.plugin_api import ByteSize, Duration, HttpHeaders, PluginConfig, SomeTime
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -26,30 +26,11 @@ def _is_url(text: str) -> str:
     return text
 
 
-def _are_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not name or not all(
-            character.isascii() and (character.isalnum() or character in "-_") for character in name
-        ):
-            raise ValueError(f"{name!r} isn't the name of a header")
-        if not value.isascii() or not (value.isprintable() or value == ""):
-            raise ValueError(f"the value of {name} has characters that no header has")
-    return headers
-
-
-def _more_than_none(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0")
-    return seconds
-
-
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 Url = Annotated[str, AfterValidator(_is_url)]
-Headers = Annotated[dict[str, str], AfterValidator(_are_headers)]
-SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
 
 
 class RequestConfig(PluginConfig):
@@ -57,7 +38,7 @@ class RequestConfig(PluginConfig):
 
     url: Url = ""
     method: Annotated[Literal["get", "post", "put"], BeforeValidator(_lower)] = "post"
-    headers: Headers = Field(default_factory=lambda: {"content-type": FORM})
+    headers: HttpHeaders = Field(default_factory=lambda: {"content-type": FORM})
     params: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -106,7 +87,7 @@ class AuthHttpConfig(PluginConfig):
     disconnect_if_expiry: bool = True
     deny_if_error: bool = True
     http_timeout: SomeTime = 5.0
-    http_headers: Headers = Field(
+    http_headers: HttpHeaders = Field(
         default_factory=lambda: {"accept": "*/*", "cache-control": "no-cache", "user-agent": "rmq"}
     )
     http_retry: RetryConfig = RetryConfig()

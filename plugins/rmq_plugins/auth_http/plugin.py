@@ -18,13 +18,14 @@ from rmq.plugin_api import (
     Plugin,
     PluginError,
     PluginHost,
+    judge_publish,
+    judge_subscribe,
 )
 from rmq_plugins.auth_http.answers import NoAnswerError
 from rmq_plugins.auth_http.asking import Asking
 from rmq_plugins.auth_http.config import AuthHttpConfig
 from rmq_plugins.auth_http.endpoint import Request, trusted
 from rmq_plugins.auth_http.placeholders import PUBLISH, SUBSCRIBE, access_values, login_values
-from rmq_plugins.auth_http.rights import judge_publish, judge_subscribe
 from rmq_plugins.auth_http.verdicts import ALWAYS, ClientMemory
 
 SWEEP_INTERVAL_S: Final = 1.0

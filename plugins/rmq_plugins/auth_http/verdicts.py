@@ -4,8 +4,7 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-from rmq.plugin_api import UNDECIDED, ClientInfo
-from rmq_plugins.auth_http.rights import Rule
+from rmq.plugin_api import UNDECIDED, AccessRule, ClientInfo
 
 # Clients between CONNECT and CONNACK; one whose connection breaks in that moment is told to nobody.
 MAX_CONNECTING: Final = 10_000
@@ -20,7 +19,7 @@ class Remembered:
     __slots__ = ("forget_at", "rules", "rules_until", "verdicts")
 
     def __init__(self) -> None:
-        self.rules: tuple[Rule, ...] = ()
+        self.rules: tuple[AccessRule, ...] = ()
         self.rules_until = ALWAYS
         self.verdicts: dict[Topic, tuple[int, float]] = {}
         self.forget_at = ALWAYS
@@ -44,7 +43,7 @@ class ClientMemory:
     def __len__(self) -> int:
         return len(self._connected) + len(self._connecting)
 
-    def logged_in(self, client: ClientInfo, rules: tuple[Rule, ...], expires_at: float) -> None:
+    def logged_in(self, client: ClientInfo, rules: tuple[AccessRule, ...], expires_at: float) -> None:
         """A client's login gave it rules of its own, until ``expires_at`` (0.0: as long as it is connected)."""
         remembered = self._of(client)
         remembered.rules = rules
@@ -61,7 +60,7 @@ class ClientMemory:
         self._connecting.pop(client, None)
         self._connected.pop(client, None)
 
-    def rules(self, client: ClientInfo) -> tuple[Rule, ...]:
+    def rules(self, client: ClientInfo) -> tuple[AccessRule, ...]:
         """The rules of its login, as long as that holds."""
         remembered = self._find(client)
         if remembered is None or self._now() >= remembered.rules_until:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from rmq.plugin_api import ByteSize, Duration, PluginConfig, is_valid_topic_filter
+from rmq.plugin_api import ByteSize, Duration, HttpHeaders, PluginConfig, SomeTime, is_valid_topic_filter
 
 Event = Literal[
     "session_created",
@@ -47,27 +47,9 @@ def _is_filter(text: str) -> str:
     return text
 
 
-def _are_headers(headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not name or not all(
-            character.isascii() and (character.isalnum() or character in "-_") for character in name
-        ):
-            raise ValueError(f"{name!r} isn't the name of a header")
-        if not value.isascii() or not (value.isprintable() or value == ""):
-            raise ValueError(f"the value of {name} has characters that no header has")
-    return headers
-
-
-def _more_than_none(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0")
-    return seconds
-
-
 Url = Annotated[str, AfterValidator(_is_url)]
 Urls = Annotated[tuple[Url, ...], Field(strict=False)]
 Topics = Annotated[tuple[Annotated[str, AfterValidator(_is_filter)], ...], Field(strict=False)]
-SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
 
 
 class RuleConfig(PluginConfig):
@@ -95,7 +77,7 @@ class WebHookConfig(PluginConfig):
     queue_sync: bool = False
     concurrency_limit: Annotated[int, Field(ge=1)] = 128
     http_timeout: SomeTime = 5.0
-    http_headers: Annotated[dict[str, str], AfterValidator(_are_headers)] = Field(default_factory=dict)
+    http_headers: HttpHeaders = Field(default_factory=dict)
     http_ca_file: str = ""
     signature_secret: str = ""
     batch_max_events: Annotated[int, Field(ge=1, le=10_000)] = 1

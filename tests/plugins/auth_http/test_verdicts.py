@@ -1,9 +1,8 @@
 """What is remembered of clients, by a clock of the test."""
 
-from rmq_plugins.auth_http.rights import read_rules
 from rmq_plugins.auth_http.verdicts import ALWAYS, MAX_CONNECTING, ClientMemory
 
-from rmq.plugin_api import ALLOW, DENY, ClientInfo
+from rmq.plugin_api import ALLOW, DENY, ClientInfo, read_rules
 from tests.plugins.acl.clients import client
 
 

@@ -1,4 +1,4 @@
-"""The rules that an answer may list for its client: the first one that fits decides; without one they have no opinion.
+"""Rules that a login gives its client: the first one that fits decides; without one they have no opinion.
 
 ``topic`` is a topic filter; behind ``eq `` it is compared as text. ${clientid} and ${username} stand for the client's,
 literally: where the value is empty, holds + # or /, or would begin a filter with $, the rule fits nothing. A
@@ -8,24 +8,18 @@ subscription is allowed by a filter that covers it whole, and denied by one that
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rmq.plugin_api import (
-    ALLOW,
-    DENY,
-    UNDECIDED,
-    ClientInfo,
-    filter_covers,
-    filters_overlap,
-    is_valid_topic_filter,
-    topic_matches,
-    unshared,
-)
+from rmq.hooks.verdicts import ALLOW, DENY, UNDECIDED
+from rmq.mqtt.topics import is_valid_topic_filter
+from rmq.mqtt.topics import matches as topic_matches
+from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
+from rmq.session.client_info import ClientInfo
 
 MAX_RULES: Final = 1000
 _UNSAFE: Final = frozenset("+#/\0")
 _ACTIONS: Final = {"publish": (True, False), "subscribe": (False, True), "all": (True, True), "pubsub": (True, True)}
 
 
-class Rule:
+class AccessRule:
     """One rule; ``qos`` and ``retain`` are None where it is about any."""
 
     __slots__ = ("allows", "literal", "publish", "qos", "retain", "subscribe", "topic")
@@ -47,8 +41,8 @@ class Rule:
         self.retain = retain
 
 
-def read_rules(listed: object, client: ClientInfo) -> tuple[Rule, ...]:
-    """The rules of an answer for this client. ``ValueError`` says what is wrong with the first that is none."""
+def read_rules(listed: object, client: ClientInfo) -> tuple[AccessRule, ...]:
+    """The rules of a list for this client. ``ValueError`` says what is wrong with the first that is none."""
     if not isinstance(listed, list):
         raise ValueError("acl isn't a list")
     if len(listed) > MAX_RULES:
@@ -57,7 +51,7 @@ def read_rules(listed: object, client: ClientInfo) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if rule is not None)
 
 
-def judge_publish(rules: Sequence[Rule], topic: str, qos: int, retain: bool) -> int:
+def judge_publish(rules: Sequence[AccessRule], topic: str, qos: int, retain: bool) -> int:
     """What the rules say about a PUBLISH."""
     for rule in rules:
         if not rule.publish or (rule.qos is not None and qos not in rule.qos):
@@ -69,7 +63,7 @@ def judge_publish(rules: Sequence[Rule], topic: str, qos: int, retain: bool) -> 
     return UNDECIDED
 
 
-def judge_subscribe(rules: Sequence[Rule], topic_filter: str, qos: int) -> int:
+def judge_subscribe(rules: Sequence[AccessRule], topic_filter: str, qos: int) -> int:
     """What the rules say about one topic filter of a SUBSCRIBE."""
     asked = unshared(topic_filter)
     for rule in rules:
@@ -84,7 +78,7 @@ def judge_subscribe(rules: Sequence[Rule], topic_filter: str, qos: int) -> int:
     return UNDECIDED
 
 
-def _read(item: object, client: ClientInfo) -> Rule | None:
+def _read(item: object, client: ClientInfo) -> AccessRule | None:
     """None for a rule that fits nothing of this client."""
     if not isinstance(item, Mapping):
         raise ValueError("a rule isn't an object")
@@ -103,7 +97,7 @@ def _read(item: object, client: ClientInfo) -> Rule | None:
         return None
     if not is_valid_topic_filter(text):
         raise ValueError("the topic of a rule isn't a topic filter")
-    return Rule(permission == "allow", action, text, literal, _qos(item.get("qos")), _retain(item.get("retain")))
+    return AccessRule(permission == "allow", action, text, literal, _qos(item.get("qos")), _retain(item.get("retain")))
 
 
 def _for_client(text: str, client: ClientInfo) -> str | None:

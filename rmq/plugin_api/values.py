@@ -1,0 +1,30 @@
+"""Values that the configurations of several plugins have: headers of HTTP requests, times that aren't 0."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from rmq.config.units import Duration
+
+
+def _are_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not name or not all(
+            character.isascii() and (character.isalnum() or character in "-_") for character in name
+        ):
+            raise ValueError(f"{name!r} isn't the name of a header")
+        if not value.isascii() or not (value.isprintable() or value == ""):
+            raise ValueError(f"the value of {name} has characters that no header has")
+    return headers
+
+
+def _more_than_none(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be more than 0")
+    return seconds
+
+
+# Headers of an HTTP request by their names.
+HttpHeaders = Annotated[dict[str, str], AfterValidator(_are_headers)]
+# A duration in seconds, more than 0.
+SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
