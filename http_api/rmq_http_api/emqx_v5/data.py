@@ -27,7 +27,7 @@ BINARY: Final = "application/octet-stream"
 _FILE_NAME: Final = re.compile(rb'filename="([^"\r\n]{1,256})"', re.IGNORECASE)
 
 
-class FileObject(TypedDict):
+class ExportFileObject(TypedDict):
     """A file; ``created_at`` is RFC 3339, ``size`` in bytes."""
 
     filename: str
@@ -40,7 +40,7 @@ class FileObject(TypedDict):
 class FilesObject(TypedDict):
     """A page of files, newest first."""
 
-    data: list[FileObject]
+    data: list[ExportFileObject]
     meta: Meta
 
 
@@ -71,7 +71,7 @@ class DataRoutes:
         files = f"{path}/files"
         one = f"{files}/{{filename}}"
         return [
-            Route("POST", f"{path}/export", "data_export", "Export data", self.export, answers=(FileObject,)),
+            Route("POST", f"{path}/export", "data_export", "Export data", self.export, answers=(ExportFileObject,)),
             Route("POST", f"{path}/import", "data_import", "Import data", self.take, NoQuery, ImportBody, status=204),
             Route(
                 "GET",
@@ -167,7 +167,7 @@ class DataRoutes:
             raise ApiError(400, "BAD_REQUEST", error.message) from None
 
 
-def _present(row: tuple[str, DataFile]) -> FileObject:
+def _present(row: tuple[str, DataFile]) -> ExportFileObject:
     node, file = row
     return {
         "filename": file.name,

@@ -17,7 +17,7 @@ from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
 
-class TopicBody(Body):
+class CountedTopicBody(Body):
     """A topic name to count."""
 
     topic: str = Field(json_schema_extra=TOPIC_NAME)
@@ -59,7 +59,16 @@ class TopicMetricsRoutes:
         rows, row, topic = (list[TopicFiguresObject],), (TopicFiguresObject,), (CountedTopicObject,)
         return [
             Route("GET", path, "topic_metrics", "Topic names that are counted", self.all, answers=rows),
-            Route("POST", path, "topic_metrics_add", "Count a topic name", self.add, NoQuery, TopicBody, answers=topic),
+            Route(
+                "POST",
+                path,
+                "topic_metrics_add",
+                "Count a topic name",
+                self.add,
+                NoQuery,
+                CountedTopicBody,
+                answers=topic,
+            ),
             Route(
                 "PUT",
                 path,
@@ -89,7 +98,7 @@ class TopicMetricsRoutes:
                 return json_answer(figures_object(figures), headers=missing_header(gathered.missing))
         raise ApiError(404, "TOPIC_NOT_FOUND", f"{topic[:128]!r} isn't counted")
 
-    async def add(self, call: Call[NoQuery, TopicBody]) -> Answer:
+    async def add(self, call: Call[NoQuery, CountedTopicBody]) -> Answer:
         """From now on, on every node."""
         try:
             await self._metrics.create(call.body.topic)

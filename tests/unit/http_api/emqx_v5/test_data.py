@@ -12,6 +12,7 @@ import pytest
 
 from rmq.engine.bans import KIND as BAN
 from rmq.management.api_keys import NewApiKey
+from rmq.management.queries import Paging
 from rmq.management.requests import PublishRequest
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.management.world import Peers, World
@@ -74,8 +75,8 @@ async def test_what_is_exported_is_imported_elsewhere(api: V5, tmp_path: Path) -
         accounts = [(a.name, a.value) for a in other.world.local.accounts.all(kind)]
         assert accounts == [(a.name, a.value) for a in api.world.local.accounts.all(kind)] and accounts
     assert other.world.local.accounts.all("login_secret") == []
-    before = (await api.world.service.retained("#")).items
-    after = (await other.world.service.retained("#")).items
+    before = (await api.world.service.retained("#", Paging(after=""))).items
+    after = (await other.world.service.retained("#", Paging(after=""))).items
     assert [(m.topic, m.payload, m.qos, m.expires_at, m.properties) for m in after] == [
         (m.topic, m.payload, m.qos, m.expires_at, m.properties) for m in before
     ]
