@@ -50,11 +50,11 @@ class Configuration:
 
     def told(self) -> dict[str, JsonValue]:
         """All values by NanoMQ's keys, what is kept among them."""
-        return _told(self._operations.node_settings.values())
+        return _told(self._values())
 
     def ignored(self) -> list[str]:
         """The keys of what is kept and has no effect."""
-        return sorted(_kept(self._operations.node_settings.values()))
+        return sorted(_kept(self._values()))
 
     async def change(self, data: Mapping[str, JsonValue]) -> Changed:
         """Have these values in force, now or after a restart.
@@ -62,7 +62,7 @@ class Configuration:
         ``ApiError`` names what can't be, and nothing is changed then.
         """
         control = self._operations.node_settings
-        values = control.values()
+        values = self._values()
         given = _flat(data)
         if len(given) > MAX_KEYS:
             raise ApiError(400, "BAD_PARAMETER", f"there are more than {MAX_KEYS} keys")
@@ -79,6 +79,12 @@ class Configuration:
         after_restart = sorted(key for key, ours in plan.ours.items() if ours & late)
         applied = sorted({*plan.ours, *plan.unchanged} - set(after_restart))
         return Changed(applied, after_restart, sorted(plan.ignored))
+
+    def _values(self) -> Values:
+        values = self._operations.node_settings.values()
+        if not values:
+            raise ApiError(404, "NO_SETTINGS", "this node was made by a program, which has its settings")
+        return values
 
 
 def nested(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

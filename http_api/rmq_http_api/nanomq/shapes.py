@@ -37,7 +37,7 @@ class HttpServerObject(TypedDict):
     auth_type: str
 
 
-class BridgeObject(TypedDict):
+class BridgeSettingsObject(TypedDict):
     """The bridge, which isn't there unless somebody had it kept."""
 
     bridge_mode: bool
@@ -71,4 +71,4 @@ class ConfigurationObject(TypedDict):
     tls: TlsObject
     websocket: WebsocketObject
     http_server: HttpServerObject
-    bridge: BridgeObject
+    bridge: BridgeSettingsObject

@@ -326,3 +326,9 @@ async def test_the_same_by_numbers(nano: Configured) -> None:
 
 def test_a_value_and_a_section_of_one_name() -> None:
     assert nested({"a": 1, "a.b": 2, "c.d": 3}) == {"a": 1, "c": {"d": 3}}
+
+
+async def test_a_node_in_a_program_has_no_configuration() -> None:
+    nano = NanoApi()
+    assert problem(await nano.ask("GET", PATH)) == (404, 102)
+    assert problem(await nano.ask("POST", PATH, json={"data": {"msq_len": 5}})) == (404, 102)
