@@ -143,9 +143,12 @@ class Application:
         """Who asks. A path that isn't there is told only to those who may read."""
         if found is None:
             return Caller("", "viewer", _address(request), "")
-        if isinstance(found, Match) and found.route.open:
-            return Caller("anonymous", "viewer", _address(request), "open")
         asked = _asked(request)
+        # A page of somebody else can have a browser send what isn't called JSON, with the credentials that it knows.
+        if isinstance(found, Match) and found.route.content == "says anything" and is_from_elsewhere(asked):
+            raise ApiError(403, "FORBIDDEN", "a page of somebody else may not ask this")
+        if isinstance(found, Match) and found.route.open:
+            return Caller("anonymous", "viewer", asked.address, "open")
         caller = await self.access.identify(asked, self._dialect(request, found))
         if isinstance(found, ApiError):
             raise found
@@ -154,9 +157,6 @@ class Application:
             raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
         if route.login and not caller.has_logged_in:
             raise ApiError(403, "API_KEY_NOT_ALLOW", "this takes a login: an API key may not")
-        # A page of somebody else can have a browser send what isn't called JSON, with the credentials that it knows.
-        if route.content == "says anything" and is_from_elsewhere(asked):
-            raise ApiError(403, "FORBIDDEN", "a page of somebody else may not ask this")
         return caller
 
     async def _handle(self, request: Request, match: Match | ApiError | None, caller: Caller, body: "_Body") -> Answer:

@@ -25,6 +25,8 @@ DEFAULT_PASSWORD: Final = "public"
 MIN_PASSWORD: Final = 4
 MAX_PASSWORD: Final = 256
 MAX_TEXT: Final = 512
+# A hash that no password has.
+NO_PASSWORD: Final = "!"
 # So many passwords are hashed at once; each takes 19 MB and a core for its time.
 HASHED_AT_ONCE: Final = 2
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}")
@@ -225,14 +227,18 @@ def _written(user: User) -> bytes:
 
 
 def _read(name: str, value: bytes) -> User:
+    """The user of an account. Accounts are imported from files too: what can't be read gives nobody any right."""
     fields = json.loads(value)
+    role, written, made = fields.get("role"), fields.get("password_hash"), fields.get("created_at")
+    if not isinstance(written, str) or (not written and name != ADMIN):
+        written = NO_PASSWORD
     return User(
         name,
-        fields["role"],
-        fields["description"],
-        fields["email"],
-        fields["created_at"],
-        fields["password_hash"],
+        role if role in ROLES else ROLES[0],
+        str(fields.get("description", "")),
+        str(fields.get("email", "")),
+        float(made) if isinstance(made, int | float) else 0.0,
+        written,
     )
 
 

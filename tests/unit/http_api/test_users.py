@@ -12,7 +12,7 @@ from rmq_http_api.calls import Call
 from rmq_http_api.config import ApiUser, HttpApiConfig
 from rmq_http_api.dialects import Dialect
 from rmq_http_api.errors import ApiError, Unauthorized, error_answer
-from rmq_http_api.failed_logins import MAX_FAILURES, WINDOW_S
+from rmq_http_api.failed_logins import MAX_FAILURES, WINDOW_S, network_of
 from rmq_http_api.parameters import Body, NoQuery
 from rmq_http_api.passwords import DEFAULT_REFUSED
 from rmq_http_api.routing import AnyRoute, Route
@@ -298,6 +298,22 @@ async def test_many_addresses_guess_no_faster_than_one(anna: World) -> None:
     assert await whom(apis[2], basic("nobody", "guess")) == "wrong", "others aren't concerned"
     apis[0].now += WINDOW_S
     assert await whom(apis[2], basic("anna", "secret-1")) == "user"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.0.0.9", "10.0.0.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("::1", "::"),
+        ("::ffff:10.0.0.9", "10.0.0.9"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+        ("a:b", "a:b"),
+    ],
+)
+def test_whose_failures_are_counted_together(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 async def test_who_is_in_stays_in_while_others_guess(anna: World) -> None:

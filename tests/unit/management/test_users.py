@@ -130,3 +130,16 @@ async def test_a_new_password_is_looked_at_first(world: World, password: str) ->
         with pytest.raises(BadQuery, match="characters"):
             await attempt
     assert users.get("admin").has_default_password
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"{}", b'{"role":"root","password_hash":""}', b'{"password_hash":null,"created_at":"x","description":[]}'],
+)
+async def test_an_account_that_somebody_else_wrote_gives_no_right(world: World, value: bytes) -> None:
+    """One that was imported, say."""
+    await world.local.accounts.create(KIND, "odd", value)
+    user = world.service.users.get("odd")
+    assert user.role == "viewer" and not user.has_default_password and user in world.service.users.all()
+    for password in ("", "public", "!"):
+        assert not await is_password(world, "odd", password)

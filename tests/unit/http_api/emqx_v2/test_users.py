@@ -154,3 +154,15 @@ async def test_guesses_by_another_way_are_counted_too(v2: V2) -> None:
         assert code(await v2.ask("PUT", "change_pwd/root", json=body)) == 114
     answer = await v2.ask("POST", "auth", json={"username": "root", "password": "root"}, user="")
     assert answer.status_code == 429
+
+
+async def test_a_page_of_somebody_else_cant_have_the_door_locked(v2: V2) -> None:
+    """It could send this without asking the browser, ten times, and nobody on that machine would get in any more."""
+    await made(v2)
+    headers = {"Content-Type": "text/plain", "Origin": "http://evil.example.org"}
+    for _ in range(11):
+        answer = await v2.api.ask(
+            "POST", "/api/v2/auth", content=b'{"username":"root","password":"x"}', headers=headers
+        )
+        assert answer.status_code == 403
+    assert await logs_in(v2, "root", "root") == 0
