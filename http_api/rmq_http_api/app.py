@@ -20,7 +20,7 @@ from rmq_http_api.hosts import Request as AccessRequest
 from rmq_http_api.hosts import is_from_elsewhere
 from rmq_http_api.logins import ListenerLogins
 from rmq_http_api.parameters import read_body, read_query
-from rmq_http_api.routing import READING, Match, RouteTable
+from rmq_http_api.routing import READING, AnyRoute, Match, RouteTable
 
 log = structlog.get_logger("rmq.http")
 audit = structlog.get_logger("rmq.audit")
@@ -144,10 +144,8 @@ class Application:
         if found is None:
             return Caller("", "viewer", _address(request), "")
         asked = _asked(request)
-        # A page of somebody else can have a browser send what isn't called JSON, with the credentials that it knows.
-        if isinstance(found, Match) and found.route.content == "says anything" and is_from_elsewhere(asked):
-            raise ApiError(403, "FORBIDDEN", "a page of somebody else may not ask this")
         if isinstance(found, Match) and found.route.open:
+            _refuse_pages_of_others(asked, found.route)
             return Caller("anonymous", "viewer", asked.address, "open")
         caller = await self.access.identify(asked, self._dialect(request, found))
         if isinstance(found, ApiError):
@@ -157,6 +155,7 @@ class Application:
             raise ApiError(403, "FORBIDDEN", f"{caller.name} may read, and change nothing")
         if route.login and not caller.has_logged_in:
             raise ApiError(403, "API_KEY_NOT_ALLOW", "this takes a login: an API key may not")
+        _refuse_pages_of_others(asked, route)
         return caller
 
     async def _handle(self, request: Request, match: Match | ApiError | None, caller: Caller, body: "_Body") -> Answer:
@@ -261,6 +260,12 @@ class _Body:
 
 def _changes(match: Match | None) -> bool:
     return match is not None and (match.route.method not in READING or match.route.needed_role == ADMINISTRATOR)
+
+
+def _refuse_pages_of_others(asked: AccessRequest, route: AnyRoute) -> None:
+    """A page of somebody else can have a browser send what isn't called JSON, with the credentials that it knows."""
+    if route.content == "says anything" and is_from_elsewhere(asked):
+        raise ApiError(403, "FORBIDDEN", "a page of somebody else may not ask this")
 
 
 def _check_media_type(request: Request) -> None:
