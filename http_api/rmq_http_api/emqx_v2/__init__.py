@@ -9,6 +9,8 @@ subscriptions  subscriptions and routes
 messages       publish, subscribe, unsubscribe
 plugins        plugins, started and stopped
 users          users of the API: logging in, users, passwords
+configs        what plugins are configured to
+listeners      listeners and alarms
 pages          numbered pages, and objects that were looked up
 wording        the dialect, and what many answers have in common: results, codes, times, nodes by name
 """

@@ -1,7 +1,9 @@
 """The whole table of the dialect."""
 
 from rmq_http_api.emqx_v2.clients import ClientRoutes
+from rmq_http_api.emqx_v2.configs import ConfigRoutes
 from rmq_http_api.emqx_v2.figures import FigureRoutes
+from rmq_http_api.emqx_v2.listeners import ListenerRoutes
 from rmq_http_api.emqx_v2.messages import MessageRoutes
 from rmq_http_api.emqx_v2.nodes import NodeRoutes
 from rmq_http_api.emqx_v2.plugins import PluginRoutes
@@ -22,5 +24,7 @@ def routes(service: ApiService) -> list[AnyRoute]:
         *SubscriptionRoutes(service).routes(),
         *MessageRoutes(service).routes(),
         *PluginRoutes(service).routes(),
+        *ConfigRoutes(service).routes(),
+        *ListenerRoutes(service).routes(),
         *UserRoutes(service).routes(),
     ]
