@@ -174,6 +174,10 @@ class RouteTable:
             parts = raw_path.decode("ascii").removeprefix("/").removesuffix("/").split("/")
         except UnicodeDecodeError:
             raise ApiError(400, "BAD_PATH", "the path has bytes that must be percent-encoded") from None
+        # First: what a dialect hasn't may look like a value of a path that it has.
+        missing = self.dialect_at(raw_path).why_missing("/".join(["", *parts]))
+        if missing:
+            raise ApiError(404, "PATH_NOT_FOUND", missing)
         for place in self._places.get(len(parts), ()):
             if not place.fits(parts):
                 continue
@@ -182,8 +186,7 @@ class RouteTable:
                 raise self._not_allowed(method, place)
             route, dialect = found
             return Match(route, _values(place.segments, parts), dialect)
-        missing = self.dialect_at(raw_path).why_missing("/".join(["", *parts]))
-        raise ApiError(404, "PATH_NOT_FOUND", missing or "there is no such path")
+        raise ApiError(404, "PATH_NOT_FOUND", "there is no such path")
 
     def methods(self, raw_path: bytes) -> str:
         """What ``Allow`` says for a path; ``ApiError`` 404."""
