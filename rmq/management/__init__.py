@@ -34,6 +34,8 @@ trace_lines       an event as a line
 trace_files       what was written
 topic_metrics     figures of single topic names, while somebody wants them
 slow_subscriptions  whose deliveries took longest lately
+session_messages  the messages of one session
+access_cache      what a connection remembers of access rules
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
 data              data exported into files and imported from them, while nodes run

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
+from rmq.management.access_cache import VerdictView, access_cache, drop_access_cache
 from rmq.management.alarms import AlarmView
 from rmq.management.data_files import NodeDataFiles
 from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.peers import Question
 from rmq.management.retaining import RetainRules
+from rmq.management.session_messages import Part, SessionMessages, session_messages
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures
 from rmq.management.tracing import TraceFileView
@@ -163,3 +165,39 @@ class ChangeRetaining(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         await node.operations.retaining.change_rules(self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class AskSessionMessages(Question[SessionMessages]):
+    """What is on its way to this client?"""
+
+    client_id: str
+    part: Part
+    after: int
+    limit: int
+    payload_bytes: int
+
+    async def of(self, node: "LocalNode") -> SessionMessages:
+        return await session_messages(node, self.client_id, self.part, self.after, self.limit, self.payload_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class AskAccessCache(Question[tuple[VerdictView, ...]]):
+    """What do you remember of what this client may publish?"""
+
+    client_id: str
+
+    async def of(self, node: "LocalNode") -> tuple[VerdictView, ...]:
+        return access_cache(node, self.client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DropAccessCache(Question[None]):
+    """Forget that, or what of it is about one topic name."""
+
+    changes: ClassVar[bool] = True
+    client_id: str
+    topic: str | None
+
+    async def of(self, node: "LocalNode") -> None:
+        drop_access_cache(node, self.client_id, self.topic)

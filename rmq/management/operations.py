@@ -2,6 +2,7 @@
 
 from typing import Protocol, TypeVar
 
+from rmq.management.access_cache import VerdictView
 from rmq.management.alarms import AlarmView
 from rmq.management.errors import AlarmNotFound, ListenerNotFound, ManagementError
 from rmq.management.evacuation import EvacuationView
@@ -10,9 +11,11 @@ from rmq.management.local import LocalNode
 from rmq.management.models import Gathered, MissingNode
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
+    AskAccessCache,
     AskAlarms,
     AskEvacuation,
     AskListeners,
+    AskSessionMessages,
     AskSlowSubscriptions,
     AskTopicFigures,
     AskTraceFiles,
@@ -20,11 +23,13 @@ from rmq.management.operation_questions import (
     ChangeListener,
     ChangeRetaining,
     DeactivateAlarm,
+    DropAccessCache,
     ForgetAlarms,
     ForgetSlowSubscriptions,
 )
 from rmq.management.peers import Question
 from rmq.management.retaining import RetainRules
+from rmq.management.session_messages import Part, SessionMessages
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures, added
 from rmq.management.traces import Traces
@@ -40,12 +45,20 @@ class AskAll(Protocol):
         """Their answers, and who gave none."""
 
 
+class AskOwner(Protocol):
+    """How the node is asked that answers for a client."""
+
+    async def __call__(self, client_id: str, question: Question[T]) -> T:
+        """Its answer; ``ClientNotFound``."""
+
+
 class Operations:
     """A part of the service, which carries its questions; errors as there."""
 
-    def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll) -> None:
+    def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll, ask_owner: AskOwner) -> None:
         self._ask = ask
         self._all = ask_all
+        self._ask_owner = ask_owner
         self.delayed = local.operations.delayed
         self.topic_metrics = local.operations.topic_metrics
         self.slow_subscriptions = local.operations.slow_subscriptions
@@ -143,3 +156,19 @@ class Operations:
     async def evacuation_of(self, node_id: int) -> EvacuationView:
         """How one node is drained."""
         return await self._ask(node_id, AskEvacuation())
+
+    # One client
+
+    async def session_messages(
+        self, client_id: str, part: Part, after: int, limit: int, payload_bytes: int
+    ) -> SessionMessages:
+        """What is on its way to a client at QoS 1 and 2; see ``management.session_messages``."""
+        return await self._ask_owner(client_id, AskSessionMessages(client_id, part, after, limit, payload_bytes))
+
+    async def access_cache(self, client_id: str) -> tuple[VerdictView, ...]:
+        """What is remembered of what a client may publish; raises ``ClientNotFound`` for one that isn't connected."""
+        return await self._ask_owner(client_id, AskAccessCache(client_id))
+
+    async def drop_access_cache(self, client_id: str, topic: str | None = None) -> None:
+        """Forget it, so that rules are asked again; of one topic name or all."""
+        await self._ask_owner(client_id, DropAccessCache(client_id, topic))

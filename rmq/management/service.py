@@ -87,7 +87,7 @@ class ManagementService(NodeQueries):
         self.users = Users(local.accounts, lambda: local.broker.clock(), hashes)
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.of_node = OfNode(self._ask)
-        self.operations = Operations(local, self._ask, self._ask_all)
+        self.operations = Operations(local, self._ask, self._ask_all, self._ask_owner)
         self.plugin_configs = PluginConfigs(local)
         self.data = Data(local, self._ask, self._ask_all, self.publish)
         self.cluster: ClusterControl = NoCluster() if cluster is None else cluster

@@ -10,6 +10,7 @@ status         whether this node runs
 clients        clients: pages, one, kickout, keep alive
 client_filters which clients are asked for
 client_object  a client under EMQX's names
+client_messages  what is on its way to one client, and what is remembered of access rules
 client_subscriptions   the subscriptions of one client, shown and changed
 subscriptions  subscriptions of all clients
 publish        messages published, one or several

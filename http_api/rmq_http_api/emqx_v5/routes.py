@@ -7,6 +7,7 @@ from rmq_http_api.emqx_v5.alarms import AlarmRoutes
 from rmq_http_api.emqx_v5.api_keys import ApiKeyRoutes
 from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
 from rmq_http_api.emqx_v5.banned import BannedRoutes
+from rmq_http_api.emqx_v5.client_messages import ClientMessageRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.cluster import ClusterRoutes
@@ -46,6 +47,7 @@ class Area(Protocol):
 _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     ClientRoutes,
     ClientSubscriptionRoutes,
+    ClientMessageRoutes,
     SubscriptionRoutes,
     TopicRoutes,
     PublishRoutes,
