@@ -6,6 +6,8 @@ of_node           what one node lists: its clients, sessions, subscriptions
 local             what this node answers
 changes           what can be changed here: publish, subscribe, kick, discard, delete
 accounts          users, API keys and the like, held by all nodes
+access_rules      access rules that all nodes keep: of clients, of users, of all
+mqtt_users        users of MQTT that all nodes keep
 api_keys          API keys: made, changed, checked
 users             users of the APIs: made, changed, their passwords checked
 logins            the tokens of users who have logged in

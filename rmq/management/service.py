@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from rmq.management.access_rules import AccessRules
 from rmq.management.aggregate import merge_pages
 from rmq.management.api_keys import ApiKeys
 from rmq.management.bans import Bans
@@ -24,6 +25,7 @@ from rmq.management.models import (
     SessionView,
     SubscriptionView,
 )
+from rmq.management.mqtt_users import MqttUsers
 from rmq.management.node_queries import NodeQueries
 from rmq.management.of_node import OfNode
 from rmq.management.operations import Operations
@@ -72,7 +74,8 @@ class ManagementService(NodeQueries):
     several nodes name those that gave none; a call for one node raises ``NodeNotFound`` or ``NodeUnreachable``.
     ``local`` answers the questions of other nodes. ``cluster`` is how the cluster is asked and changed.
     ``api_keys``, ``users`` and ``bans`` are those of all nodes; ``hashes`` are for passwords. ``of_node`` has the lists
-    of one. ``data`` are exported and imported, ``plugin_configs`` is what APIs set for all of them.
+    of one. ``mqtt_users`` and ``access_rules`` are for clients of MQTT. ``data`` are exported and imported,
+    ``plugin_configs`` is what APIs set for all of them.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class ManagementService(NodeQueries):
         super().__init__(local, NoPeers() if peers is None else peers)
         self.api_keys = ApiKeys(local.accounts, lambda: local.broker.clock())
         self.users = Users(local.accounts, lambda: local.broker.clock(), hashes)
+        self.mqtt_users = MqttUsers(local.accounts, hashes)
+        self.access_rules = AccessRules(local.accounts)
         self.bans = Bans(local.accounts, lambda: local.broker.clock())
         self.of_node = OfNode(self._ask)
         self.operations = Operations(local, self._ask, self._ask_all, self._ask_owner)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rmq.config import ConfigError, ListenerSettings, Problem, Settings, TlsKeys
+from rmq.engine.broker import Broker
 from rmq.hooks.registry import HookRegistry
 from rmq.metrics.counters import Counters
 from rmq.net.listener import Listener
-from rmq.users import Users, UsersFileError
+from rmq.users import BuiltInRules, BuiltInUsers, LoginCheck, Users, UsersFileError
 from rmq.users.password_file import read_table
 
 
@@ -21,6 +22,15 @@ def make_users(settings: Settings, hooks: HookRegistry, counters: Counters, now:
         users = Users(path, counters, now, auth.login_threads, auth.login_queue, auth.login_cache_ttl)
     users.register(hooks)
     return users
+
+
+def make_built_in(settings: Settings, broker: Broker, hooks: HookRegistry, now: Callable[[], float]) -> None:
+    """The users and access rules that all nodes keep, taking part in the hooks once there are any."""
+    auth = settings.auth
+    check = LoginCheck(broker.counters, now, auth.login_threads, auth.login_queue, auth.login_cache_ttl)
+    open_listeners = [name for name, listener in settings.listeners.items() if listener.allow_anonymous]
+    BuiltInUsers(broker, hooks, check, open_listeners, is_last=settings.users_path is None)
+    BuiltInRules(broker, hooks)
 
 
 def check_users(settings: Settings) -> None:

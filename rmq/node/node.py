@@ -25,7 +25,7 @@ from rmq.mqtt import codes
 from rmq.net.listening_socket import ListenError
 from rmq.net.reactor import Reactor
 from rmq.node.alarm_watch import watch_alarms
-from rmq.node.auth import admit_anonymous, make_users
+from rmq.node.auth import admit_anonymous, make_built_in, make_users
 from rmq.node.listener_control import ListenersOfNode
 from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
@@ -91,6 +91,7 @@ class Node:
         self.listeners = [make_listener(settings, name, listener) for name, listener in settings.listeners.items()]
         admit_anonymous(settings, self.listeners)
         self.users = make_users(settings, self.hooks, counters, clock)
+        make_built_in(settings, self.broker, self.hooks, clock)
         self.reactor = Reactor(self.broker)
         self.storage: Storage | None = None
         self.member: Member | None = None
@@ -202,6 +203,7 @@ class Node:
                     self.storage.go_on()
                 if self.member is not None:
                     await self.member.start(nursery)
+                self.broker.account_watch.look()  # who may come in, and what they may, before anybody comes
                 await self.management.plugin_configs.take_all()
                 nursery.start_soon(self.management.plugin_configs.watch)
                 for listener in self.listeners:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-import trio
 
 from rmq.hooks.registry import HookRegistry
 from rmq.hooks.verdicts import ALLOW, DENY, LATER, AuthRequest, AuthResult, EnhancedAuthRequest
 from rmq.metrics.counters import Counters
 from rmq.mqtt import codes
 from rmq.users import hashing
-from rmq.users.login_cache import LoginCache
+from rmq.users.login_check import LoginCheck, wrong_login
 from rmq.users.password_file import UserTable, read_table
 from rmq.users.record import User
 from rmq.users.scram import MECHANISM, Exchange, ScramError, Verifier, fake_verifier
@@ -44,12 +43,7 @@ class Users:
         cache_ttl_s: float,
     ) -> None:
         self._path = path
-        self._counters = counters
-        self._now = now
-        self._limiter = trio.CapacityLimiter(threads)
-        self._most_pending = threads + queue_limit
-        self._pending = 0
-        self._cache = LoginCache(cache_ttl_s)
+        self._check = LoginCheck(counters, now, threads, queue_limit, cache_ttl_s)
         self._table = self._read()
         self._unmatched = hashing.unmatched(self._table.cost)
 
@@ -80,7 +74,7 @@ class Users:
         if table.cost != self._table.cost:
             self._unmatched = hashing.unmatched(table.cost)
         self._table = table
-        self._cache.keep_only(table.users)
+        self._check.cache.keep_only(table.users)
 
     async def authenticate(self, request: AuthRequest) -> AuthResult | None:
         """By user name and password; a client without a user name is the listener's business."""
@@ -92,20 +86,10 @@ class Users:
             known = self._table.users.get(request.certificate_name)
             return AuthResult(ALLOW, known is not None and known.superuser)
         password = request.password if request.password is not None else b""
-        key = self._cache.key(name, password)
-        known = self._cache.find(key, self._now())
-        if known is not None:
-            self._counters.logins_from_cache += 1
-            return AuthResult(ALLOW, known.superuser)
-        if self._pending >= self._most_pending:
-            self._counters.logins_refused_busy += 1
-            return AuthResult(DENY, reason_code=codes.SERVER_BUSY, reason_string="too many logins at once")
-        user = self._table.users.get(name)
-        if not await self._verified(user, password) or user is None or self._table.users.get(name) is not user:
-            self._counters.logins_failed += 1
-            return _wrong()
-        self._cache.keep(key, user, self._now())
-        return AuthResult(ALLOW, user.superuser)
+        return await self._check.judge(name, password, self._find, self._unmatched)
+
+    def _find(self, name: str) -> User | None:
+        return self._table.users.get(name)
 
     def enhanced_auth(self, request: EnhancedAuthRequest) -> AuthResult | None:
         """One step of SCRAM-SHA-256; other methods are left to others."""
@@ -132,7 +116,7 @@ class Users:
         user = self._table.users.get(exchange.username)
         # The very verifier: a password changed in between is a wrong one.
         if signature is None or user is None or user.verifier is not exchange.verifier:
-            return _wrong()
+            return wrong_login()
         return AuthResult(ALLOW, user.superuser, auth_data=signature, username=user.name)
 
     def _verifier_of(self, name: str) -> Verifier:
@@ -141,21 +125,8 @@ class Users:
         fake = fake_verifier(table.secret, name, table.iterations)  # made for everybody: it takes its time for all
         return fake if user is None or user.verifier is None else user.verifier
 
-    async def _verified(self, user: User | None, password: bytes) -> bool:
-        """Checked in a thread; for nobody it takes as long, and it's wrong."""
-        argon2 = self._unmatched if user is None else user.argon2
-        self._pending += 1
-        try:
-            return await trio.to_thread.run_sync(hashing.verified, argon2, password, limiter=self._limiter)
-        finally:
-            self._pending -= 1
-
     def _read(self) -> UserTable:
         table = read_table(self._path)
         if table.others_may_read:
             log.warning("others may read the password file", file=str(self._path), mend=f"chmod 600 {self._path}")
         return table
-
-
-def _wrong() -> AuthResult:
-    return AuthResult(DENY, reason_code=codes.BAD_USER_NAME_OR_PASSWORD, reason_string="bad user name or password")

@@ -24,6 +24,9 @@ cluster        who is in the cluster, and taking a node out
 plugins        plugins, started and stopped on all nodes
 not_served     what EMQX has beside these routes, and what there is instead
 topics         topic filters with subscribers, and their nodes
+authentication users of MQTT
+authorization  access rules
+forms          a file in a form
 data           accounts and retained messages, exported and imported
 load_rebalance nodes that are drained
 banned         who may not connect

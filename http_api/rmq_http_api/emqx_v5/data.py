@@ -3,7 +3,6 @@
 The files are our own (``rmq.management.data_archive``); those of EMQX are for ``rmq-ctl import``.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +13,7 @@ from rmq.management.data_files import DataFile
 from rmq.management.errors import DataFileNotFound, DataNotKept
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call
+from rmq_http_api.emqx_v5.forms import uploaded
 from rmq_http_api.emqx_v5.names import find_node
 from rmq_http_api.emqx_v5.pages import Meta, PageQuery, V5Query, missing_header, slice_answer
 from rmq_http_api.emqx_v5.wording import PREFIX
@@ -24,7 +24,6 @@ from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
 BINARY: Final = "application/octet-stream"
-_FILE_NAME: Final = re.compile(rb'filename="([^"\r\n]{1,256})"', re.IGNORECASE)
 
 
 class ExportFileObject(TypedDict):
@@ -139,7 +138,7 @@ class DataRoutes:
 
     async def upload(self, call: Call[NoQuery, RawBody]) -> Answer:
         """It is on the node that is asked."""
-        name, content = _uploaded(call.body.content)
+        name, content = uploaded(call.body.content)
         try:
             await self._data.put(name, content)
         except DataNotKept as error:
@@ -176,23 +175,3 @@ def _present(row: tuple[str, DataFile]) -> ExportFileObject:
         "created_at": datetime.fromtimestamp(int(file.created_at), UTC).isoformat(),
         "created_at_sec": int(file.created_at),
     }
-
-
-def _uploaded(body: bytes) -> tuple[str, bytes]:
-    """Name and content of the first file of a form (RFC 7578); ``ApiError`` 400.
-
-    A form begins with its boundary, so that the header which names it needn't be asked.
-    """
-    boundary, found, rest = body.partition(b"\r\n")
-    if not found or not boundary.startswith(b"--") or len(boundary) > 76:
-        raise ApiError(400, "BAD_REQUEST", "the body isn't a form (multipart/form-data)")
-    end = b"\r\n" + boundary
-    while True:
-        head, found, after = rest.partition(b"\r\n\r\n")
-        content, closed, rest = after.partition(end)
-        if not found or not closed:
-            raise ApiError(400, "BAD_REQUEST", "the form has no file, or isn't whole")
-        name = _FILE_NAME.search(head)
-        if name is not None:
-            return name[1].decode("utf-8", "replace"), content
-        rest = rest.removeprefix(b"\r\n")

@@ -5,6 +5,8 @@ from typing import Final, Protocol
 
 from rmq_http_api.emqx_v5.alarms import AlarmRoutes
 from rmq_http_api.emqx_v5.api_keys import ApiKeyRoutes
+from rmq_http_api.emqx_v5.authentication import AuthenticationRoutes
+from rmq_http_api.emqx_v5.authorization import AuthorizationRoutes
 from rmq_http_api.emqx_v5.auto_subscribe import AutoSubscribeRoutes
 from rmq_http_api.emqx_v5.banned import BannedRoutes
 from rmq_http_api.emqx_v5.client_messages import ClientMessageRoutes
@@ -58,6 +60,8 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     RetainerRoutes,
     ClusterRoutes,
     PluginRoutes,
+    AuthenticationRoutes,
+    AuthorizationRoutes,
     AutoSubscribeRoutes,
     DataRoutes,
     ErrorCodeRoutes,

@@ -12,9 +12,11 @@ import pytest
 from tests.integration.http_api.conftest import wait_until_down
 from tests.integration.http_api.http import Http
 from tests.integration.http_api.test_api_keys import make
+from tests.support import wire
 from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
 from tests.support.cluster_processes import ClusterProcesses
+from tests.support.wire_parser import Connack
 
 V5 = "/api/v5"
 API_ONLY = ('plugins.default_startups=["rmq-http-api"]',)
@@ -136,3 +138,81 @@ def test_a_node_is_evacuated_and_comes_back(cluster: ClusterProcesses, who: Head
     assert api.ask("POST", f"{path}/2/evacuation/stop", None, who).status == 200
     until(lambda: evacuated.ask("GET", f"{path}/availability_check").status == 200)
     cluster[2].connect("moved", present=True).close()
+
+
+ID = "password_based%3Abuilt_in_database"
+
+
+def connack_code(address: tuple[str, int], name: str | None, password: bytes | None = None) -> int:
+    client = Client(address, f"c-{name}")
+    try:
+        client.send(wire.connect(client.client_id, 5, True, 60, [], None, name, password))
+        return client.expect(Connack).code
+    finally:
+        client.close()
+
+
+def test_users_and_rules_of_one_node_count_on_all_of_them(cluster: ClusterProcesses, who: Headers) -> None:
+    """All listeners of these nodes say that they take clients without a name."""
+    one, other = Http.of(cluster[1]), Http.of(cluster[3])
+    users, rules = f"{V5}/authentication/{ID}/users", f"{V5}/authorization/sources/built_in_database/rules"
+    assert one.ask("POST", users, {"user_id": "ann", "password": "right"}, who).status == 201
+    for member in cluster:
+        assert connack_code(member.address, "ann", b"right") == 0
+        assert connack_code(member.address, "ann", b"wrong") == 0x86
+        assert connack_code(member.address, "bob", b"right") == 0x86
+        assert connack_code(member.address, None) == 0
+    rule = {"topic": "no/#", "permission": "deny", "action": "all"}
+    assert one.ask("POST", f"{rules}/users", [{"username": "ann", "rules": [rule]}], who).status == 204
+    client = Client(cluster[2].address, "dev")
+    client.connect(username="ann", password=b"right")
+    assert client.subscribe("no/x", "#", "yes").codes == [0x87, 0x87, 0]
+    assert other.ask("PUT", f"{rules}/users/ann", {"rules": []}, who).status == 204
+    assert client.subscribe("no/x").codes == [0]
+    client.close()
+    assert other.ask("DELETE", f"{users}/ann", None, who).status == 204
+    assert connack_code(cluster[1].address, "ann", b"right") == 0, "there are no users: nobody is asked"
+
+
+def test_users_rules_and_messages_come_to_another_node(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    first, second = BrokerProcess(tmp_path / "first", API_ONLY), BrokerProcess(tmp_path / "second", API_ONLY)
+    try:
+        api = Http.of(first)
+        who = make(api, "script", role="administrator")
+        body = {"user_id": "ann", "password": "right", "is_superuser": True}
+        assert api.ask("POST", f"{V5}/authentication/{ID}/users", body, who).status == 201
+        put(api, who, "/mqtt/topic_rewrite", RULES)
+        client = Client(first.address, "p")
+        client.connect(username="ann", password=b"right")
+        client.publish("old/kept", b"kept", 1, retain=True)
+        client.close()
+        file = api.ask("POST", f"{V5}/data/export", None, who).json
+        content = api.ask("GET", f"{V5}/data/files/{file['filename']}", None, who).body
+        assert len(content) == file["size"]
+        first.kill()
+        first = first.start_again()
+        assert connack_code(first.address, "ann", b"wrong") == 0x86, "also the first client after a start is asked"
+
+        api = Http.of(second)
+        who = make(api, "other", role="administrator")
+        form = (
+            b'--b\r\nContent-Disposition: form-data; name=filename; filename="x.gz"\r\n\r\n'
+            + content
+            + b"\r\n--b--\r\n"
+        )
+        headers = {**who, "Content-Type": "multipart/form-data; boundary=b"}
+        assert api.send("POST", f"{V5}/data/files", form, headers).status == 204
+        assert api.ask("POST", f"{V5}/data/import", {"filename": "x.gz"}, who).status == 204
+        assert connack_code(second.address, "ann", b"wrong") == 0x86
+        until(lambda: bool(api.ask("GET", f"{V5}/mqtt/topic_rewrite", None, who).json))
+        client = Client(second.address, "s")
+        client.connect(username="ann", password=b"right")
+        client.subscribe("old/#")
+        assert client.receive_publish(b"kept").topic == "new/kept"
+        client.close()
+    finally:
+        first.stop()
+        second.stop()
+    assert "Traceback" not in first.log + second.log
