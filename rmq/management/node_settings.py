@@ -15,6 +15,14 @@ class SettingsChange:
     after_restart: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsOfAll:
+    """The same of all nodes; ``failed``: a sentence for each of those where it isn't so."""
+
+    after_restart: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
 class SettingsControl(Protocol):
     """Settings by key (``listener.tcp.external.addr``, ``plugins.rmq-acl.priority``), as a person would write them."""
 

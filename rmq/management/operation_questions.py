@@ -1,5 +1,6 @@
 """The questions to other nodes about what those who operate them need (``peers`` has the others)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from rmq.management.alarms import AlarmView
 from rmq.management.data_files import NodeDataFiles
 from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
+from rmq.management.node_settings import SettingsChange
 from rmq.management.peers import Question
 from rmq.management.retaining import RetainRules
 from rmq.management.session_messages import Part, SessionMessages, session_messages
@@ -201,3 +203,14 @@ class DropAccessCache(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         drop_access_cache(node, self.client_id, self.topic)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings(Question[SettingsChange]):
+    """Change these of your settings, by key."""
+
+    changes: ClassVar[bool] = True
+    values: Mapping[str, object]
+
+    async def of(self, node: "LocalNode") -> SettingsChange:
+        return await node.operations.node_settings.change(self.values)

@@ -1,5 +1,6 @@
 """What those who operate nodes can ask and do on all of them: listeners, alarms, delayed messages, traces."""
 
+from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from rmq.management.access_cache import VerdictView
@@ -9,6 +10,7 @@ from rmq.management.evacuation import EvacuationView
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.local import LocalNode
 from rmq.management.models import Gathered, MissingNode
+from rmq.management.node_settings import SettingsOfAll
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
     AskAccessCache,
@@ -22,12 +24,13 @@ from rmq.management.operation_questions import (
     AskTraceLog,
     ChangeListener,
     ChangeRetaining,
+    ChangeSettings,
     DeactivateAlarm,
     DropAccessCache,
     ForgetAlarms,
     ForgetSlowSubscriptions,
 )
-from rmq.management.peers import Question
+from rmq.management.peers import AskBroker, Question
 from rmq.management.retaining import RetainRules
 from rmq.management.session_messages import Part, SessionMessages
 from rmq.management.slow_subscriptions import SlowView
@@ -56,6 +59,7 @@ class Operations:
     """A part of the service, which carries its questions; errors as there."""
 
     def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll, ask_owner: AskOwner) -> None:
+        self._local = local
         self._ask = ask
         self._all = ask_all
         self._ask_owner = ask_owner
@@ -172,3 +176,24 @@ class Operations:
     async def drop_access_cache(self, client_id: str, topic: str | None = None) -> None:
         """Forget it, so that rules are asked again; of one topic name or all."""
         await self._ask_owner(client_id, DropAccessCache(client_id, topic))
+
+    # Settings of nodes
+
+    async def change_settings(self, changes: Mapping[str, object]) -> SettingsOfAll:
+        """Change settings of this node, and then of all others; each keeps them over a restart.
+
+        Raises ``SettingsRefused`` and ``SettingsNotKept`` of this node, and nothing is changed anywhere. A node that is
+        down has its own settings when it comes back.
+        """
+        own = await self._ask(self._local.ref.node_id, ChangeSettings(changes))
+        nodes = await self._all(AskBroker())
+        failed = [f"node {missing.node_id}: {missing.reason}" for missing in nodes.missing if not missing.is_out]
+        late = set(own.after_restart)
+        for broker in nodes.answers:
+            node_id = broker.node.node_id
+            if node_id != self._local.ref.node_id:
+                try:
+                    late.update((await self._ask(node_id, ChangeSettings(changes))).after_restart)
+                except ManagementError as error:
+                    failed.append(f"node {node_id}: {error}")
+        return SettingsOfAll(tuple(sorted(late)), tuple(failed))

@@ -24,6 +24,8 @@ cluster        who is in the cluster, and taking a node out
 plugins        plugins, started and stopped on all nodes
 not_served     what EMQX has beside these routes, and what there is instead
 topics         topic filters with subscribers, and their nodes
+configs        settings that have a counterpart, told and changed
+settings       which those are: the one table
 authentication users of MQTT
 authorization  access rules
 forms          a file in a form

@@ -13,6 +13,7 @@ from rmq_http_api.emqx_v5.client_messages import ClientMessageRoutes
 from rmq_http_api.emqx_v5.client_subscriptions import ClientSubscriptionRoutes
 from rmq_http_api.emqx_v5.clients import ClientRoutes
 from rmq_http_api.emqx_v5.cluster import ClusterRoutes
+from rmq_http_api.emqx_v5.configs import ConfigRoutes
 from rmq_http_api.emqx_v5.data import DataRoutes
 from rmq_http_api.emqx_v5.delayed import DelayedRoutes
 from rmq_http_api.emqx_v5.error_codes import ErrorCodeRoutes
@@ -63,6 +64,7 @@ _AREAS: Final[tuple[Callable[[ApiService], Area], ...]] = (
     AuthenticationRoutes,
     AuthorizationRoutes,
     AutoSubscribeRoutes,
+    ConfigRoutes,
     DataRoutes,
     ErrorCodeRoutes,
     LoadRebalanceRoutes,

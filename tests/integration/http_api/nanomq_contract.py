@@ -98,5 +98,11 @@ def has_shape(value: Any, shape: Any) -> bool:
         return isinstance(value, dict) and all(key in value and has_shape(value[key], shape[key]) for key in shape)
     if isinstance(shape, list):
         return isinstance(value, list) and all(any(has_shape(one, each) for each in shape) for one in value)
-    kinds = {"string": str, "integer": int, "boolean": bool, "number": (int, float), "null": (type(None), str)}
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "string": str,
+        "integer": int,
+        "boolean": bool,
+        "number": (int, float),
+        "null": (type(None), str),
+    }
     return isinstance(value, kinds[shape])
