@@ -18,12 +18,16 @@ ROWS_AT_ONCE: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent: a status, the body with its media type, and further headers. A long body is in pieces."""
+    """What is sent: a status, the body with its media type, and further headers. A long body is in pieces.
+
+    ``is_question``: the request could have changed something by its method, and has only asked.
+    """
 
     body: bytes | Sequence[bytes]
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_question: bool = False
 
     @property
     def pieces(self) -> Sequence[bytes]:

@@ -214,7 +214,7 @@ class Application:
         }
         if self.log_requests:
             log.info("HTTP request", **facts, ms=round(took_s * 1000, 1))
-        if caller is not None and _changes(match):
+        if caller is not None and _changes(match) and not answer.is_question:
             audit.info("change through the HTTP API", **facts, how=caller.how)
 
 

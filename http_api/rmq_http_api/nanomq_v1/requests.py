@@ -1,7 +1,7 @@
 """What is asked by each number: the broker (2), subscriptions (4), clients (5), configuration (11; 12 changes it)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
 from pydantic import Field, JsonValue
@@ -151,7 +151,8 @@ class Requests:
         if handler is None:
             known = ", ".join(map(str, self._handlers))
             raise ApiError(400, "BAD_PARAMETER", f"req: {call.body.req} isn't one of {known}")
-        return await handler(call)
+        answer = await handler(call)
+        return answer if call.body.req == CHANGE_CONFIGURATION else replace(answer, is_question=True)
 
     async def broker(self, call: Request) -> Answer:
         """Clients and messages of all nodes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.http_api.nanomq import ADMIN, VIEWER, NanoApi, basic, problem
 from tests.unit.management.world import Peers, World
@@ -96,6 +97,16 @@ async def test_who_may_ask(nano: NanoApi) -> None:
     assert problem(nobody) == (401, 104)
     token = await nano.ask("POST", "/api/v1", json=body, headers={"authorization": "Bearer nonsense"})
     assert problem(token) == (401, 103)
+
+
+async def test_questions_leave_no_line_in_the_audit_log(nano: NanoApi) -> None:
+    """They are POSTs all the same, and come every few seconds."""
+    with capture_logs() as lines:
+        for number in (2, 4, 5):
+            await request(nano, number)
+        assert not lines
+        await nano.ask("POST", "/api/v1", json={"req": 12, "seq": 1, "data": {}}, headers=ADMIN)
+    assert [line["event"] for line in lines] == ["change through the HTTP API"]
 
 
 async def test_the_path_is_rmqtt_s_too(nano: NanoApi) -> None:
