@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from rmq.migration.emqx_accounts import Hashing, add_erlang_rules, read_tables, read_users, read_version_4
-from rmq.migration.files import MOST_TEXT, decoded, read_bytes
+from rmq.migration.files import MOST_BYTES, decoded, read_bytes
 from rmq.migration.findings import Findings, MigrationError
 from rmq.migration.hocon import parsed
 from rmq.migration.settings import check
@@ -111,10 +111,12 @@ def _read_archive(path: Path, content: bytes) -> Findings:
 def _files(path: Path, content: bytes) -> dict[str, bytes]:
     """What is in the archive, without the name of its folder. Nothing is unpacked to the disk."""
     found: dict[str, bytes] = {}
+    left = MOST_BYTES
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             for number, member in enumerate(archive):
-                if number >= MOST_FILES or member.size > MOST_TEXT * 8:
+                left -= member.size
+                if number >= MOST_FILES or left < 0:
                     raise MigrationError(f"{path}: holds more than can be an export of EMQX")
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None:
