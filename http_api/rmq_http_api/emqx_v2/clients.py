@@ -5,6 +5,7 @@ from rmq.management.models import ClientView, Page
 from rmq.management.queries import ClientQuery, Paging
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
+from rmq_http_api.emqx_v2.messages import LooseBody
 from rmq_http_api.emqx_v2.pages import (
     Loose,
     PageQuery,
@@ -32,6 +33,12 @@ class ClientObject(TypedDict):
     proto_ver: int
     keepalive: int
     connected_at: str
+
+
+class TopicBody(LooseBody):
+    """The topic name that is meant."""
+
+    topic: str
 
 
 class ClientRoutes:
@@ -66,6 +73,17 @@ class ClientRoutes:
             ),
             Route("GET", one, "v2_client", "One client", self.client, Loose, answers=objects),
             Route("DELETE", one, "v2_kick_client", "Throw a client out", self.kick, Loose, answers=DONE),
+            Route(
+                "PUT",
+                f"{one}/clean_acl_cache",
+                "v2_clean_acl_cache",
+                "Ask access rules again",
+                self.clean,
+                Loose,
+                TopicBody,
+                answers=DONE,
+                content="says anything",
+            ),
         ]
 
     async def of_node(self, call: Call[PageQuery, None]) -> Answer:
@@ -98,6 +116,14 @@ class ClientRoutes:
         if not (await self._management.client(client_id)).connected:
             raise ClientOffline(client_id)
         await self._management.kick(client_id)
+        return done()
+
+    async def clean(self, call: Call[Loose, TopicBody]) -> Answer:
+        """When nothing is remembered of the topic name for the client, which must be connected."""
+        client_id = call.path.text("client")
+        if not (await self._management.client(client_id)).connected:
+            raise ClientOffline(client_id)
+        await self._management.operations.drop_access_cache(client_id, call.body.topic)
         return done()
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rmq.hooks.verdicts import ALLOW
+from rmq.session.client_info import ClientInfo
 from tests.unit.http_api.emqx_v2.admin import V2, code
 from tests.unit.management.world import Peers, World
 
@@ -138,3 +140,27 @@ async def test_lists_of_a_cluster() -> None:
         assert code(await v2.ask("GET", f"{path}/x")) == 101
     assert (await v2.ask("DELETE", "clients/b")).json() == {"code": 0, "result": []}
     assert names(await v2.get("nodes/2/clients")) == ["a"]
+
+
+async def test_access_rules_are_asked_again(v2: V2) -> None:
+    asked: list[str] = []
+
+    def verdict(info: ClientInfo, topic: str, qos: int, retain: bool) -> int:
+        asked.append(topic)
+        return ALLOW
+
+    v2.world.engine.hooks.register("message_publish_check_acl", verdict, "test")
+    client = v2.world.engine.connect("c")
+    for _ in range(2):
+        client.publish("t", b"x", 0)
+        client.publish("u", b"x", 0)
+    assert asked == ["t", "u"]
+    path = "clients/c/clean_acl_cache"
+    assert (await v2.ask("PUT", path, content=b'{"topic": "t"}')).json() == {"code": 0, "result": []}
+    client.publish("t", b"x", 0)
+    client.publish("u", b"x", 0)
+    assert asked == ["t", "u", "t"]
+    assert code(await v2.ask("PUT", path, content=b"{}")) == 107
+    assert code(await v2.ask("PUT", "clients/nobody/clean_acl_cache", content=b'{"topic": "t"}')) == 112
+    v2.world.engine.connect("gone", clean=False, expiry=1000).disconnect()
+    assert code(await v2.ask("PUT", "clients/gone/clean_acl_cache", content=b'{"topic": "t"}')) == 112
