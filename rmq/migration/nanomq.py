@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from rmq.migration.findings import Findings, FoundUser
+from rmq.migration.findings import Findings, FoundUser, MigrationError
 from rmq.migration.hocon import read_hocon
 from rmq.migration.settings import check
 
@@ -34,6 +34,8 @@ _ACTIONS: Final = ("publish", "subscribe", "pubsub")
 def read(path: Path) -> Findings:
     """The configuration; NanoMQ 0.14 and later."""
     theirs = read_hocon(path)
+    if "url" in theirs and "listeners" not in theirs:
+        raise MigrationError(f"{path}: is a configuration of NanoMQ before 0.14: write it as HOCON first")
     found = Findings()
     starts = _take_listeners(found, _table(theirs, "listeners"))
     for name, value in _table(theirs, "mqtt").items():
@@ -53,7 +55,9 @@ def read(path: Path) -> Findings:
             "rmq-node --compat nanomq serves its API at port 8081; users of the API are made there (docs/http-api.md)",
         )
     for name in theirs:
-        if name not in ("listeners", "mqtt", "auth", "log", _HTTP):
+        if name == "system":
+            found.note(name, "one thread serves every connection of a node")
+        elif name not in ("listeners", "mqtt", "auth", "log", _HTTP):
             found.leave(name, _LEFT.get(name, "there is nothing like it"))
     check(found)
     return found
@@ -70,8 +74,10 @@ def _take_listeners(found: Findings, listeners: Mapping[str, object]) -> list[st
         if kind not in _KINDS or not isinstance(table, Mapping):
             found.leave(f"listeners.{kind}", "there is no such listener")
             continue
-        # One table, or one of each name within it.
-        named = {"external": table} if "bind" in table else {n: t for n, t in table.items() if isinstance(t, Mapping)}
+        # One table, and one of each name within it.
+        named = {name: one for name, one in table.items() if isinstance(one, Mapping)}
+        if "bind" in table:
+            named = {"external": {name: value for name, value in table.items() if name not in named}, **named}
         for name, one in named.items():
             start = f"listener.{_KINDS[kind]}.{'external' if name == 'default' else name}"
             starts.append(start)

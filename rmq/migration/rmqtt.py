@@ -7,18 +7,10 @@ from rmq.migration.files import read_text
 from rmq.migration.findings import Findings, MigrationError, flat
 from rmq.migration.settings import check
 
-# What is called otherwise here; "" where nothing is needed.
-_RENAMED = {
-    "node.cookie": "",
-    "task.exec_workers": "",
-    "task.exec_queue_max": "",
-    "rpc.server_addr": "",
-    "rpc.reuseaddr": "",
-    "rpc.reuseport": "",
-    "rpc.client_timeout": "",
-    "rpc.client_concurrency_limit": "",
-    "plugins.dir": "",
-}
+# Tables and keys that nothing here needs.
+_NOT_NEEDED = ("node.cookie", "task.", "rpc.", "plugins.dir")
+# Keys of listeners that older versions call otherwise.
+_RENAMED = {"shared_subscription": "shared_subscription_available"}
 _PLUGINS = {
     "rmqtt-acl": "rmq-acl",
     "rmqtt-http-api": "rmq-http-api",
@@ -47,10 +39,12 @@ def read(path: Path) -> Findings:
     for key, value in flat(theirs).items():
         if key == "plugins.default_startups":
             _take_plugins(found, path, value)
-        elif _RENAMED.get(key) == "":
+        elif key.startswith(_NOT_NEEDED):
             found.note(key, "not needed here")
         else:
-            found.take(key, key, value)
+            start, _, name = key.rpartition(".")
+            ours = f"{start}.{_RENAMED[name]}" if key.startswith("listener.") and name in _RENAMED else key
+            found.take(key, ours, value)
     check(found)
     return found
 

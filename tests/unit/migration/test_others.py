@@ -92,12 +92,39 @@ def test_hocon_that_can_t_be_read(tmp_path: Path, text: str) -> None:
         read_hocon(path)
 
 
+def test_listeners_of_nanomq_beside_each_other(tmp_path: Path) -> None:
+    (tmp_path / "nanomq.conf").write_text(
+        'system { parallel = 0 }\nlisteners.tcp { bind = "0.0.0.0:1883" }\n'
+        'listeners.tcp.default_1 { bind = "0.0.0.0:1884" }\n'
+        'listeners.ssl.one { bind = "0.0.0.0:8883", enable = false }\n'
+    )
+    found = nanomq.read(tmp_path / "nanomq.conf")
+    assert {key: value for key, value in found.settings.items() if key.endswith("addr")} == {
+        "listener.tcp.external.addr": "0.0.0.0:1883",
+        "listener.tcp.default_1.addr": "0.0.0.0:1884",
+        "listener.tls.one.addr": "0.0.0.0:8883",
+    }
+
+
+def test_files_that_nanomq_includes(tmp_path: Path) -> None:
+    path = tmp_path / "nanomq.conf"
+    path.write_text('auth { password = {include "/nowhere/pwd.conf"} }\n# include "/nowhere/x.conf"\n')
+    with pytest.raises(MigrationError, match=r"includes /nowhere/pwd\.conf, which isn't there"):
+        nanomq.read(path)
+    (tmp_path / "pwd.conf").write_text("admin: public\n")  # copied beside it
+    assert [user.name for user in nanomq.read(path).users] == ["admin"]
+    path.write_text("url=nmq-tcp:\nallow_anonymous=true\n")
+    with pytest.raises(MigrationError, match=r"before 0\.14"):
+        nanomq.read(path)
+
+
 def test_rmqtt(tmp_path: Path) -> None:
     (tmp_path / "rmqtt-plugins").mkdir()
     (tmp_path / "rmqtt-plugins/rmqtt-acl.toml").write_text("")
     (tmp_path / "rmqtt.toml").write_text(
         '[task]\nexec_workers = 1000\n[node]\nid = 3\n[mqtt]\nmax_sessions = 5\n[log]\nlevel = "warn"\nodd = 1\n'
-        '[listener.tcp.external]\naddr = "0.0.0.0:1883"\nmax_inflight = 16\nsession_expiry_interval = "2h"\n'
+        '[listener.tcp.external]\naddr = "0.0.0.0:1883"\nmax_inflight = 16\nshared_subscription = true\n'
+        'session_expiry_interval = "2h"\n'
         '[plugins]\ndir = "rmqtt-plugins/"\n'
         'default_startups = ["rmqtt-acl", "rmqtt-retainer", "rmqtt-bridge-egress-mqtt"]\n'
     )
@@ -108,6 +135,7 @@ def test_rmqtt(tmp_path: Path) -> None:
         "log.level": "warn",
         "listener.tcp.external.addr": "0.0.0.0:1883",
         "listener.tcp.external.max_inflight": 16,
+        "listener.tcp.external.shared_subscription_available": True,
         "listener.tcp.external.session_expiry_interval": "2h",
         "plugins.default_startups": ["rmq-acl", "rmq-http-api"],
     }
