@@ -100,15 +100,15 @@ class ClientRoutes:
         node_id = await node_id_of(self._management, call.path.text("node"))
         query = ClientQuery(client_id=call.path.text("client"), connected=True)
         page = await self._management.of_node.clients(node_id, query, Paging(1))
-        return objects_answer(map(client_object, page.items))
+        return await objects_answer(self._service, page.items, client_object)
 
     async def client(self, call: Plain) -> Answer:
         """It, wherever it is, or nothing."""
         try:
             client = await self._management.client(call.path.text("client"))
         except ClientNotFound:
-            return objects_answer(())
-        return objects_answer([client_object(client)] if client.connected else ())
+            return await objects_answer(self._service, (), client_object)
+        return await objects_answer(self._service, (client,) if client.connected else (), client_object)
 
     async def kick(self, call: Plain) -> Answer:
         """When it is gone, and its session with it."""

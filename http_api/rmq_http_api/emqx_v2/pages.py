@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rmq.management.models import Page
 from rmq.management.queries import Paging
 from rmq_http_api.answers import Answer, rows_json
-from rmq_http_api.emqx_v2.wording import answers_of, missing_header, result_answer
+from rmq_http_api.emqx_v2.wording import answers_of, missing_header
 from rmq_http_api.parameters import Number, Query
 from rmq_http_api.service import ApiService
 
@@ -78,6 +78,6 @@ async def page_answer(
     return Answer([head, *rows, b"}}"], headers=missing_header(page.missing))
 
 
-def objects_answer(rows: Iterable[object]) -> Answer:
-    """What was looked up."""
-    return result_answer({"objects": list(rows)})
+async def objects_answer(service: ApiService, rows: Iterable[R], present: Callable[[R], object]) -> Answer:
+    """What was looked up; one client may have very many subscriptions."""
+    return Answer([b'{"code":0,"result":{"objects":', *await rows_json(service.turns, rows, present), b"}}"])

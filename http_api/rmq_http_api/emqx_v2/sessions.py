@@ -90,14 +90,16 @@ class SessionRoutes:
         node_id = await node_id_of(self._management, call.path.text("node"))
         query = ClientQuery(client_id=call.path.text("client"))
         page = await self._management.of_node.clients(node_id, query, Paging(1))
-        return objects_answer(map(session_object, page.items))
+        return await objects_answer(self._service, page.items, session_object)
 
     async def session(self, call: Plain) -> Answer:
         """It, wherever it is, or nothing."""
+        found: tuple[ClientView, ...] = ()
         try:
-            return objects_answer([session_object(await self._management.client(call.path.text("client")))])
+            found = (await self._management.client(call.path.text("client")),)
         except ClientNotFound:
-            return objects_answer(())
+            pass  # an answer too
+        return await objects_answer(self._service, found, session_object)
 
 
 def session_object(client: ClientView) -> SessionObject:

@@ -112,7 +112,7 @@ class SubscriptionRoutes:
         node_id = await node_id_of(self._management, call.path.text("node"))
         query = SubscriptionQuery(client_id=call.path.text("client"))
         page = await self._management.of_node.subscriptions(node_id, query, Paging(MAX_LIMIT))
-        return objects_answer(map(subscription_object, sorted(page.items, key=subscription_key)))
+        return await objects_answer(self._service, sorted(page.items, key=subscription_key), subscription_object)
 
     async def of_client(self, call: Plain) -> Answer:
         """All of them; none for a client that isn't known."""
@@ -120,7 +120,7 @@ class SubscriptionRoutes:
             found = await self._management.client_subscriptions(call.path.text("client"))
         except ClientNotFound:
             found = ()
-        return objects_answer(map(subscription_object, sorted(found, key=subscription_key)))
+        return await objects_answer(self._service, sorted(found, key=subscription_key), subscription_object)
 
     async def all(self, call: Call[PageQuery, None]) -> Answer:
         """A page of them by topic filter and node."""
@@ -137,7 +137,8 @@ class SubscriptionRoutes:
         names = await node_names(self._management)
         # Behind the place of a filter without a node come its own routes, before all others.
         page = await self._management.routes(Paging(max(1, len(names)), after=f"{topic}{SEPARATOR}"))
-        return objects_answer(route_object(route, names) for route in page.items if route.topic == topic)
+        rows = [route for route in page.items if route.topic == topic]
+        return await objects_answer(self._service, rows, lambda route: route_object(route, names))
 
 
 def subscription_object(subscription: SubscriptionView) -> SubscriptionObject:
