@@ -6,12 +6,12 @@ The users of APIs are others (``users``).
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import trio
 
 from rmq.management.accounts import MAX_NAME, AccountStore
-from rmq.management.errors import BadQuery
+from rmq.management.errors import AccountExists, BadQuery
 from rmq.management.users import HASHED_AT_ONCE, PasswordHashes
 from rmq.storage.accounts import Account
 
@@ -27,6 +27,16 @@ class MqttUser:
     name: str
     superuser: bool
     password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SaltedHash:
+    """What another program has made of a password: a ``digest`` over it, and its salt at this ``place``."""
+
+    digest: Literal["md5", "sha1", "sha256", "sha512"]
+    place: Literal["prefix", "suffix"]
+    salt: bytes
+    hashed: bytes = field(repr=False)
 
 
 class MqttUsers:
@@ -55,6 +65,32 @@ class MqttUsers:
         user = MqttUser(name, superuser, await self._hashed(password))
         await self._accounts.create(KIND, name, _written(user))
         return user
+
+    async def bring(self, name: str, password: SaltedHash, *, superuser: bool = False) -> bool:
+        """A user with a hash of another program; one that is there gets it too.
+
+        Answers whether there was one.
+        """
+        if not 0 < len(name) <= MAX_NAME:
+            raise BadQuery("user_id", f"has from 1 to {MAX_NAME} characters")
+        try:
+            written = await trio.to_thread.run_sync(
+                self._hashes.brought,
+                password.digest,
+                password.place,
+                password.salt,
+                password.hashed,
+                limiter=self._limiter,
+            )
+        except ValueError as error:
+            raise BadQuery("password_hash", str(error)) from None
+        value = _written(MqttUser(name, superuser, written))
+        try:
+            await self._accounts.create(KIND, name, value)
+        except AccountExists:
+            await self._accounts.change(KIND, name, lambda before: value)
+            return True
+        return False
 
     async def change(self, name: str, password: str | None = None, superuser: bool | None = None) -> MqttUser:
         """Give another password, or other rights; None: stays."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 KIND: Final = "plugin_config"
-# How soon a node sees what another one has changed; looking compares two numbers.
-LOOK_INTERVAL_S: Final = 0.2
 
 
 class PluginConfigs:
@@ -29,8 +27,9 @@ class PluginConfigs:
     def __init__(self, node: "LocalNode") -> None:
         self._node = node
         self._taken: dict[str, int] = {}
-        self._seen = 0
         self._taking = trio.Lock()
+        self._changed = trio.Event()
+        node.broker.account_watch.listen(KIND, self._note_change)
 
     def kept(self, plugin: str) -> Mapping[str, object]:
         """What is put over the plugin's configuration; empty where nothing is."""
@@ -66,7 +65,6 @@ class PluginConfigs:
     async def take_all(self) -> None:
         """Have plugins take what they don't have yet; one that can't is logged, and stays as it is."""
         async with self._taking:
-            self._seen = self._node.broker.state.accounts.checksum
             kept = {account.name: account.revision for account in self._node.accounts.all(KIND)}
             changed = [name for name, revision in kept.items() if self._taken.get(name) != revision]
             for plugin in [*changed, *(name for name in self._taken if name not in kept)]:
@@ -78,9 +76,12 @@ class PluginConfigs:
     async def watch(self) -> None:
         """Take what changes, for ever."""
         while True:
-            await trio.sleep(LOOK_INTERVAL_S)
-            if self._node.broker.state.accounts.checksum != self._seen:
-                await self.take_all()
+            await self._changed.wait()
+            self._changed = trio.Event()
+            await self.take_all()
+
+    def _note_change(self, plugin: str | None) -> None:
+        self._changed.set()
 
     async def _take(self, plugin: str) -> None:
         """Once each revision, whatever comes of it: what is wrong isn't tried again and again."""

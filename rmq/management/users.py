@@ -44,6 +44,12 @@ class PasswordHashes(Protocol):
     def unmatched(self) -> str:
         """A hash that no password has."""
 
+    def brought(self, digest: str, place: str, salt: bytes, hashed: bytes) -> str:
+        """A hash of another program inside one of ours: a ``digest`` of password and salt, its "prefix" or "suffix".
+
+        ``ValueError`` for one that can't be.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class User:

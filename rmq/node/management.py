@@ -41,7 +41,7 @@ def features_of(settings: Settings) -> dict[str, bool]:
         "session_storage": settings.storage.enable,
         "delayed": any(listener.delayed_publish for listener in settings.listeners.values()),
         "shared_subscription": any(listener.shared_subscription_available for listener in settings.listeners.values()),
-        "auto_subscription": False,
+        "auto_subscription": "rmq-auto-subscription" in settings.plugins.default_startups,
     }
 
 

@@ -1,5 +1,6 @@
 """The node's hashing of passwords as management and plugins are given it."""
 
+from rmq.users import brought
 from rmq.users.hashing import DEFAULT_COST, cost_of, hashed, unmatched, verified
 
 
@@ -17,6 +18,12 @@ class ArgonPasswords:
     def check(self, written: str) -> None:
         """``ValueError`` says what is wrong with a hash."""
         cost_of(written)
+
+    def brought(self, digest: str, place: str, salt: bytes, hashed_there: bytes) -> str:
+        """A hash of another program inside one of ours."""
+        way = brought.salted(digest, place, salt)
+        brought.check(way)
+        return way + hashed(hashed_there)
 
     def unmatched(self) -> str:
         """A hash that no password has."""

@@ -1,12 +1,12 @@
 """/authentication: the built-in database of users of MQTT. It is always there; this API makes no authenticators."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import orjson
 from pydantic import Field, ValidationError
 
 from rmq.management.errors import AccountExists, AccountNotFound
-from rmq.management.mqtt_users import MAX_PASSWORD, MqttUser
+from rmq.management.mqtt_users import MAX_PASSWORD, MqttUser, SaltedHash
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, PathValues
 from rmq_http_api.emqx_v5.forms import uploaded
@@ -49,9 +49,19 @@ class MqttUsersQuery(PageQuery):
 
 
 class ImportQuery(V5Query):
-    """What the file has: passwords. Hashes of other programs aren't taken over: only argon2id is kept here."""
+    """What the file has: passwords, or EMQX's SHA-256 of salt and password, or of password and salt."""
 
     type: Literal["plain", "hash"] = "plain"
+    salt_position: Literal["prefix", "suffix"] = "prefix"
+
+
+class BroughtUserBody(Body):
+    """A user with what EMQX has made of the password: 64 hexadecimal digits."""
+
+    user_id: UserId
+    password_hash: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$")]
+    salt: Annotated[str, Field(max_length=1024)] = ""
+    is_superuser: bool = False
 
 
 class HashAlgorithm(TypedDict):
@@ -96,6 +106,7 @@ class ImportResult(TypedDict):
 
 
 Plain = Call[NoQuery, None]
+Imported = TypeVar("Imported", NewMqttUserBody, BroughtUserBody)
 
 AUTHENTICATOR: Final[AuthenticatorObject] = {
     "id": ID,
@@ -239,20 +250,34 @@ class AuthenticationRoutes:
     async def take(self, call: Call[ImportQuery, RawBody]) -> Answer:
         """Those that are there already get the password of the file."""
         _check_id(call.path)
-        if call.query.type == "hash":
-            raise ApiError(
-                400, "BAD_REQUEST", "hashes of other programs can't be imported: passwords are kept as argon2id"
-            )
-        users = _read_users(call.body.content)
-        counts: ImportResult = {"total": len(users), "success": 0, "override": 0, "skipped": 0, "failed": 0}
-        for user in users:
-            try:
-                await self._users.create(user.user_id, user.password, superuser=user.is_superuser)
-                counts["success"] += 1
-            except AccountExists:
-                await self._users.change(user.user_id, user.password, user.is_superuser)
-                counts["override"] += 1
+        brought = call.query.type == "hash"
+        content, place = call.body.content, call.query.salt_position
+        counts: ImportResult = {"total": 0, "success": 0, "override": 0, "skipped": 0, "failed": 0}
+        if brought:
+            for one in _read_users(content, BroughtUserBody):
+                was_there = await self._bring(one, place)
+                counts["total"] += 1
+                counts["override" if was_there else "success"] += 1
+        else:
+            for user in _read_users(content, NewMqttUserBody):
+                was_there = await self._import(user)
+                counts["total"] += 1
+                counts["override" if was_there else "success"] += 1
         return json_answer(counts)
+
+    async def _bring(self, user: BroughtUserBody, place: Literal["prefix", "suffix"]) -> bool:
+        """Whether there was one of that name."""
+        salted = SaltedHash("sha256", place, user.salt.encode(), bytes.fromhex(user.password_hash))
+        return await self._users.bring(user.user_id, salted, superuser=user.is_superuser)
+
+    async def _import(self, user: NewMqttUserBody) -> bool:
+        """The same."""
+        try:
+            await self._users.create(user.user_id, user.password, superuser=user.is_superuser)
+        except AccountExists:
+            await self._users.change(user.user_id, user.password, user.is_superuser)
+            return True
+        return False
 
 
 def _check_id(path: PathValues) -> None:
@@ -269,8 +294,8 @@ def _present(user: MqttUser) -> MqttUserObject:
     return {"user_id": user.name, "is_superuser": user.superuser}
 
 
-def _read_users(content: bytes) -> list[NewMqttUserBody]:
-    """Users of a JSON list, or of lines ``user_id,password,is_superuser`` under a line that says so."""
+def _read_users(content: bytes, model: type[Imported]) -> list[Imported]:
+    """Users of a JSON list, or of lines with commas under one that says what is in them."""
     if content.startswith(b"--"):
         _, content = uploaded(content)
     try:
@@ -278,20 +303,20 @@ def _read_users(content: bytes) -> list[NewMqttUserBody]:
             rows = orjson.loads(content)
         else:
             head, *lines = content.decode("utf-8-sig").splitlines()
-            if head.replace(" ", "").split(",") != ["user_id", "password", "is_superuser"]:
-                raise ValueError("the first line must be user_id,password,is_superuser")
-            rows = [_row(line) for line in lines if line.strip()]
-        if len(rows) > MAX_IMPORTED:
-            raise ValueError(f"there may be {MAX_IMPORTED} users")
-        return [NewMqttUserBody.model_validate(row) for row in rows]
+            names = [name.strip() for name in head.split(",")]
+            rows = [_row(names, line) for line in lines if line.strip()]
+        if not 0 < len(rows) <= MAX_IMPORTED:
+            raise ValueError(f"there must be from 1 to {MAX_IMPORTED}")
+        return [model.model_validate(row) for row in rows]
     except ValidationError as error:
         raise ApiError(400, "BAD_REQUEST", f"a user isn't one: {error.errors()[0]['msg']}") from None
     except ValueError as error:
         raise ApiError(400, "BAD_REQUEST", f"the file has no users: {error}") from None
 
 
-def _row(line: str) -> dict[str, object]:
-    user_id, password, superuser = (*line.split(","), "", "")[:3]
-    if superuser.strip() not in ("true", "false", ""):
+def _row(names: list[str], line: str) -> dict[str, object]:
+    row: dict[str, object] = dict(zip(names, (text.strip() for text in line.split(",")), strict=False))
+    said = row.get("is_superuser", "")
+    if said not in ("true", "false", ""):
         raise ValueError("is_superuser is true or false")
-    return {"user_id": user_id.strip(), "password": password.strip(), "is_superuser": superuser.strip() == "true"}
+    return {**row, "is_superuser": said == "true"}

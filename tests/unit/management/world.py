@@ -79,6 +79,11 @@ class FakePasswords:
     def hashed(self, password: bytes) -> str:
         return f"hash of {password.decode()}"
 
+    def brought(self, digest: str, place: str, salt: bytes, hashed: bytes) -> str:
+        if digest != "sha256":
+            raise ValueError(f"{digest} isn't known")
+        return f"{digest}-{place}:{salt.hex()}:hash of {hashed.hex()}"
+
     def verified(self, written: str, password: bytes) -> bool:
         self.checked += 1
         return written == f"hash of {password.decode()}"

@@ -9,6 +9,8 @@ import pytest
 
 from rmq.management.access_rules import KIND as RULES_KIND
 from rmq.management.mqtt_users import KIND as USERS_KIND
+from rmq.node.passwords import ArgonPasswords
+from rmq.users import hashing
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.management.world import FakePlugin
 
@@ -98,11 +100,36 @@ async def test_users_of_a_file(v5: V5, content: bytes, names: list[str], in_form
     assert [user.name for user in users if user.superuser] == ["ann"]
 
 
+# The example of EMQX's documents about importing users.
+HASHED = b"""user_id,password_hash,salt,is_superuser
+myuser3,b6c743545a7817ae8c8f624371d5f5f0373234bb0ff36b8ffbf19bce0e06ab75,de1024f462fb83910fd13151bd4bd235,true
+myuser4,ee68c985a69208b6eda8c6c9b4c7c2d2b15ee2352cdd64a903171710a99182e8,ad773b5be9dd0613fe6c2f4d8c403139,false
+"""
+
+
+async def test_users_whose_passwords_another_program_has_hashed(v5: V5) -> None:
+    await v5.ask("POST", USERS, json={"user_id": "myuser4", "password": "0", "is_superuser": True})
+    answer = await v5.ask("POST", f"/authentication/{ID}/import_users?type=hash", content=HASHED)
+    assert answer.json() == {"total": 2, "success": 1, "override": 1, "skipped": 0, "failed": 0}
+    third, fourth = v5.world.service.mqtt_users.all()
+    assert (third.name, third.superuser, fourth.superuser) == ("myuser3", True, False)
+    hashed, salt = HASHED.splitlines()[1].split(b",")[1:3]
+    assert third.password_hash == f"sha256-prefix:{salt.hex()}:hash of {hashed.decode()}"
+    real = ArgonPasswords().brought("sha256", "prefix", salt, bytes.fromhex(hashed.decode()))
+    assert hashing.verified(real, b"mypassword3") and not hashing.verified(real, b"mypassword4")
+    answer = await v5.ask("POST", f"/authentication/{ID}/import_users?type=hash&salt_position=suffix", content=HASHED)
+    assert answer.json()["override"] == 2
+    assert v5.world.service.mqtt_users.get("myuser3").password_hash.startswith("sha256-suffix:")
+
+
 @pytest.mark.parametrize(
     ("query", "content"),
     [
         ("?type=hash", JSON),
-        ("", b""),
+        ("?type=hash", b"user_id,password_hash,salt,is_superuser\nann,b6c7,salt,true\n"),
+        ("?type=other", JSON),
+        ("", b"\n"),
+        ("", b"user_id,password,is_superuser\na\n"),
         ("", b"[{]"),
         ("", b'[{"user_id": "a"}]'),
         ("", b"name,password\n"),
