@@ -158,6 +158,19 @@ async def test_the_name_in_another_claim() -> None:
     assert (await judge(name_claim="preferred_username").identify(token)).name == "Änna"
 
 
+async def test_a_token_of_nanomq() -> None:
+    """Its documents have times in quotes, the file of the key for an issuer, and no name or role."""
+    rules: dict[str, Any] = {"issuer": "nanomq.pub", "name_claim": "iss", "role_claim": "iss"}
+    tokens = judge(**rules, roles={"nanomq.pub": "administrator"})
+    now = int(time.time())
+    written = {"iss": "nanomq.pub", "iat": str(now), "exp": str(now + 60), "bodyEncode": "0"}
+    header = {"alg": "HS256", "typ": "JWT"}
+    found = await tokens.identify(by_hand(header, written, SECRET.encode()))
+    assert (found.name, found.role) == ("nanomq.pub", "administrator")
+    over = by_hand(header, {**written, "exp": str(now - 60)}, SECRET.encode())
+    assert "its time is over" in await refusal(tokens, over)
+
+
 # Algorithms and keys
 
 
