@@ -259,7 +259,10 @@ class _Body:
 
 
 def _changes(match: Match | None) -> bool:
-    return match is not None and (match.route.method not in READING or match.route.needed_role == ADMINISTRATOR)
+    """Whether it may change something; where nobody has to say who they are, nothing is changed."""
+    if match is None or match.route.open:
+        return False
+    return match.route.method not in READING or match.route.needed_role == ADMINISTRATOR
 
 
 def _refuse_pages_of_others(asked: AccessRequest, route: AnyRoute) -> None:

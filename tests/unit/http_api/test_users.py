@@ -346,6 +346,13 @@ async def test_failed_logins_are_in_the_audit_log_without_what_might_be_a_passwo
     assert "secret-1" not in str(lines) and "guess" not in str(lines)
 
 
+async def test_a_login_is_no_change_that_somebody_unknown_made() -> None:
+    api = strict()
+    with capture_logs() as lines:
+        await logged_in(api, "admin", "public")
+    assert [line["event"] for line in lines if "change" in line["event"]] == []
+
+
 async def test_our_own_words_for_a_login(api: Api) -> None:
     answer = await api.ask("GET", "/api/v1/brokers", headers=basic("admin", ""))
     assert problem(answer) == (401, "UNAUTHORIZED")
