@@ -10,7 +10,6 @@ from rmq.management.models import ClientView
 from rmq.management.queries import ClientQuery
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
-from rmq_http_api.errors import ApiError
 from rmq_http_api.nanomq.answers import data_answer, every_client, list_answer
 from rmq_http_api.nanomq_v4.wording import PREFIX
 from rmq_http_api.parameters import Flag, NoQuery, Number, Query
@@ -22,11 +21,21 @@ ConnState = Literal["connected", "idle", "disconnected"]
 ProtoName = Literal["MQTT", "MQIsdp", "CoAP", "LwM2M", "MQTT-SN"]
 
 
-class ClientsQuery(Query):
-    """All filters of clients. Nobody speaks the protocols that aren't MQTT here, and nobody is ``idle``."""
+class OfClient(Query):
+    """The filter by client id, in both its spellings."""
 
     clientid: str | None = None
     client_id: str | None = None
+
+    @property
+    def is_nobody(self) -> bool:
+        """Whether both are there and differ, which no client is."""
+        return None not in (self.clientid, self.client_id) and self.clientid != self.client_id
+
+
+class ClientsQuery(OfClient):
+    """All filters of clients. Nobody speaks the protocols that aren't MQTT here, and nobody is ``idle``."""
+
     username: str | None = None
     conn_state: ConnState | None = None
     clean_start: Flag | None = None
@@ -80,10 +89,10 @@ class ClientRoutes:
     async def search(self, call: Call[ClientsQuery, None]) -> Answer:
         """All clients that satisfy all filters."""
         asked = call.query
-        if asked.conn_state == "idle" or asked.proto_name in ("CoAP", "LwM2M", "MQTT-SN"):
+        if asked.conn_state == "idle" or asked.proto_name in ("CoAP", "LwM2M", "MQTT-SN") or asked.is_nobody:
             return data_answer([])
         query = ClientQuery(
-            client_id=either(asked.clientid, asked.client_id),
+            client_id=asked.client_id if asked.clientid is None else asked.clientid,
             username=asked.username,
             connected=None if asked.conn_state is None else asked.conn_state == "connected",
             clean_start=asked.clean_start,
@@ -104,13 +113,6 @@ class ClientRoutes:
             return client_object(client) if name is None or _protocol_name(client) == name else None
 
         return await list_answer(self._service.turns, every_client(self._service, query), shown)
-
-
-def either(one: str | None, other: str | None) -> str | None:
-    """What is given by either spelling of a name; ``ApiError`` where both are and differ."""
-    if one is not None and other is not None and one != other:
-        raise ApiError(400, "BAD_PARAMETER", "clientid and client_id are one parameter, and differ")
-    return other if one is None else one
 
 
 def client_object(client: ClientView) -> ClientObject:

@@ -15,7 +15,6 @@ from rmq_http_api.calls import Call, Caller
 from rmq_http_api.errors import ApiError, MissingParameter, from_management
 from rmq_http_api.nanomq.answers import data_answer, done
 from rmq_http_api.nanomq.codes import MISSING_PARAMETER, SUCCEEDED, WRONG_PARAMETER, code_of
-from rmq_http_api.nanomq_v4.clients import either
 from rmq_http_api.nanomq_v4.wording import PREFIX
 from rmq_http_api.parameters import WHOLE, Body, NoQuery
 from rmq_http_api.routing import AnyRoute, Route
@@ -50,7 +49,7 @@ class Topics(Body):
 
     def client(self) -> str:
         """The client; ``MissingParameter`` if none is named."""
-        found = either(self.clientid, self.client_id)
+        found = _either(self.clientid, self.client_id)
         if found is None:
             raise MissingParameter("clientid: is missing")
         return found
@@ -203,6 +202,13 @@ class MessageRoutes:
         return {"topic": topic, "code": SUCCEEDED}
 
 
+def _either(one: str | None, other: str | None) -> str | None:
+    """What is given by either spelling of a name; ``ApiError`` where both are and differ."""
+    if one is not None and other is not None and one != other:
+        raise ApiError(400, "BAD_PARAMETER", "clientid and client_id are one parameter, and differ")
+    return other if one is None else one
+
+
 def _request(body: PublishBody) -> PublishRequest:
     """What management is asked; ``ApiError`` for what can't be published."""
     properties = body.properties
@@ -213,7 +219,7 @@ def _request(body: PublishBody) -> PublishRequest:
             payload=_payload(body),
             qos=body.qos,
             retain=body.retain,
-            publisher=either(body.clientid, body.client_id) or PUBLISHER,
+            publisher=_either(body.clientid, body.client_id) or PUBLISHER,
             message_expiry_interval=properties.message_expiry_interval,
             payload_format=properties.payload_format_indicator,
             content_type=properties.content_type,

@@ -8,19 +8,17 @@ from rmq.management.service import subscription_key
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
 from rmq_http_api.nanomq.answers import data_answer, every_subscription, list_answer, written_filter
-from rmq_http_api.nanomq_v4.clients import either
+from rmq_http_api.nanomq_v4.clients import OfClient
 from rmq_http_api.nanomq_v4.wording import PREFIX
-from rmq_http_api.parameters import NoQuery, Number, Query
+from rmq_http_api.parameters import NoQuery, Number
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
 
-class SubscriptionsQuery(Query):
+class SubscriptionsQuery(OfClient):
     """All filters of subscriptions."""
 
-    clientid: str | None = None
-    client_id: str | None = None
     topic: str | None = Field(None, description="Is the topic filter")
     qos: Number | None = Field(None, ge=0, le=2)
     share: str | None = Field(None, description="Is the share group")
@@ -68,8 +66,10 @@ class SubscriptionRoutes:
     async def search(self, call: Call[SubscriptionsQuery, None]) -> Answer:
         """All subscriptions that satisfy all filters."""
         asked = call.query
+        if asked.is_nobody:
+            return data_answer([])
         query = SubscriptionQuery(
-            client_id=either(asked.clientid, asked.client_id),
+            client_id=asked.client_id if asked.clientid is None else asked.clientid,
             topic_filter=asked.topic,
             qos=asked.qos,
             share_group=asked.share,

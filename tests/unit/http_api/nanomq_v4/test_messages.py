@@ -63,6 +63,7 @@ async def test_publish(nano: NanoApi) -> None:
         ("publish", b'{"topic": "", "payload": "x"}', 400, 115),
         ("subscribe", b'{"topic": "t"}', 400, 107),
         ("subscribe", b'{"clientid": "c"}', 400, 107),
+        ("subscribe", b'{"topic": "t", "clientid": "c", "client_id": "d"}', 400, 108),
         ("subscribe", b'{"topic": "t", "clientid": "nobody"}', 404, 112),
         ("subscribe", b'{"topic": "t", "clientid": "gone"}', 400, 112),
         ("subscribe", b'{"topic": "a/#/b", "clientid": "c"}', 400, 115),
