@@ -73,6 +73,7 @@ _MEANINGS: Final[Mapping[type[ManagementError], tuple[int, str]]] = {
     errors.DataNotKept: (409, "DATA_NOT_KEPT"),
     errors.BackupFailed: (409, "BACKUP_FAILED"),
     errors.TooManyAccounts: (409, "TOO_MANY_ACCOUNTS"),
+    errors.TooManyBans: (409, "TOO_MANY_BANS"),
     errors.TooManyTraces: (409, "TOO_MANY_TRACES"),
     errors.TooManyTopics: (409, "TOO_MANY_TOPICS"),
     errors.SettingsRefused: (400, "BAD_CONFIGURATION"),

@@ -52,6 +52,10 @@ class AccountStore:
         accounts = self._node.broker.state.accounts.kinds.get(kind, {})
         return [accounts[name] for name in sorted(accounts)]
 
+    def count(self, kind: str) -> int:
+        """How many of a kind there are."""
+        return len(self._node.broker.state.accounts.kinds.get(kind, ()))
+
     def find(self, kind: str, name: str) -> Account | None:
         """One of them, None if it isn't there."""
         return self._node.broker.state.accounts.find(kind, name)

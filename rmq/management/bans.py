@@ -7,13 +7,15 @@ from typing import Final
 
 from rmq.engine.bans import KIND, Ban, BanKind, account_name, read_ban, write_ban
 from rmq.management.accounts import AccountStore
-from rmq.management.errors import AccountExists, AccountNotFound, BadQuery
+from rmq.management.errors import AccountExists, AccountNotFound, BadQuery, TooManyBans
 
 KINDS: Final[tuple[BanKind, ...]] = ("clientid", "username", "peerhost", "peerhost_net")
 # Kinds that other brokers have and this one refuses.
 PATTERNS: Final = ("clientid_re", "username_re")
 __all__ = ["Ban", "BanKind", "BanQuery", "Bans"]
 
+# Of ``storage.accounts.MAX_ACCOUNTS``, so that there is always room for users and API keys.
+MAX_BANS: Final = 8000
 MAX_TEXT: Final = 512
 MAX_WHO: Final = 4096
 # The end of the year 9999.
@@ -44,7 +46,7 @@ class Bans:
     """The bans of all nodes; changes return when they hold on every node that isn't down.
 
     A new ban ends the connections of whom it is about within moments. Bans whose time is over aren't listed, and are
-    taken out soon. There are as many as accounts of all kinds together: ``storage.accounts.MAX_ACCOUNTS``.
+    taken out soon.
     """
 
     def __init__(self, accounts: AccountStore, clock: Callable[[], float]) -> None:
@@ -69,7 +71,7 @@ class Bans:
         at: float | None = None,
         until: float | None = None,
     ) -> Ban:
-        """Ban somebody; raises ``AccountExists``, ``TooManyAccounts``, ``BadQuery``. ``at`` None: now."""
+        """Ban somebody; raises ``AccountExists``, ``TooManyBans``, ``BadQuery``. ``at`` None: now."""
         now = self._clock()
         if until is not None and not now < until <= LATEST:
             raise BadQuery("until", "is over already" if until <= now else "isn't a time before the year 10000")
@@ -84,6 +86,8 @@ class Bans:
         before = self._accounts.find(KIND, name)
         if before is not None and read_ban(before).is_over(now):
             await self.delete(ban.kind, ban.who)
+        elif before is None and self._accounts.count(KIND) >= MAX_BANS:
+            raise TooManyBans(MAX_BANS)
         try:
             await self._accounts.create(KIND, name, write_ban(ban))
         except AccountExists:

@@ -245,6 +245,14 @@ class TooManyAccounts(ManagementError):
         self.limit = limit
 
 
+class TooManyBans(ManagementError):
+    """As many bans as can be are there; ``limit`` is how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} bans already: let somebody in, or ban networks")
+        self.limit = limit
+
+
 class TooManyTraces(ManagementError):
     """As many traces as can be are there; ``limit`` is how many."""
 

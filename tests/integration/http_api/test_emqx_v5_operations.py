@@ -14,6 +14,7 @@ from tests.integration.http_api.http import Http
 from tests.integration.http_api.test_api_keys import make
 from tests.integration.http_api.test_emqx_v5_configured import V5, Headers, until
 from tests.support.cluster_processes import ClusterProcesses, Member
+from tests.support.wire_parser import Puback
 
 SETS = (
     'plugins.default_startups=["rmq-http-api"]',
@@ -166,3 +167,29 @@ def test_a_delayed_message_is_taken_out_by_any_node(cluster: ClusterProcesses, w
     until(lambda: Http.of(cluster[2]).ask("GET", f"{V5}/mqtt/delayed/messages", None, who).json["data"] == [])
     ask(cluster[1], who, "PUT", "/mqtt/delayed", {"enable": False})
     until(lambda: not Http.of(cluster[3]).ask("GET", f"{V5}/mqtt/delayed", None, who).json["enable"])
+
+
+def test_without_a_quorum_a_node_says_so_and_rules_outlive_its_end(cluster: ClusterProcesses, who: Headers) -> None:
+    one, two, three = cluster
+    ask(one, who, "PUT", "/mqtt/delayed", {"enable": False, "max_delayed_messages": 7})
+
+    def names() -> list[str]:
+        rows = Http.of(one).ask("GET", f"{V5}/alarms", None, who).json["data"]
+        return [row["name"] for row in rows if row["node"] == "1"]
+
+    assert "no_quorum" not in names()
+    two.kill()
+    three.kill()
+    until(lambda: "no_quorum" in names())
+    two.start()
+    three.start()
+    cluster.wait_until_serving()
+    until(lambda: "no_quorum" not in names())
+    past = Http.of(one).ask("GET", f"{V5}/alarms?activated=false", None, who).json["data"]
+    assert "no_quorum" in [row["name"] for row in past]
+    rules = {"enable": False, "max_delayed_messages": 7}
+    until(lambda: Http.of(three).ask("GET", f"{V5}/mqtt/delayed", None, who).json == rules)
+    client = three.connect("p", clean=True, expiry=0)
+    client.send_publish("$delayed/10/late", b"later", 1)
+    assert client.expect(Puback).code >= 0x80
+    client.close()

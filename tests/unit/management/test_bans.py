@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rmq.management.bans import BanQuery
-from rmq.management.errors import AccountExists, AccountNotFound, BadQuery
-from rmq.storage.accounts import MAX_ACCOUNTS
+from rmq.engine.bans import Ban, write_ban
+from rmq.management.bans import MAX_BANS, BanQuery
+from rmq.management.errors import AccountExists, AccountNotFound, BadQuery, TooManyBans
+from rmq.storage.accounts import MAX_ACCOUNTS, Account
 from tests.unit.management.world import World
 
 
@@ -71,4 +72,15 @@ async def test_everybody_is_let_in(world: World) -> None:
     await world.local.accounts.create("user", "u", b"")
     assert await bans.clear() == 300 and bans.all() == []
     assert world.local.accounts.find("user", "u") is not None
-    assert MAX_ACCOUNTS == 10_000
+
+
+async def test_there_is_room_left_for_others(world: World) -> None:
+    for number in range(MAX_BANS):
+        ban = Ban("clientid", f"c{number}", "", "", 0.0, None)
+        world.broker.state.accounts.enter(Account("ban", f"clientid:c{number}", write_ban(ban), number + 1))
+    with pytest.raises(TooManyBans):
+        await world.service.bans.create("clientid", "more")
+    with pytest.raises(AccountExists):
+        await world.service.bans.create("clientid", "c1")
+    await world.local.accounts.create("user", "u", b"")
+    assert MAX_BANS < MAX_ACCOUNTS
