@@ -62,7 +62,8 @@ class ListenersOfNode:
             return
         listener.close()
         broker = self._reactor.broker
-        theirs = [channel for channel in self._reactor.channels() if channel.limits is listener.limits]
+        # By name: a listener gets other limits when its settings change, and older connections keep theirs.
+        theirs = [channel for channel in self._reactor.channels() if channel.limits.listener == listener.name]
         for start in range(0, len(theirs), CLOSED_AT_ONCE):
             broker.touch_clock()
             for channel in theirs[start : start + CLOSED_AT_ONCE]:
