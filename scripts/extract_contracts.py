@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import seed_markdown, seed_rst
+from scripts import seed_emqx_v5, seed_markdown, seed_rst
 from scripts.seed_shapes import Json
 
 # Which document describes which dialect, by the number its file name begins with, and how it is written.
@@ -20,7 +20,7 @@ DIALECTS: dict[str, tuple[str, Callable[[str], dict[str, Json]]]] = {
     "000": ("nanomq_v1", seed_markdown.read_document),
     "001": ("nanomq_v4", seed_markdown.read_document),
     "002": ("emqx_v2", seed_rst.read_document),
-    "003": ("emqx_v5", seed_markdown.read_document),
+    "003": ("emqx_v5", seed_emqx_v5.read_document),
     "004": ("rmqtt_v1", seed_markdown.read_document),
 }
 COUNTED = {"stats": "/api/v1/stats", "metrics": "/api/v1/metrics"}

@@ -36,6 +36,9 @@ class Description:
             response = self._components["responses"][response["$ref"].rpartition("/")[2]]
         for name in response.get("headers", {}):
             assert name == "Link" or name.lower() in headers, f"{what}: no {name}"
+        if "content" not in response:
+            assert not body, f"{what}: a body isn't described"
+            return
         media_type = headers["content-type"].partition(";")[0]
         assert media_type in response["content"], f"{what}: {media_type} isn't described"
         if media_type == "application/json":
