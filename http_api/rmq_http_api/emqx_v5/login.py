@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import VIEWER, Call
-from rmq_http_api.emqx_v5.wording import PREFIX
+from rmq_http_api.emqx_v5.wording import PREFIX, ErrorObject
 from rmq_http_api.errors import ApiError, Unauthorized
 from rmq_http_api.parameters import Body, NoQuery
 from rmq_http_api.passwords import TOKEN
@@ -65,6 +65,7 @@ class LoginRoutes:
                 NoQuery,
                 LoginBody,
                 answers=(TokenObject,),
+                also={401: ErrorObject, 429: ErrorObject},
                 open=True,
             ),
             Route(

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from rmq.management.models import RetainedView
 from rmq.management.retaining import MOST, RetainRules
@@ -75,11 +75,24 @@ Interval = Annotated[str, Field(pattern=r"^(infinity|\d{1,9}(s|m|h|d))$")]
 _UNITS: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+def _only(wanted: bool) -> AfterValidator:  # a value, no switch
+    def check(value: bool) -> bool:  # pydantic hands it over so
+        if value is not wanted:
+            raise ValueError(f"can't be other than {str(wanted).lower()} here")
+        return value
+
+    return AfterValidator(check)
+
+
+AlwaysTrue = Annotated[bool, _only(True), WithJsonSchema({"type": "boolean", "const": True})]
+AlwaysFalse = Annotated[bool, _only(False), WithJsonSchema({"type": "boolean", "const": False})]
+
+
 class BackendBody(Body):
     """Where retained messages are: nothing but their number can be changed."""
 
     type: Literal["built_in_database"] = "built_in_database"
-    enable: Literal[True] = True
+    enable: AlwaysTrue = True
     storage_type: Literal["disc"] = "disc"
     max_retained_messages: Annotated[int, Field(ge=0, le=MOST), WHOLE] | None = None
 
@@ -87,11 +100,11 @@ class BackendBody(Body):
 class RetainerBody(Body):
     """What is to be otherwise; of what can't be changed here only the value that it has is taken."""
 
-    enable: Literal[True] = True
+    enable: AlwaysTrue = True
     msg_expiry_interval: Interval | None = None
     msg_clear_interval: Literal["0s"] = "0s"
     max_payload_size: Size | None = None
-    stop_publish_clear_msg: Literal[False] = False
+    stop_publish_clear_msg: AlwaysFalse = False
     delivery_rate: Literal["infinity"] = "infinity"
     backend: BackendBody = BackendBody()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 
 import schemathesis
 from hypothesis import strategies as st
@@ -13,3 +14,6 @@ def _cursor(node: int, key: str) -> str:
 
 
 schemathesis.openapi.format("cursor", st.builds(_cursor, st.integers(0, 9), st.text(st.characters(codec="utf-8"))))
+schemathesis.openapi.format(
+    "emqx-moment", st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)).map(datetime.isoformat)
+)

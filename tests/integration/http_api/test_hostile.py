@@ -57,12 +57,16 @@ DIALECTS: Final = (
     Dialect("nanomq_v4", "/api/v4/mqtt/publish", "/api/v4/clients", "/api/v4/clients/{}", "/api/v4/nothing"),
 )
 DEEP: Final = b"[" * 100_000
+TOPICS: Final[tuple[Any, ...]] = (None, 1, True, [], {}, "a/#", "+", "", "a\u0000b")
+PAYLOADS: Final[tuple[Any, ...]] = (None, 1, [], {})
+QOS: Final[tuple[Any, ...]] = (-1, 3, 10**30, "x", None, 1.5)
+RETAIN: Final[tuple[Any, ...]] = ("yes", [], {})
 WRONG: Final[tuple[Any, ...]] = (
     *(None, True, 1, 1.5, "x", [], [[]], {}),
-    *({"topic": value, "payload": "x"} for value in (None, 1, True, [], {}, "a/#", "+", "", "a\u0000b")),
-    *({"topic": "t", "payload": value} for value in (None, 1, [], {})),
-    *({"topic": "t", "payload": "x", "qos": value} for value in (-1, 3, 10**30, "x", None, 1.5)),
-    *({"topic": "t", "payload": "x", "retain": value} for value in ("yes", [], {})),
+    *({"topic": value, "payload": "x"} for value in TOPICS),
+    *({"topic": "t", "payload": value} for value in PAYLOADS),
+    *({"topic": "t", "payload": "x", "qos": value} for value in QOS),
+    *({"topic": "t", "payload": "x", "retain": value} for value in RETAIN),
 )
 BYTES: Final = (
     *(b"", b"{", b"\xff\xfe", b"{}" * 2, DEEP, b'{"topic":' + DEEP, b'{"a":1e999}', b"nul"),

@@ -6,6 +6,7 @@ RMQ_FUZZ_SEED       repeat a run: the seed is in the test's output
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import subprocess
@@ -57,11 +58,38 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     assert "bug in the HTTP API" not in process.log
 
 
-def run(node: BrokerProcess, folder: Path, more: str, *arguments: str) -> None:
+# Values that EMQX and NanoMQ take, and routes that end what answers, or whose users the run needs.
+OTHERS: Final = """
+[parameters]
+"path.node" = "1"
+"path.clientid" = "known"
+"path.code" = "BAD_TOPIC"
+"path.topic" = "known/1"
+
+# They end what answers, or the user who asks.
+[[operations]]
+include-operation-id = ["plugin_action", "kick_client", "kick_clients", "v5_logout", "v5_change_pwd"]
+enabled = false
+
+# No schema says this: only one filter at a time, a moment to come, files that were made before, a node that is drained,
+# no more than 100,000 rows by pages, and that a node can't be invited at all.
+[[operations]]
+include-operation-id = [
+    "banned", "ban", "unban", "data_upload", "data_download", "data_delete", "data_import", "evacuation_start",
+    "evacuation_stop", "trace_create", "slow_settings_change", "invite", "invite_async",
+    "clients", "subscriptions", "topics", "retained_messages", "delayed_messages",
+]
+checks.positive_data_acceptance.enabled = false
+"""
+DIALECTS: Final = ("emqx_v5",)
+LOGIN: Final = "Authorization: Basic " + base64.b64encode(b"admin:public").decode()
+
+
+def run(node: BrokerProcess, folder: Path, more: str, *arguments: str, document: str = "/api/v1/openapi.json") -> None:
     """All of it must be well."""
     config = folder / "schemathesis.toml"
     config.write_text((HERE / "schemathesis.toml").read_text(encoding="utf-8") + more, encoding="utf-8")
-    address = f"http://127.0.0.1:{Http.of(node).port}/api/v1/openapi.json"
+    address = f"http://127.0.0.1:{Http.of(node).port}{document}"
     command = [str(SCHEMATHESIS), "--no-color", "--config-file", str(config), "run", address, "--seed", SEED]
     command += ["--max-examples", str(REQUESTS), "--no-shrink", *arguments]
     done = subprocess.run(
@@ -92,3 +120,13 @@ def test_what_is_there_is_answered_as_described(node: BrokerProcess, tmp_path: P
             publisher.connect()
             publisher.publish("known/1", b"kept", 1, retain=True)
         run(node, tmp_path, KNOWN, "--phases", "fuzzing")
+
+
+@pytest.mark.slow
+@pytest.mark.fuzz
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_dialects_answer_as_described(node: BrokerProcess, tmp_path: Path, dialect: str) -> None:
+    with closing(Client(node.address, "known")) as client:
+        client.connect()
+        client.subscribe(("known/#", 1))
+        run(node, tmp_path, OTHERS, "-H", LOGIN, document=f"/api-spec.json?dialect={dialect}")
