@@ -64,7 +64,7 @@ OTHERS: Final = """
 "path.node" = "1"
 "path.clientid" = "known"
 "path.code" = "BAD_TOPIC"
-"path.topic" = "known/1"
+"path.topic" = "known"
 
 # They end what answers, or the user who asks.
 [[operations]]
