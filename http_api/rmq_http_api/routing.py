@@ -2,7 +2,7 @@
 
 ``/clients/a%2Fonline`` is the client ``a/online``: a path is split at "/" before anything is decoded (RFC 3986, 2.2).
 A segment that is a word of a pattern is compared as it came, so ``/clients/%6Ffflines`` is a client called "offlines".
-One slash at the end makes no difference.
+One slash at the end makes no difference, nor do further ones before the second word.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -162,7 +162,7 @@ class RouteTable:
 
     def dialect_at(self, raw_path: bytes) -> Dialect:
         """Whose words are used where there is no route."""
-        path = raw_path.decode("ascii", "replace")
+        path = "/" + "/".join(_parts(raw_path.decode("ascii", "replace")))
         for prefix, dialect in self._dialects.items():
             if path == prefix or path.startswith(f"{prefix}/"):
                 return dialect
@@ -171,7 +171,7 @@ class RouteTable:
     def find(self, method: str, raw_path: bytes) -> Match:
         """The route of a request; ``ApiError`` 404, 405 with ``Allow``, or 400 for a value that can't be one."""
         try:
-            parts = raw_path.decode("ascii").removeprefix("/").removesuffix("/").split("/")
+            parts = _parts(raw_path.decode("ascii"))
         except UnicodeDecodeError:
             raise ApiError(400, "BAD_PATH", "the path has bytes that must be percent-encoded") from None
         # First: what a dialect hasn't may look like a value of a path that it has.
@@ -190,7 +190,7 @@ class RouteTable:
 
     def methods(self, raw_path: bytes) -> str:
         """What ``Allow`` says for a path; ``ApiError`` 404."""
-        parts = raw_path.decode("ascii", "replace").removeprefix("/").removesuffix("/").split("/")
+        parts = _parts(raw_path.decode("ascii", "replace"))
         for place in self._places.get(len(parts), ()):
             if place.fits(parts):
                 return _allow(place)
@@ -208,6 +208,16 @@ def _allow(place: _Place) -> str:
     if "GET" in methods:
         methods.add("HEAD")
     return ", ".join(sorted(methods))
+
+
+def _parts(path: str) -> list[str]:
+    """The segments of a path. Slashes that are doubled before its second word count once: "http://host/api/" and
+    "/v5/clients" are put together by programs that were written for servers which don't look.
+    """
+    parts = path.removeprefix("/").removesuffix("/").split("/")
+    while len(parts) > 1 and "" in parts[:2]:
+        parts.remove("")
+    return parts
 
 
 def _segments(path: str) -> tuple[Segment, ...]:

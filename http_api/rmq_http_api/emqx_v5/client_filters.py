@@ -1,14 +1,17 @@
 """Which clients are asked for: EMQX's filters as those of management."""
 
+import re
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from rmq.management.queries import ClientQuery
+from rmq_http_api.emqx_v5.client_object import FIELDS
 from rmq_http_api.emqx_v5.pages import DEFAULT_ROWS, MAX_ROWS, PageQuery, V5Query
 from rmq_http_api.parameters import Flag, Number, whole_number
 
+_NAME: Final = f"({'|'.join(re.escape(name) for name in sorted(FIELDS))})"
 # What a comparison to the end of a millisecond needs: moments are finer than they are written.
 _LAST_OF_MS: Final = 0.000_999
 
@@ -61,7 +64,9 @@ class ClientFilters(V5Query):
     gte_connected_at: Moment | None = None
     lte_connected_at: Moment | None = None
     fields: str = Field(
-        "all", description='"all", or names of fields with commas', json_schema_extra={"example": "all"}
+        "all",
+        description='"all", or names of fields with commas',
+        json_schema_extra={"pattern": f"^(all|{_NAME}(,{_NAME})*)$"},
     )
 
     def client_query(self) -> ClientQuery:

@@ -70,8 +70,8 @@ class RetainerConfig(TypedDict):
     backend: Backend
 
 
-Size = Annotated[str, Field(pattern=r"^(infinity|\d{1,9}(B|KB|MB|GB)?)$")]
-Interval = Annotated[str, Field(pattern=r"^(infinity|\d{1,9}(s|m|h|d))$")]
+Size = Annotated[str, Field(pattern=r"^(infinity|[0-9]{1,9}B?|[0-9]{1,6}KB|[0-9]{1,3}MB|[01]GB)$")]
+Interval = Annotated[str, Field(pattern=r"^(infinity|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,5}h|[0-9]{1,4}d)$")]
 _UNITS: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

@@ -71,13 +71,17 @@ OTHERS: Final = """
 include-operation-id = ["plugin_action", "kick_client", "kick_clients", "v5_logout", "v5_change_pwd"]
 enabled = false
 
-# No schema says this: only one filter at a time, a moment to come, files that were made before, a node that is drained,
-# no more than 100,000 rows by pages, and that a node can't be invited at all.
+# No schema says this: only one filter at a time, a moment to come, things that were made before or are there already, a
+# node that is drained, no more than 100,000 rows by pages, that a payload is base64 where it says so, that rules aren't
+# about the same topics, and that a node can't be invited at all.
 [[operations]]
 include-operation-id = [
     "banned", "ban", "unban", "data_upload", "data_download", "data_delete", "data_import", "evacuation_start",
     "evacuation_stop", "trace_create", "slow_settings_change", "invite", "invite_async",
-    "clients", "subscriptions", "topics", "retained_messages", "delayed_messages",
+    "clients", "subscriptions", "topics", "retained_messages", "delayed_messages", "delayed_message",
+    "delayed_delete", "delayed_rules_change", "topic_metrics_add", "topic_rewrite_change", "auto_subscribe_change",
+    "listener", "listener_start", "listener_stop", "listener_restart", "publish", "publish_each",
+    "v5_user_delete", "v5_api_key_create", "v5_api_key_change",
 ]
 checks.positive_data_acceptance.enabled = false
 """

@@ -42,6 +42,8 @@ def found(path: str, method: str = "GET") -> tuple[str, dict[str, object]]:
     [
         ("/v1/clients/a", "a"),
         ("/v1/clients/a/", "a"),
+        ("/v1//clients/a", "a"),
+        ("//v1//clients/a", "a"),
         ("/v1/clients/a%2Fonline", "a/online"),
         ("/v1/clients/a%252Fb", "a%2Fb"),
         ("/v1/clients/a%20b", "a b"),
@@ -69,7 +71,8 @@ def test_words_come_before_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/v1", "/v2/clients", "/v1/clients/a/b", "/v1//clients", "/v1/clients/a//", "/v1/CLIENTS"]
+    "path",
+    ["", "/", "/v1", "/v2/clients", "/v1/clients/a/b", "/v1/clients//online/x", "/v1/clients/a//", "/v1/CLIENTS"],
 )
 def test_what_is_not_there(path: str) -> None:
     with pytest.raises(ApiError) as error:

@@ -213,3 +213,10 @@ async def test_of_three_nodes_one_down() -> None:
     page = await v5.get("/clients_v2?limit=1")
     page = await v5.get(f"/clients_v2?limit=1&cursor={page['meta']['cursor']}")
     assert (names(page), page["meta"]) == (["a"], {"count": 1})
+
+
+async def test_what_emqx_client_monitor_asks(some: V5) -> None:
+    """A real exporter of clients' states (PyPI) puts its URL together so, with a slash twice."""
+    query = "page=1&limit=10000&fields=all&clientid=a&clientid=ab"
+    page = await some.get(f"/api//v5/clients?{query}")
+    assert [(row["clientid"], row["connected"]) for row in page["data"]] == [("a", True), ("ab", False)]
