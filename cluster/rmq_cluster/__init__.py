@@ -10,6 +10,7 @@ founding     when a cluster is founded, and how an empty node finds the one it b
 knocking     how a new node with a low id makes itself known
 belonging    this node's place in the cluster: its identity, how it comes in, that it is up
 peers        what this node knows of the others: their status, when they were heard
+contact      since when it isn't certain that the others count this node as up
 reception    what comes in over the links, and where it goes
 replication  Raft, its log and the port, driven together
 duties       what the leader does beside replicating: who is down, what time it is, who comes in

@@ -310,10 +310,11 @@ class Cluster:
             self.draining > 0.0,
             index,
             digest,
+            self._told_at,
         )
-        body = status.packed()
         for peer in self.peers.linked():
-            self.links.send(peer.node_id, CONTROL, kinds.STATUS, body)
+            status.echo = peer.said_at if self.duties.counts_on(peer.node_id) else 0.0
+            self.links.send(peer.node_id, CONTROL, kinds.STATUS, status.packed())
 
     # What happens in the group (Watcher)
 

@@ -19,6 +19,9 @@ TICK_S: Final = 0.25
 AGAIN_S: Final = 1.0
 # A member that is so near to the leader's commit index has caught up: a few turns.
 NEAR: Final = 100
+# A new leader may not have heard what the one before heard. So it declares nobody down before those who went by that
+# have ceased to: for this part of the grace, a little more than ``rmq.engine.routes_lease`` lets them.
+NEW_LEADER_WAITS: Final = 0.7
 
 
 # What a member can ask.
@@ -55,6 +58,7 @@ class Duties:
         self._options = options
         self._clock = clock
         self._leads_since = 0.0
+        self._began_with = 0
         self._tick_at = 0.0
         self._level_at = 0.0
         self._declared: dict[tuple[int, int], float] = {}
@@ -71,6 +75,7 @@ class Duties:
         now = self._clock()
         if not self._leads_since:
             self._leads_since = now
+            self._began_with = self._replication.log.last_index
             self._tick_at = 0.0
         if not raft.has_quorum:
             return
@@ -86,6 +91,16 @@ class Duties:
             self._admit()
 
     # Who is down
+
+    def counts_on(self, node_id: int) -> bool:
+        """Whether this node leads, with a majority, and won't declare that node down before it has been silent anew."""
+        raft = self._replication.raft
+        state = self._port.nodes.get(node_id)
+        if raft is None or state is None or not self._leads_since or not self._replication.is_leader:
+            return False
+        # What leaders before have decided may be in the log, and not applied.
+        knows = raft.applied_index >= self._began_with and raft.contact_age() == 0.0
+        return knows and state.up and (node_id, state.incarnation) not in self._declared
 
     def _declare(self, now: float) -> None:
         members = {*self._members()}
@@ -103,6 +118,8 @@ class Duties:
     def _why_down(self, node_id: int, now: float, *, is_member: bool) -> str:
         if not is_member:
             return "it isn't a member any more"
+        if now - self._leads_since < self._options.node_down_grace * NEW_LEADER_WAITS:
+            return ""
         silent = self._peers.silent_for(node_id, self._leads_since)
         if silent > self._options.node_down_grace:
             return f"not heard for {silent:.1f} s"

@@ -15,7 +15,11 @@ class BadStatus(ValueError):
 
 
 class Status:
-    """How a node is. ``wall_clock`` is in seconds since 1970, ``digest`` that of its state at ``digest_index``."""
+    """How a node is. ``wall_clock`` is in seconds since 1970, ``digest`` that of its state at ``digest_index``.
+
+    ``sent_at`` is a time of its own clock. ``echo``, of a leader, is the last of those that it has heard of the node
+    that it tells this, while it counts that node as up and has a majority; else 0.0.
+    """
 
     __slots__ = (
         "applied",
@@ -23,8 +27,10 @@ class Status:
         "digest",
         "digest_index",
         "draining",
+        "echo",
         "is_leader",
         "level",
+        "sent_at",
         "synced",
         "term",
         "wall_clock",
@@ -42,6 +48,8 @@ class Status:
         draining: bool,
         digest_index: int,
         digest: bytes,
+        sent_at: float = 0.0,
+        echo: float = 0.0,
     ) -> None:
         self.applied = applied
         self.synced = synced
@@ -53,6 +61,8 @@ class Status:
         self.draining = draining
         self.digest_index = digest_index
         self.digest = digest
+        self.sent_at = sent_at
+        self.echo = echo
 
     def packed(self) -> bytes:
         """The body of its frame."""
@@ -68,6 +78,8 @@ class Status:
                 self.draining,
                 self.digest_index,
                 self.digest,
+                self.sent_at,
+                self.echo,
             ]
         )
 
@@ -75,15 +87,18 @@ class Status:
     def of(cls, body: bytes) -> "Status":
         """From the body of a frame. Raises ``BadStatus``."""
         try:
-            applied, synced, wall_clock, level, is_leader, term, commit, draining, digest_index, digest = unpack(body)
+            *fields, sent_at, echo = unpack(body)
+            applied, synced, wall_clock, level, is_leader, term, commit, draining, digest_index, digest = fields
         except ValueError:
-            raise BadStatus("a status has ten fields") from None
+            raise BadStatus("a status has twelve fields") from None
         numbers = (applied, synced, level, term, commit, digest_index)
         if any(not isinstance(value, int) or value < 0 for value in numbers):
             raise BadStatus("a status has no such numbers")
         # Also refuses what isn't a number (NaN), with which nothing could be sorted.
         if not isinstance(wall_clock, float) or not 0.0 <= wall_clock < 1e11 or not isinstance(digest, bytes):
             raise BadStatus("a status has no such time or digest")
+        if any(not isinstance(value, float) or not value >= 0.0 for value in (sent_at, echo)):
+            raise BadStatus("a status has no such time")
         return cls(
             applied,
             synced,
@@ -95,6 +110,8 @@ class Status:
             draining is True,
             digest_index,
             digest,
+            sent_at,
+            echo,
         )
 
 
@@ -102,7 +119,8 @@ class Peer:
     """Another node while there is a link to it, and afterwards.
 
     ``runs``: its Raft runs, in the same cluster. ``started``: this node's Raft knows that. ``heard_at`` is a time of
-    ``clock``, 0.0 for never; ``wall_offset`` how much its wall clock was ahead of that.
+    ``clock``, 0.0 for never; ``said_at`` one of the other node's, the last it told over this link; ``wall_offset`` how
+    much its wall clock was ahead of ``clock``.
     """
 
     def __init__(self, node_id: int) -> None:
@@ -112,6 +130,7 @@ class Peer:
         self.runs = False
         self.started = False
         self.heard_at = 0.0
+        self.said_at = 0.0
         self.status: Status | None = None
         self.wall_offset = 0.0
         # Since when it has had something to apply and hasn't got so far.
@@ -151,6 +170,7 @@ class Peers:
         peer.runs = False
         peer.started = False
         peer.status = None
+        peer.said_at = 0.0
         peer.heard_at = self._clock()
         # It may have less than it had, and time to apply it.
         peer.behind_target = 0
@@ -176,6 +196,7 @@ class Peers:
         status = Status.of(body)
         peer = self.peer(node_id)
         peer.status = status
+        peer.said_at = status.sent_at
         peer.wall_offset = status.wall_clock - self._clock()
         return status
 

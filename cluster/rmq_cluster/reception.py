@@ -150,7 +150,7 @@ class Reception:
             # Behind its commit index its log may be another one than the leader's, and be replaced.
             cluster.port.peer_status(peer.node_id, status.applied, min(status.synced, status.commit))
             if status.is_leader:
-                cluster.replication.leader_commit = status.commit
+                cluster.replication.contact.told(status)
             if status.digest_index:
                 cluster.digests.compare(peer.node_id, status.digest_index, status.digest)
 

@@ -4,13 +4,13 @@ No I/O but that of the log, and no task: whoever owns it calls ``turn`` when som
 """
 
 from collections.abc import Callable
-from math import inf
 from random import Random
 from typing import Final, Protocol
 
 import structlog
 
 from rmq.engine.ports import Replicator
+from rmq_cluster.contact import Contact
 from rmq_cluster.disk import Disk
 from rmq_cluster.identity import Position
 from rmq_cluster.options import ClusterOptions
@@ -108,8 +108,7 @@ class Replication(Replicator):
         self._progress = (0, 0)
         self._sync_pause = 0.0 if options.sync_at_once else SYNC_PAUSE_S
         self._sync_at = 0.0
-        # What the leader had committed when it last told.
-        self.leader_commit = 0
+        self.contact = Contact()
         self._last_submitted = 0
         self._submitted: dict[int, Callable[[int], None]] = {}
         self._refused: list[Callable[[int], None]] = []
@@ -254,9 +253,7 @@ class Replication(Replicator):
         if more or (self._dirty and raft.applied_index != before):
             self._wake()
         self._sync()
-        self.port.contact(
-            inf if raft.applied_index < max(raft.commit_index, self.leader_commit) else raft.contact_age()
-        )
+        self.port.contact(self.contact.age(raft, self._clock(), leads=raft.role == LEADER))
         self._look()
 
     def _look(self) -> None:

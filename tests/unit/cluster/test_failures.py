@@ -292,6 +292,49 @@ async def test_a_pause_of_the_leader_itself_declares_nobody_down(world: World, a
     assert leader.port.nodes[leader.node_id].incarnation == 2
 
 
+async def test_who_hears_the_leader_isnt_certain_to_be_heard_by_it(
+    world: World, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node goes by what it knows of others only as long as the leader has told that it counts on it."""
+    leader = await three(world)
+    await trio.sleep(1)
+    assert all(node.port.contact_age < 0.5 for node in world.nodes.values())
+    others = [node for node in world.nodes.values() if node is not leader]
+    monkeypatch.setattr(leader.cluster.duties, "counts_on", lambda node_id: node_id != others[0].node_id)
+    await trio.sleep(3)
+    assert others[0].cluster.replication.contact_age() < 0.5, "it hears the leader"
+    assert others[0].port.contact_age > 2.5
+    assert others[1].port.contact_age < 0.5 and leader.port.contact_age < 0.5
+    monkeypatch.undo()
+    await trio.sleep(0.5)
+    assert others[0].port.contact_age < 0.5
+
+
+async def test_a_leader_doesnt_count_on_whom_it_has_declared_down(world: World, autojump_clock: MockClock) -> None:
+    leader = await three(world)
+    duties = leader.cluster.duties
+    other, third = (node.node_id for node in world.nodes.values() if node is not leader)
+    assert duties.counts_on(other) and duties.counts_on(third)
+    await world.kill(other)
+    await world.until(lambda: not duties.counts_on(other))
+    await world.until(lambda: not leader.port.nodes[other].up)
+    assert duties.counts_on(third) and not duties.counts_on(9)
+    await world.start(other)
+    await world.ready()
+    assert duties.counts_on(other)
+
+
+async def test_a_new_leader_declares_nobody_down_at_once(world: World, autojump_clock: MockClock) -> None:
+    """The leader before may have heard a node that this one didn't, and told it so."""
+    old = await three(world)
+    await world.kill(old.node_id)
+    new = await world.leader()
+    led_since = trio.current_time()
+    await world.until(lambda: not new.port.nodes[old.node_id].up)
+    assert trio.current_time() - led_since > 0.6 * new.cluster.options.node_down_grace
+    assert trio.current_time() - led_since < 2 * new.cluster.options.node_down_grace
+
+
 @pytest.mark.parametrize("count", [5])
 async def test_five_nodes_survive_two(world: World, autojump_clock: MockClock, count: int) -> None:
     world.members = {node_id: world.address(node_id) for node_id in range(1, count + 1)}

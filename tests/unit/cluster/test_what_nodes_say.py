@@ -141,12 +141,13 @@ def test_of_two_addresses_the_newer_one_holds() -> None:
 
 
 def status() -> Status:
-    return Status(5, 4, 1.7e9, 1, True, 2, 6, False, 4, b"digest")
+    return Status(5, 4, 1.7e9, 1, True, 2, 6, False, 4, b"digest", 7.5, 6.5)
 
 
 def test_a_status_comes_back_as_it_was() -> None:
     found = Status.of(status().packed())
     assert (found.applied, found.synced, found.is_leader, found.digest) == (5, 4, True, b"digest")
+    assert (found.sent_at, found.echo) == (7.5, 6.5)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,15 @@ def test_a_status_comes_back_as_it_was() -> None:
     [
         b"",
         pack([]),
-        pack([1] * 10),
-        pack([-1, 4, 1.7e9, 1, True, 2, 6, False, 4, b""]),
-        pack([5, 4, math.nan, 1, True, 2, 6, False, 4, b""]),
-        pack([5, 4, math.inf, 1, True, 2, 6, False, 4, b""]),
-        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, "text"]),
+        pack([1] * 12),
+        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, b""]),
+        pack([-1, 4, 1.7e9, 1, True, 2, 6, False, 4, b"", 1.0, 0.0]),
+        pack([5, 4, math.nan, 1, True, 2, 6, False, 4, b"", 1.0, 0.0]),
+        pack([5, 4, math.inf, 1, True, 2, 6, False, 4, b"", 1.0, 0.0]),
+        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, "text", 1.0, 0.0]),
+        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, b"", -1.0, 0.0]),
+        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, b"", 1.0, math.nan]),
+        pack([5, 4, 1.7e9, 1, True, 2, 6, False, 4, b"", 1.0, "text"]),
     ],
 )
 def test_a_status_of_another_make_is_refused(body: bytes) -> None:

@@ -94,6 +94,7 @@ class CountingPort:
         self.has_clients = False
         self.drained: Callable[[], None] | None = None
         self.statuses: dict[int, tuple[int, int]] = {}
+        self.contact_age = 0.0
         self.synced = 0
         self.forwarded: list[tuple[int, bytes]] = []
         self.lost: list[int] = []
@@ -212,7 +213,7 @@ class CountingPort:
         self.lost.append(node_id)
 
     def contact(self, age: float) -> None:
-        pass
+        self.contact_age = age
 
     def set_quorum(self, has_quorum: bool) -> None:
         self.quorum = has_quorum
