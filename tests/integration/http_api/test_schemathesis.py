@@ -71,9 +71,21 @@ OTHERS: Final = """
 include-operation-id = ["plugin_action", "kick_client", "kick_clients", "v5_logout", "v5_change_pwd"]
 enabled = false
 
+# What it takes is HOCON, which nothing makes out of a schema.
+[[operations]]
+include-operation-id = "configs_change"
+enabled = false
+
+# A topic filter that can't be one is told in the row of the answer that it belongs to.
+[[operations]]
+include-operation-id = "subscribe_each"
+checks.negative_data_rejection.enabled = false
+checks.positive_data_acceptance.enabled = false
+
 # No schema says this: only one filter at a time, a moment to come, things that were made before or are there already, a
-# node that is drained, no more than 100,000 rows by pages, that a payload is base64 where it says so, that rules aren't
-# about the same topics, and that a node can't be invited at all.
+# node that is drained, No Local of what isn't shared, no more than 100,000 rows by pages, that a payload is base64, that
+# rules aren't about the same topics, which values of settings go together, which hashes can be imported, that the first
+# administrator stays, and that a node can't be invited at all.
 [[operations]]
 include-operation-id = [
     "banned", "ban", "unban", "data_upload", "data_download", "data_delete", "data_import", "evacuation_start",
@@ -81,7 +93,10 @@ include-operation-id = [
     "clients", "subscriptions", "topics", "retained_messages", "delayed_messages", "delayed_message",
     "delayed_delete", "delayed_rules_change", "topic_metrics_add", "topic_rewrite_change", "auto_subscribe_change",
     "listener", "listener_start", "listener_stop", "listener_restart", "publish", "publish_each",
-    "v5_user_delete", "v5_api_key_create", "v5_api_key_change",
+    "v5_user_delete", "v5_api_key_create", "v5_api_key_change", "v5_user_change", "subscribe",
+    "mqtt_user_create", "mqtt_user_change", "mqtt_users_import", "rules_users_create", "rules_user_put",
+    "rules_clients_create", "rules_client_put", "rules_all_put", "config_change", "config",
+    "global_zone_change", "mqueue_messages", "inflight_messages",
 ]
 checks.positive_data_acceptance.enabled = false
 """
