@@ -12,7 +12,7 @@ from rmq.management.errors import AccountExists, AccountNotFound, BadQuery, TooM
 KINDS: Final[tuple[BanKind, ...]] = ("clientid", "username", "peerhost", "peerhost_net")
 # Kinds that other brokers have and this one refuses.
 PATTERNS: Final = ("clientid_re", "username_re")
-__all__ = ["Ban", "BanKind", "BanQuery", "Bans"]
+__all__ = ["KINDS", "Ban", "BanKind", "BanQuery", "Bans"]
 
 # Of ``storage.accounts.MAX_ACCOUNTS``, so that there is always room for users and API keys.
 MAX_BANS: Final = 8000

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from rmq.management.bans import Ban, BanKind, BanQuery
+from rmq.management.bans import KINDS, Ban, BanKind, BanQuery
 from rmq.management.errors import AccountExists
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
@@ -93,7 +93,15 @@ class BannedRoutes:
             Route("GET", path, "banned", "Who is banned", self.page, BannedQuery, answers=page),
             Route("POST", path, "ban", "Ban somebody", self.ban, NoQuery, BanBody, answers=row),
             Route("DELETE", path, "unban_all", "Let everybody in again", self.clear, status=204),
-            Route("DELETE", one, "unban", "Let somebody in again", self.unban, status=204),
+            Route(
+                "DELETE",
+                one,
+                "unban",
+                "Let somebody in again",
+                self.unban,
+                status=204,
+                path_schemas={"as": {"enum": list(KINDS)}},
+            ),
         ]
 
     async def page(self, call: Call[BannedQuery, None]) -> Answer:

@@ -77,6 +77,7 @@ class DelayedRoutes:
         path = f"{PREFIX}/mqtt/delayed"
         messages = f"{path}/messages"
         one = f"{messages}/{{node}}/{{msgid}}"
+        ids = {"msgid": {"pattern": f"^{_ID.pattern}$"}}
         rules, page, row = (DelayedRulesObject,), (DelayedPage,), (WholeDelayedObject,)
         return [
             Route("GET", path, "delayed_rules", "The rules for delayed messages", self.rules, answers=rules),
@@ -99,8 +100,16 @@ class DelayedRoutes:
                 self.delete_topic,
                 status=204,
             ),
-            Route("GET", one, "delayed_message", "One message that waits", self.one, answers=row),
-            Route("DELETE", one, "delayed_delete", "Take out a message that waits", self.delete, status=204),
+            Route("GET", one, "delayed_message", "One message that waits", self.one, answers=row, path_schemas=ids),
+            Route(
+                "DELETE",
+                one,
+                "delayed_delete",
+                "Take out a message that waits",
+                self.delete,
+                status=204,
+                path_schemas=ids,
+            ),
         ]
 
     async def rules(self, call: Call[NoQuery, None]) -> Answer:

@@ -14,10 +14,13 @@ from rmq_http_api.errors import RETRY_AFTER_S, ApiError
 from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
-from rmq_http_api.shapes import TypedDict
+from rmq_http_api.shapes import JsonSchema, TypedDict
 
 # Who accepts connections here: one thread.
 ACCEPTORS: Final = 1
+
+# A type and a name.
+ID: Final[JsonSchema] = {"pattern": "^[^:/]*:.+$"}
 
 Running = bool | Literal["inconsistent"]
 Rows = list[tuple[str, ListenerView]]
@@ -84,7 +87,7 @@ class ListenerRoutes:
         rows = (list[ListenerObject],)
         found: list[AnyRoute] = [
             Route("GET", path, "listeners", "All listeners", self.all, ListenersQuery, answers=rows),
-            Route("GET", one, "listener", "One listener", self.one, answers=(ListenerObject,)),
+            Route("GET", one, "listener", "One listener", self.one, answers=(ListenerObject,), path_schemas={"id": ID}),
             Route(
                 "GET",
                 f"{PREFIX}/listeners_status",
@@ -100,7 +103,17 @@ class ListenerRoutes:
             ("restart", "Stop and start a listener on every node, one after the other", self.restart),
         )
         for action, summary, handler in changes:
-            found.append(Route("POST", f"{one}/{action}", f"listener_{action}", summary, handler, answers=(str,)))
+            found.append(
+                Route(
+                    "POST",
+                    f"{one}/{action}",
+                    f"listener_{action}",
+                    summary,
+                    handler,
+                    answers=(str,),
+                    path_schemas={"id": ID},
+                )
+            )
         return found
 
     async def all(self, call: Call[ListenersQuery, None]) -> Answer:

@@ -15,16 +15,21 @@ from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
-# A duration as EMQX writes it: "500ms", "5m".
-Span = Annotated[Duration, Field(json_schema_extra={"type": "string", "pattern": r"^[0-9]+(ms|s|m|h|d)$"})]
+# Durations as EMQX writes them, "500ms", "5m"; the patterns have none that are out of bounds.
+Threshold = Annotated[
+    Duration, Field(json_schema_extra={"type": "string", "pattern": "^([1-9][0-9]{2,5}ms|[1-9][0-9]{0,2}s|[1-9]m)$"})
+]
+Expiry = Annotated[
+    Duration, Field(json_schema_extra={"type": "string", "pattern": "^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9]h)$"})
+]
 
 
 class SlowSettingsBody(Body):
     """What is to be otherwise; what isn't there stays."""
 
     enable: bool | None = None
-    threshold: Span | None = None
-    expire_interval: Span | None = None
+    threshold: Threshold | None = None
+    expire_interval: Expiry | None = None
     top_k_num: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = None
     stats_type: Literal["whole"] = "whole"
 

@@ -5,7 +5,7 @@ import zipfile
 from typing import Annotated, Final, Literal
 
 import trio
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from rmq.management.errors import AccountNotFound, ManagementError
 from rmq.management.traces import LineForm, PayloadForm, Trace, TraceKind
@@ -16,10 +16,10 @@ from rmq_http_api.emqx_v5.moments import BodyMoment
 from rmq_http_api.emqx_v5.names import find_node
 from rmq_http_api.emqx_v5.pages import V5Query, missing_header
 from rmq_http_api.emqx_v5.wording import PREFIX, rfc3339
-from rmq_http_api.parameters import Body, NoQuery, Number
+from rmq_http_api.parameters import TOPIC_FILTER, Body, NoQuery, Number
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
-from rmq_http_api.shapes import TypedDict
+from rmq_http_api.shapes import JsonSchema, TypedDict
 
 ZIP: Final = "application/zip"
 
@@ -27,8 +27,25 @@ ZIP: Final = "application/zip"
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$"
 
 
+# What each type looks for.
+VALUES: Final[dict[str, JsonSchema]] = {
+    "clientid": {"minLength": 1},
+    "topic": TOPIC_FILTER,
+    "ip_address": {"format": "ipv4"},
+}
+
+
 class TraceBody(Body):
     """A trace to begin: ``type`` says which of the three is looked for. Payloads are hidden unless they are wanted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [kind], "properties": {"type": {"const": kind}, kind: {"type": "string", **schema}}}
+                for kind, schema in VALUES.items()
+            ]
+        }
+    )
 
     name: str = Field(json_schema_extra={"pattern": NAME})
     type: TraceKind
