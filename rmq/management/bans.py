@@ -99,7 +99,7 @@ class Bans:
         checked = check_kind(kind)
         try:
             await self._accounts.delete(KIND, account_name(checked, normal(checked, who)))
-        except AccountNotFound:
+        except (AccountNotFound, BadQuery):  # nobody is banned by what can't be written so
             raise AccountNotFound(KIND, f"{kind}:{who}") from None
 
     async def clear(self) -> int:

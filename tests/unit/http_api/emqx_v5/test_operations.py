@@ -71,7 +71,9 @@ async def test_from_banning_to_letting_in(v5: V5) -> None:
     }
     assert problem(await v5.ask("POST", "/banned", json=body)) == (400, "ALREADY_EXISTS")
     await good(await v5.ask("DELETE", "/banned/clientid/c%2F1"), 204)
-    assert problem(await v5.ask("DELETE", "/banned/clientid/c%2F1")) == (404, "NOT_FOUND")
+    for gone in ("clientid/c%2F1", "peerhost/nobody"):
+        assert problem(await v5.ask("DELETE", f"/banned/{gone}")) == (404, "NOT_FOUND")
+    assert problem(await v5.ask("DELETE", "/banned/clientid_re/c")) == (400, "BAD_REQUEST")
     v5.world.engine.connect("c/1")
 
 
