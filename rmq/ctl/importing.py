@@ -85,9 +85,9 @@ def _publish(session: Session, messages: "Iterable[Retained]") -> int:
             "retain": True,
             "payload": base64.b64encode(message.payload).decode(),
             "encoding": "base64",
+            # 0: for ever; without any it would be what the API is configured to.
+            "properties": {"message_expiry_interval": message.expires_in or 0},
         }
-        if message.expires_in is not None:
-            body["properties"] = {"message_expiry_interval": message.expires_in}
         session.change("POST", path("mqtt", "publish"), body)
         count += 1
     return count

@@ -25,7 +25,10 @@ STANDARD_INPUT: Final = "-"
 )
 @click.option("--client-id", "clientid", metavar="ID", help="Publish in the name of this client, by its access rules.")
 @click.option(
-    "--expiry", type=click.IntRange(0, 0xFFFF_FFFF), metavar="SECONDS", help="How long it is worth delivering."
+    "--expiry",
+    type=click.IntRange(0, 0xFFFF_FFFF),
+    metavar="SECONDS",
+    help="How long it is worth delivering; 0: for ever.",
 )
 @click.option("--content-type", metavar="TEXT", help="What the payload is.")
 @click.option("--response-topic", metavar="TOPIC", help="Where an answer is expected.")

@@ -103,14 +103,12 @@ class MessageRoutes:
             payload = body.payload.encode()
         except UnicodeEncodeError:  # half a surrogate pair
             raise ApiError(400, "BAD_PARAMETER", "payload: can't be written in UTF-8") from None
-        expiry = self._service.message_expiry_s
         request = PublishRequest(
             topics=(body.topic,),
             payload=payload,
             qos=body.qos,
             retain=body.retain,
             publisher=body.client_id,
-            message_expiry_interval=max(1, round(expiry)) if expiry > 0 else None,
         )
         (one,) = await self._management.publish_as_client(request, call.caller.address)
         if one.denied:

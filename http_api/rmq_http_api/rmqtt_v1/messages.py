@@ -170,6 +170,8 @@ class MessageRoutes:
         expiry = properties.message_expiry_interval
         if expiry is None and self._service.message_expiry_s > 0:
             expiry = max(1, round(self._service.message_expiry_s))
+        elif expiry == 0:
+            expiry = None  # for ever, as 0 means where it is configured
         request = PublishRequest(
             topics=body.all(),
             payload=_payload(body),

@@ -46,6 +46,7 @@ def test_files_are_written_and_messages_published(desk: Desk, config: Path, tmp_
     assert set(desk.asked) == {"POST /api/v1/mqtt/publish"}
     bodies = [json.loads(request.content) for request in desk.requests]
     hello = {"topic": "a/b", "qos": 1, "retain": True, "payload": "aGVsbG8=", "encoding": "base64"}
+    hello |= {"properties": {"message_expiry_interval": 0}}
     assert hello in bodies
     assert f"published: {len(bodies)} of {len(bodies)} retained messages" in result.stdout
     again = desk.run("import", "mosquitto", str(config), "--write", "--out", str(out))

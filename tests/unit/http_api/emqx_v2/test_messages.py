@@ -31,7 +31,8 @@ async def test_as_curl_sends_it(v2: V2) -> None:
 
 async def test_retained(v2: V2) -> None:
     await v2.ask("POST", "mqtt/publish", json={"topic": "t", "payload": "x", "retain": True})
-    assert (await v2.world.service.retained_message("t")).publisher == "http"
+    kept = await v2.world.service.retained_message("t")
+    assert (kept.publisher, kept.expires_at) == ("http", None)
 
 
 @pytest.mark.parametrize(

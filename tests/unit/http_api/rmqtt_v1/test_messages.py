@@ -63,6 +63,9 @@ async def test_messages_expire_as_configured() -> None:
         client.subscribe(("t", 0))
         await api.ask("POST", PUBLISH, json={"topic": "t", "payload": "x"})
         assert dict(client.take(Publish).properties).get(wire.MESSAGE_EXPIRY) == wanted
+        body = {"topic": "t", "payload": "x", "properties": {"message_expiry_interval": 0}}
+        await api.ask("POST", PUBLISH, json=body)
+        assert wire.MESSAGE_EXPIRY not in dict(client.take(Publish).properties)
 
 
 @pytest.mark.parametrize(
