@@ -10,7 +10,7 @@ from rmq import __version__
 from rmq_http_api.calls import ADMINISTRATOR
 from rmq_http_api.dialects import OWN, Dialect
 from rmq_http_api.paging import PagedQuery
-from rmq_http_api.parameters import LARGEST
+from rmq_http_api.parameters import LARGEST, RawBody
 from rmq_http_api.routing import AnyRoute, PathValue
 from rmq_http_api.shapes import JsonSchema
 
@@ -18,6 +18,7 @@ SCHEMAS: Final = "#/components/schemas/"
 TEMPLATE: Final = SCHEMAS + "{model}"
 JSON: Final = "application/json"
 TEXT: Final = "text/plain"
+BINARY: Final = "application/octet-stream"
 ERROR_REFERENCE: Final = {"$ref": SCHEMAS + "Error"}
 
 BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
@@ -125,13 +126,18 @@ def _operation(route: AnyRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = _schema(route.body, schemas, "validation")
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": _content(route.body, schemas)}
     if route.open:
         operation["security"] = [{}]
     elif route.needed_role == ADMINISTRATOR:
         operation["description"] = "For administrators."
     return operation
+
+
+def _content(body: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+    if issubclass(body, RawBody):
+        return {BINARY: {}}  # OpenAPI 3.1: bytes have no schema
+    return {JSON: {"schema": _schema(body, schemas, "validation")}}
 
 
 def _tag(route: AnyRoute) -> str:

@@ -4,7 +4,6 @@ A node alone, or each node of a cluster, keeps them over a restart. What has no 
 by its name. ``PUT /configs`` takes HOCON in the form of JSON, which is HOCON too.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -12,14 +11,14 @@ import orjson
 from pydantic import JsonValue, RootModel
 
 from rmq.management.errors import ManagementError, NodeNotFound
-from rmq_http_api.answers import JSON, TEXT, Answer, json_answer
+from rmq_http_api.answers import TEXT, Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.names import find_node
 from rmq_http_api.emqx_v5.pages import V5Query
 from rmq_http_api.emqx_v5.settings import TABLE, ZONE, Changes, Values, Wrong
 from rmq_http_api.emqx_v5.wording import PREFIX
 from rmq_http_api.errors import ApiError
-from rmq_http_api.parameters import NoQuery, RawBody
+from rmq_http_api.parameters import NoQuery
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 
@@ -67,7 +66,7 @@ class ConfigRoutes:
                 "Change settings",
                 self.load,
                 ChangeQuery,
-                RawBody,
+                ConfigBody,
                 answers=(str,),
                 content="says anything",
             ),
@@ -106,15 +105,9 @@ class ConfigRoutes:
             told = {query.key: _root(told, query.key)}
         return Answer(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n", TEXT)
 
-    async def load(self, call: Call[ChangeQuery, RawBody]) -> Answer:
+    async def load(self, call: Call[ChangeQuery, ConfigBody]) -> Answer:
         """All of it, or nothing."""
-        try:
-            given = json.loads(call.body.content)
-        except (ValueError, RecursionError):
-            raise ApiError(400, "UPDATE_FAILED", "the body must be HOCON in the form of JSON") from None
-        if not isinstance(given, dict):
-            raise ApiError(400, "UPDATE_FAILED", "the body must be an object")
-        return Answer(b"", JSON, 200, await self._change(given))
+        return Answer(b"", TEXT, 200, await self._change(call.body.root))
 
     async def zone(self, call: Call[NoQuery, None]) -> Answer:
         """As this node has it."""
