@@ -3,9 +3,10 @@
 acl        who may connect, publish and subscribe, by ordered rules
 auth_http  the same, as an HTTP server says
 auto_subscription  clients that connect are subscribed without asking for it
+bridge_mqtt  messages sent on to other MQTT brokers, and fetched from them (two plugins)
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
 topic_rewrite  topics that clients name stand for others, by rules
 web_hook   what happens on the node, told to HTTP servers and files
 
-Later releases bring bridges and the other plugins.
+Later releases bring more bridges and the other plugins.
 """

@@ -246,6 +246,15 @@ class Broker:
         stats.storage_queued_bytes.set(self.ctx.queued_bytes)
         stats.delayed_publishes.set(len(self.state.delayed))
 
+    def queue_of(self, client_id: str) -> tuple[int, int, float]:
+        """Of a kept session: deliveries that aren't complete, the bytes of their payloads, seconds since the oldest."""
+        session = self.state.sessions.get(client_id)
+        outbound = None if session is None else session.outbound
+        if outbound is None or not outbound.deliveries:
+            return 0, 0, 0.0
+        oldest = next(iter(outbound.deliveries.values())).message.created_at
+        return len(outbound), outbound.payload_bytes, max(self.clock() - oldest, 0.0)
+
     def session_count(self) -> int:
         """How many sessions this node has, with and without a connection."""
         return len(self.registry) + self.state.count_at_home() - self.persistent_connected

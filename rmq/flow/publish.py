@@ -88,7 +88,7 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         packet.properties,
         expires_at,
         ctx.now,
-        FROM_CLIENT,
+        limits.origin,
     )
     if ctx.chains.message_publish.handlers:
         if ctx.chains.message_publish.waits:

@@ -173,9 +173,10 @@ class Listener(ConnectionOwner):
                 return
             if bucket is not None:
                 bucket.spend(1, now)
-            self._admit(reactor, listening, sock)
+            listening.prepare(sock)
+            self._admit(reactor, sock, self.limits)
 
-    def _admit(self, reactor: "Reactor", listening: ListeningSocket, sock: socket.socket) -> None:
+    def _admit(self, reactor: "Reactor", sock: socket.socket, limits: Limits) -> None:
         options = self.options
         counters = reactor.counters
         if self.handshakes >= options.max_handshakes:
@@ -184,7 +185,6 @@ class Listener(ConnectionOwner):
             counters.connections_refused_limit += 1
             sock.close()
             return
-        listening.prepare(sock)
         counters.connections_accepted += 1
         self.connections += 1
         self.handshakes += 1
@@ -192,7 +192,7 @@ class Listener(ConnectionOwner):
         now = broker.ctx.now
         broker.stats.handshakes.inc()
         connection = Connection(reactor.ctx, self, sock, sock.fileno(), self._layers.make())
-        channel = Channel(Decoder(self.limits.max_packet_size, reactor.topics), self.limits, connection, now)
+        channel = Channel(Decoder(limits.max_packet_size, reactor.topics), limits, connection, now)
         connection.channel = channel
         if self._allowance is not None:
             own = Allowance(options.inbound.client_messages, options.inbound.client_bytes, now)

@@ -23,6 +23,7 @@ from rmq.metrics.counters import Counters
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes
 from rmq.net.listening_socket import ListenError
+from rmq.net.own_clients import OwnClients
 from rmq.net.reactor import Reactor
 from rmq.node.alarm_watch import watch_alarms
 from rmq.node.auth import admit_anonymous, make_built_in, make_users
@@ -30,7 +31,7 @@ from rmq.node.listener_control import ListenersOfNode
 from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
 from rmq.node.member import Member
-from rmq.node.options import alarm_limits, broker_options, busy_limits, make_listener
+from rmq.node.options import ACK_POLICIES, alarm_limits, broker_options, busy_limits, make_listener
 from rmq.node.passwords import ArgonPasswords
 from rmq.node.reload import Reload, ReloadError
 from rmq.node.settings import ChangeableSettings
@@ -55,6 +56,8 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
     "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
     "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",
+    "rmq-bridge-egress-mqtt": "rmq_plugins.bridge_mqtt:EgressPlugin",
+    "rmq-bridge-ingress-mqtt": "rmq_plugins.bridge_mqtt:IngressPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
     "rmq-topic-rewrite": "rmq_plugins.topic_rewrite:TopicRewritePlugin",
@@ -93,6 +96,7 @@ class Node:
         self.users = make_users(settings, self.hooks, counters, clock)
         make_built_in(settings, self.broker, self.hooks, clock)
         self.reactor = Reactor(self.broker)
+        self.own_clients = OwnClients(ACK_POLICIES[settings.storage.ack_policy])
         self.storage: Storage | None = None
         self.member: Member | None = None
         self.broker.connection_log = ConnectionLog(settings.log.connection_lines)
@@ -161,6 +165,8 @@ class Node:
             ArgonPasswords(),
             self.settings.data_path if self.settings.storage.enable else None,
             drop_access_cache_of,
+            self.own_clients.connect,
+            broker.queue_of,
         )
 
     def open(self) -> None:
@@ -196,6 +202,7 @@ class Node:
 
             self.broker.spawn = spawn
             self.hooks.start(spawn)
+            self.own_clients.start(self.reactor)
             try:
                 await self._start_plugins(nursery)
                 await self.broker.runner.run_before_startup()
@@ -262,6 +269,7 @@ class Node:
 
     async def _stop(self) -> None:
         begun = trio.current_time()
+        self.own_clients.close()
         self.management.local.condition.phase = STOPPING
         timeout = self.settings.node.shutdown_timeout
         if self.member is not None:

@@ -2,6 +2,7 @@
 
 plugin  the base class of plugins and of their configuration
 host    the node as a plugin sees it
+client  MQTT as a client speaks it: packets over a stream, to any broker or to this node
 state   what an operator is told of a plugin
 filters topic filters of access rules against what clients ask for
 rights  rules that a login gives its client
@@ -24,12 +25,25 @@ from rmq.hooks.verdicts import (
     AuthResult,
     EnhancedAuthRequest,
 )
-from rmq.mqtt.codes import REASON_NAMES
+from rmq.mqtt.codes import PUBACK, PUBCOMP, PUBREC, PUBREL, REASON_NAMES, V5, V311
 from rmq.mqtt.errors import MqttError
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
-from rmq.mqtt.packets import Connect, SubscriptionRequest
+from rmq.mqtt.packets import (
+    Ack,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Publish,
+    Subscribe,
+    SubscriptionRequest,
+    Will,
+)
+from rmq.mqtt.properties import Properties, decode_block, encode_block
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
 from rmq.mqtt.topics import matches as topic_matches
+from rmq.plugin_api.client import MqttConnection, MqttFailedError, Outgoing, ended_by
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
@@ -50,15 +64,24 @@ __all__ = [
     "FROM_SYSTEM",
     "LATER",
     "POINTS",
+    "PUBACK",
+    "PUBCOMP",
+    "PUBREC",
+    "PUBREL",
     "REASON_NAMES",
     "UNDECIDED",
+    "V5",
+    "V311",
     "AccessRule",
+    "Ack",
     "Address",
     "AuthRequest",
     "AuthResult",
     "ByteSize",
     "ClientInfo",
+    "Connack",
     "Connect",
+    "Disconnect",
     "Duration",
     "EnhancedAuthRequest",
     "Handle",
@@ -66,18 +89,30 @@ __all__ = [
     "HttpHeaders",
     "ListenAddress",
     "Message",
+    "MqttConnection",
     "MqttError",
+    "MqttFailedError",
     "NodeServices",
+    "Outgoing",
+    "Packet",
     "Passwords",
+    "Pingreq",
     "Plugin",
     "PluginConfig",
     "PluginError",
     "PluginHost",
     "PluginState",
+    "Properties",
+    "Publish",
     "SomeTime",
+    "Subscribe",
     "Subscription",
     "SubscriptionRequest",
     "WholeSeconds",
+    "Will",
+    "decode_block",
+    "encode_block",
+    "ended_by",
     "filter_covers",
     "filters_overlap",
     "is_valid_topic_filter",

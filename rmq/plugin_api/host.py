@@ -1,5 +1,6 @@
 """The node as a plugin sees it: hooks, publishing, figures and tasks."""
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -9,12 +10,19 @@ import trio
 
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.management import ManagementService
-from rmq.management.errors import ClientNotFound, ClientOffline, OutcomeUnknown, StorageUnavailable
+from rmq.management.errors import (
+    ClientNotFound,
+    ClientOffline,
+    NotInACluster,
+    OutcomeUnknown,
+    StorageUnavailable,
+)
 from rmq.management.requests import FilterRequest
-from rmq.mqtt.codes import QUOTA_EXCEEDED
+from rmq.mqtt.codes import QUOTA_EXCEEDED, V5
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_name
+from rmq.plugin_api.client import MqttConnection, MqttFailedError
 
 # The signature depends on the point; ``rmq.hooks.points`` and ``docs/plugins.md`` have them.
 HookHandler = Callable[..., object]
@@ -55,6 +63,8 @@ class NodeServices:
         passwords: Passwords | None = None,
         data_path: Path | None = None,
         drop_access_cache_of: Callable[[str], None] | None = None,
+        connect_own: Callable[[int], socket.socket] | None = None,
+        queue_of: Callable[[str], tuple[int, int, float]] | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -70,6 +80,8 @@ class NodeServices:
         self.management = management
         self.passwords = passwords
         self.data_path = data_path
+        self.connect_own = connect_own
+        self.queue_of = queue_of or _no_queue_of
 
 
 class PluginHost:
@@ -196,6 +208,41 @@ class PluginHost:
             raise RuntimeError("this node offers no hashing of passwords")
         return self._services.passwords
 
+    async def connect(self, max_queue: int) -> MqttConnection:
+        """A connection to this node as one of its own clients; CONNECT is the caller's, of MQTT 5.
+
+        Its client ids begin with ``$rmq/``, which no others may; it is asked neither who it is nor what it may, and its
+        messages count as a bridge's. ``max_queue`` is how many messages wait for its session at most; when they are
+        too many the newest is dropped. Raises ``MqttFailedError`` while the node takes no clients.
+        """
+        if self._services.connect_own is None:
+            raise MqttFailedError("this node takes no clients of its own")
+        try:
+            sock = self._services.connect_own(max_queue)
+        except OSError as error:
+            raise MqttFailedError(str(error)) from None
+        return MqttConnection(trio.SocketStream(trio.socket.from_stdlib_socket(sock)), V5)
+
+    def queue_of(self, client_id: str) -> tuple[int, int, float]:
+        """Of a kept session: how many messages of QoS 1 and 2 aren't acknowledged, their bytes, the age of the oldest.
+
+        In seconds; nothing of a session that isn't there.
+        """
+        return self._services.queue_of(client_id)
+
+    async def members(self) -> tuple[int, ...]:
+        """The nodes of the cluster that are up, by number, as this node sees it; itself alone without a cluster.
+
+        Empty where this node has no quorum: it can't know.
+        """
+        try:
+            status = await self.management.cluster.status()
+        except NotInACluster:
+            return (self.node_id,)
+        if not status.has_quorum:
+            return ()
+        return tuple(sorted(member.node_id for member in status.members if member.state == "up"))
+
     def data_folder(self) -> Path | None:
         """A folder of the plugin's own among the node's data, which may not be there yet; None if nothing is kept."""
         path = self._services.data_path
@@ -221,6 +268,11 @@ class PluginHost:
 
 def _no_cache() -> None:
     """Nothing is remembered anywhere."""
+
+
+def _no_queue_of(client_id: str) -> tuple[int, int, float]:
+    """Nobody has a session."""
+    return 0, 0, 0.0
 
 
 def _no_cache_of(client_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from rmq.mqtt.message import FROM_CLIENT
+
 DEFAULT_OUT_BUFFER_LIMIT: Final = 1_048_576
 
 # When a publisher is answered: at once; when a majority has written its message (a node alone: when its journal has);
@@ -12,7 +14,11 @@ ACK_QUORUM_FSYNC: Final = 2
 
 
 class Limits:
-    """Options of a listener as the engine uses them; sizes in bytes, intervals in seconds, 0 means no limit."""
+    """Options of a listener as the engine uses them; sizes in bytes, intervals in seconds, 0 means no limit.
+
+    ``origin`` is where its clients' messages come from. ``trusted``: they are parts of this node, and nobody is asked
+    who they are and what they may.
+    """
 
     __slots__ = (
         "ack_policy",
@@ -40,12 +46,14 @@ class Limits:
         "min_keepalive",
         "mqueue_rate",
         "mqueue_rate_interval_s",
+        "origin",
         "out_buffer_limit",
         "receive_maximum",
         "retain_available",
         "session_expiry_interval",
         "shared_subscription_available",
         "subscription_identifiers_available",
+        "trusted",
         "wildcard_subscription_available",
     )
 
@@ -75,10 +83,12 @@ class Limits:
         self.min_keepalive = 0
         self.mqueue_rate = 0
         self.mqueue_rate_interval_s = 1.0
+        self.origin = FROM_CLIENT
         self.out_buffer_limit = DEFAULT_OUT_BUFFER_LIMIT
         self.receive_maximum = 1024
         self.retain_available = True
         self.session_expiry_interval = 7200
         self.shared_subscription_available = True
         self.subscription_identifiers_available = True
+        self.trusted = False
         self.wildcard_subscription_available = True
