@@ -20,3 +20,4 @@ class SysTopicConfig(PluginConfig):
     publish_interval: Annotated[Duration, AfterValidator(_at_least_a_second)] = 10.0
     message_retain_available: bool = True
     message_expiry_interval: Duration = 300.0
+    classic_topics: bool = False

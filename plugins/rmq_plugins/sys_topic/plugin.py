@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 import orjson
 import trio
 
+from rmq import __version__
 from rmq.plugin_api import ClientInfo, Plugin, PluginHost, Subscription, is_valid_topic_name
+from rmq_plugins.sys_topic.classic import scalars
 from rmq_plugins.sys_topic.config import SysTopicConfig
 
 
@@ -20,6 +22,7 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
     def __init__(self, config: SysTopicConfig, host: PluginHost) -> None:
         super().__init__(config, host)
         self._sleeping = trio.CancelScope()
+        self._began_at = host.now()
 
     async def start(self) -> None:
         """Publish now and then in intervals, and hook in for the events."""
@@ -37,6 +40,8 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
             # The metrics go last: they count the stats message, and whoever reads both sees the newer state here.
             self._publish("stats", self.host.stats(), retain=self.config.message_retain_available)
             self._publish("metrics", self.host.metrics(), retain=self.config.message_retain_available)
+            if self.config.classic_topics:
+                self._publish_classic()
             with trio.CancelScope() as self._sleeping:
                 await trio.sleep(self.config.publish_interval)
 
@@ -53,6 +58,18 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
             retain=retain,
             expiry_s=self.config.message_expiry_interval,
         )
+
+    def _publish_classic(self) -> None:
+        host, config = self.host, self.config
+        figures = scalars(__version__, host.now() - self._began_at, host.stats(), host.metrics())
+        for topic, text in figures.items():
+            host.publish(
+                f"$SYS/broker/{topic}",
+                text.encode(),
+                qos=config.publish_qos,
+                retain=config.message_retain_available,
+                expiry_s=config.message_expiry_interval,
+            )
 
     def _full(self, topic: str) -> str:
         return f"$SYS/brokers/{self.host.node_id}/{topic}"

@@ -4,10 +4,14 @@ import orjson
 import pytest
 import trio
 from rmq_plugins.sys_topic import SysTopicPlugin
+from rmq_plugins.sys_topic.classic import COUNTERS, GAUGES, scalars
 from rmq_plugins.sys_topic.config import SysTopicConfig
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmq.hooks import chains
+from rmq.metrics.counters import Counters
+from rmq.metrics.gauges import Stats
+from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.plugin_api import FROM_SYSTEM, ClientInfo, Message, Subscription
 from rmq.session.session import Session
 from tests.support.plugins import PluginBench
@@ -166,3 +170,26 @@ async def test_nothing_is_left_when_its_tasks_and_hooks_are_gone(mock_clock: Moc
     bench.subscribed.add("$SYS/brokers/7/clients/c1/connected")
     chains.client_connected(bench.chains, client())
     assert bench.published == []
+
+
+async def test_the_classic_topics_have_one_number_each(plugin_bench: PluginBench, mock_clock: MockClock) -> None:
+    await start(plugin_bench, classic_topics=True)
+    await wait_all_tasks_blocked()
+    plugin_bench.published.clear()
+    plugin_bench.now += 12.5
+    mock_clock.jump(10.1)
+    await wait_all_tasks_blocked()
+    said = {message.topic.removeprefix("$SYS/broker/"): message.payload for message in plugin_bench.published}
+    assert said["clients/connected"] == b"3" and said["uptime"] == b"12 seconds"
+    assert said["version"].startswith(b"rmq version ")
+    assert all(message.retain and message.origin == FROM_SYSTEM for message in plugin_bench.published)
+
+
+def test_every_classic_topic_shows_a_figure_that_there_is() -> None:
+    counters = Counters()
+    stats, metrics = stats_snapshot(Stats()), metrics_snapshot(counters)
+    assert set(GAUGES.values()) <= stats.keys() and set(COUNTERS.values()) <= metrics.keys()
+    metrics |= {"packets.publish.received": 5, "packets.pingreq.received": 2, "packets.puback.sent": 3}
+    said = scalars("1", 0, stats | {"sessions.count": 5, "connections.count": 3}, metrics)
+    assert (said["messages/received"], said["messages/sent"]) == ("7", "3")
+    assert (said["clients/total"], said["clients/disconnected"]) == ("5", "2")
