@@ -125,11 +125,24 @@ def unload(session: Session, name: str, node: int | None, yes: bool, quiet: bool
 @plugins.command("reload")
 @name_argument
 @node_option
+@click.option("--dry-run", is_flag=True, help="Change nothing: show what would change.")
 @quiet_option
 @click.pass_obj
-def reload(session: Session, name: str, node: int | None, quiet: bool) -> None:
+def reload(session: Session, name: str, node: int | None, dry_run: bool, quiet: bool) -> None:
     """Have a plugin read its configuration again: on all nodes, or on one."""
+    if dry_run:
+        _preview(session, name, node)
+        return
     _on_each(session, name, node, "config/reload", "has read its configuration", quiet=quiet)
+
+
+def _preview(session: Session, name: str, node: int | None) -> None:
+    for number in _nodes(session) if node is None else [node]:
+        where = path("plugins", number, value=name, then="config/reload")
+        told = session.change("PUT", where, query={"dry_run": "true"})
+        with session.reading():
+            print_lines([f"# node {number}"])
+            print_facts(_flat(told))
 
 
 def _on_each(session: Session, name: str, node: int | None, action: str, done: str, *, quiet: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from rmq.ctl import (
+    acl,
     clients,
     cluster,
     completion,
@@ -127,6 +128,7 @@ for _module in (
     retained,
     figures,
     plugins,
+    acl,
     users,
     cluster,
     importing,

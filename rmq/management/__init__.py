@@ -38,6 +38,8 @@ topic_metrics     figures of single topic names, while somebody wants them
 slow_subscriptions  whose deliveries took longest lately
 session_messages  the messages of one session
 access_cache      what a connection remembers of access rules
+access            what access rules say of one client and topic, and which of them
+review            subscriptions that access rules allow no more: found and ended
 settings          settings that are changed while nodes run
 plugins           what is needed from whoever runs the plugins
 data              data exported into files and imported from them, while nodes run

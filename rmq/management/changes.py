@@ -100,7 +100,7 @@ class LocalChanges:
                 found.append(Published(topic, matched if matched >= 0 else None, dropped=message is None))
 
         try:
-            await self._apply(publish_all)
+            await self.apply(publish_all)
         except StorageUnavailable:
             before += found
             raise
@@ -119,7 +119,7 @@ class LocalChanges:
             SubscriptionRequest(r.topic_filter, r.qos, r.no_local, r.retain_as_published, r.retain_handling)
             for r in requests
         ]
-        codes = await self._apply(lambda change: admin.subscribe_client(self._broker, channel, wanted, change))
+        codes = await self.apply(lambda change: admin.subscribe_client(self._broker, channel, wanted, change))
         return tuple(
             FilterOutcome(request.topic_filter, code, "granted" if code <= 2 else REASON_NAMES[code])
             for request, code in zip(requests, codes, strict=True)
@@ -131,7 +131,7 @@ class LocalChanges:
         client = self._node.find(client_id)
         if client is None:
             raise ClientNotFound(client_id)
-        codes = await self._apply(
+        codes = await self.apply(
             lambda change: admin.unsubscribe_client(self._broker, client.session, client.info, topic_filters, change)
         )
         return tuple(
@@ -146,9 +146,9 @@ class LocalChanges:
         view = self._node.view(client)
         channel = client.channel
         if channel is not None:
-            await self._apply(lambda change: admin.kick(self._broker, channel, change))
+            await self.apply(lambda change: admin.kick(self._broker, channel, change))
         else:
-            await self._apply(lambda change: admin.discard(self._broker, client.session, change))
+            await self.apply(lambda change: admin.discard(self._broker, client.session, change))
         return view
 
     def set_keep_alive(self, client_id: str, keep_alive: int) -> ClientView:
@@ -193,7 +193,7 @@ class LocalChanges:
                     count += 1
             return count
 
-        return await self._apply(discard_all)
+        return await self.apply(discard_all)
 
     async def delete_retained(self, topic: str) -> None:
         """Delete the retained message of a topic name."""
@@ -201,7 +201,7 @@ class LocalChanges:
             raise BadQuery("topic", f"{topic!r} isn't a topic name")
         if self._broker.ctx.retained.get(topic) is None:
             raise RetainedNotFound(topic)
-        await self._apply(lambda change: admin.delete_retained(topic, change))
+        await self.apply(lambda change: admin.delete_retained(topic, change))
 
     async def propose(self, operations: Sequence[Operation]) -> None:
         """Have operations applied that say all there is to say."""
@@ -210,7 +210,7 @@ class LocalChanges:
             for operation in operations:
                 change.propose(operation)
 
-        await self._apply(propose_all)
+        await self.apply(propose_all)
 
     async def change_accounts(self, operations: Sequence[PutAccount | DeleteAccount]) -> None:
         """Make, change or delete accounts on all nodes; ``outcome`` of each operation says what became of it."""
@@ -219,9 +219,9 @@ class LocalChanges:
             for operation in operations:
                 admin.change_account(operation, change)
 
-        await self._apply(change_all)
+        await self.apply(change_all)
 
-    async def _apply(self, start: Callable[[Change], T]) -> T:
+    async def apply(self, start: Callable[[Change], T]) -> T:
         """Begin a change, send what that wrote, and wait until it is applied."""
         broker = self._broker
         done = trio.Event()

@@ -185,6 +185,10 @@ class LocalNode:
         clients = walk_clients(self.broker, self.last)
         return clients if self._is_at_home is None else (c for c in clients if self.answers_for(c.session))
 
+    def walk_all(self) -> Iterator[ClientFacts]:
+        """All clients and sessions that this node has, also those that another one answers for."""
+        return walk_clients(self.broker, self.last)
+
     def answers_for(self, session: Session) -> bool:
         """Whether this node lists a session and changes it; one that ends with its connection is at home there."""
         if self._is_at_home is None:

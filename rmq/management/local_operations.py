@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmq.hooks.registry import HookRegistry
+from rmq.management.access import AccessTest
 from rmq.management.alarms import Alarms, AlarmView
 from rmq.management.data_files import DataFiles
 from rmq.management.delayed import Delayed
@@ -12,6 +13,7 @@ from rmq.management.life import LifeControl, NoLife
 from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
 from rmq.management.node_settings import NoSettings, SettingsControl
 from rmq.management.retaining import Retaining
+from rmq.management.review import SubscriptionReview
 from rmq.management.settings import SharedSettings
 from rmq.management.slow_subscriptions import SlowSubscriptions
 from rmq.management.topic_metrics import TopicMetrics
@@ -40,6 +42,8 @@ class LocalOperations:
         self.delayed = Delayed(node)
         self.topic_metrics = TopicMetrics(node, hooks)
         self.slow_subscriptions = SlowSubscriptions(node, hooks)
+        self.access = AccessTest(node, hooks)
+        self.review = SubscriptionReview(node, hooks)
         self.tracing = Tracing(node, hooks, folder / "trace")
         self.data_files = DataFiles()
         self.retaining = Retaining(node)

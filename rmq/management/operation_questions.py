@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
+from rmq.management.access import AccessCase, AccessView
 from rmq.management.access_cache import VerdictView, access_cache, drop_access_cache
 from rmq.management.alarms import AlarmView
 from rmq.management.data_files import NodeDataFiles
@@ -21,6 +22,26 @@ from rmq.management.tracing import TraceFileView
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
+
+
+@dataclass(frozen=True, slots=True)
+class AskAccess(Question[AccessView]):
+    """What do your access rules say of this?"""
+
+    case: AccessCase
+
+    async def of(self, node: "LocalNode") -> AccessView:
+        return await node.operations.access.run(self.case)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPlugin(Question[Mapping[str, object]]):
+    """What would a reload of this plugin's configuration change?"""
+
+    plugin: str
+
+    async def of(self, node: "LocalNode") -> Mapping[str, object]:
+        return await node.plugin_control.preview(self.plugin)
 
 
 @dataclass(frozen=True, slots=True)

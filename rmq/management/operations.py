@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from rmq.management.access_cache import VerdictView
+from rmq.management.access import AccessCase, AccessView
 from rmq.management.alarms import AlarmView
 from rmq.management.errors import AlarmNotFound, ListenerNotFound, ManagementError
 from rmq.management.evacuation import EvacuationView
@@ -14,6 +15,7 @@ from rmq.management.node_settings import SettingsOfAll
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
     AskAccessCache,
+    AskAccess,
     AskAlarms,
     AskEvacuation,
     AskListeners,
@@ -29,6 +31,7 @@ from rmq.management.operation_questions import (
     DropAccessCache,
     ForgetAlarms,
     ForgetSlowSubscriptions,
+    PreviewPlugin,
 )
 from rmq.management.peers import AskBroker, Question
 from rmq.management.retaining import RetainRules
@@ -59,6 +62,7 @@ class Operations:
     """A part of the service, which carries its questions; errors as there."""
 
     def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll, ask_owner: AskOwner) -> None:
+    def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll) -> None:
         self._local = local
         self._ask = ask
         self._all = ask_all
@@ -72,6 +76,16 @@ class Operations:
     async def change_retaining(self, rules: RetainRules) -> Gathered[None]:
         """Have every node go by these rules for retained messages, until it is started again."""
         return await self._all(ChangeRetaining(rules))
+
+    # Access rules, and plugins' configurations before they are taken
+
+    async def test_access(self, case: AccessCase) -> AccessView:
+        """What the access rules say of a client and a topic, on the node that has the client if one has it."""
+        return await self._ask(self._local.owner(case.client_id), AskAccess(case))
+
+    async def preview_plugin(self, node_id: int, name: str) -> Mapping[str, object]:
+        """What a reload of a plugin's configuration would change on one node; nothing is changed."""
+        return await self._ask(node_id, PreviewPlugin(name))
 
     # Listeners
 

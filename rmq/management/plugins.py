@@ -63,6 +63,9 @@ class PluginControl(Protocol):
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         """``errors.BadQuery`` where the plugin couldn't run with these keys put over what is configured."""
 
+    async def preview(self, name: str) -> Mapping[str, object]:
+        """What a reload of a running plugin's configuration would change, as JSON; nothing is changed."""
+
     async def load(self, name: str) -> bool:
         """Start a plugin; False when it ran already."""
 

@@ -144,6 +144,7 @@ class Counters:
         "session_subscribed",
         "session_terminated",
         "session_unsubscribed",
+        "subscriptions_revoked",
         "storage_batches",
         "storage_errors",
         "storage_snapshots",
@@ -181,6 +182,7 @@ class Counters:
         # Sessions.
         self.session_subscribed = 0
         self.session_unsubscribed = 0
+        self.subscriptions_revoked = 0
         self.session_created = 0
         self.session_resumed = 0
         self.session_terminated = 0

@@ -77,6 +77,7 @@ METRICS: Final[list[Metric]] = [
     # Sessions.
     Metric("session.subscribed", "session_subscribed", "Subscriptions made"),
     Metric("session.unsubscribed", "session_unsubscribed", "Subscriptions removed"),
+    Metric("subscriptions.revoked", "subscriptions_revoked", "Subscriptions ended because access rules have changed"),
     Metric("session.created", "session_created", "Sessions created"),
     Metric("session.resumed", "session_resumed", "Sessions resumed"),
     Metric("session.terminated", "session_terminated", "Sessions ended for good"),

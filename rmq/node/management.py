@@ -78,6 +78,13 @@ class ManagedPlugins:
         except PluginOperationError as error:
             raise BadQuery("configuration", str(error)) from error
 
+    async def preview(self, name: str) -> Mapping[str, object]:
+        """What a reload of a running plugin's configuration would change, as JSON; nothing is changed."""
+        try:
+            return await self._plugins.preview(name)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
     async def load(self, name: str) -> bool:
         """Start a plugin; False when it ran already."""
         try:

@@ -55,6 +55,7 @@ PLUGINS_SHARE: Final = 0.8
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
     "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
+    "rmq-auth-jwt": "rmq_plugins.auth_jwt:AuthJwtPlugin",
     "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",
     "rmq-bridge-egress-mqtt": "rmq_plugins.bridge_mqtt:EgressPlugin",
     "rmq-bridge-ingress-mqtt": "rmq_plugins.bridge_mqtt:IngressPlugin",

@@ -10,6 +10,7 @@ import trio
 
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.management import ManagementService
+from rmq.management.access import Explain
 from rmq.management.errors import (
     ClientNotFound,
     ClientOffline,
@@ -18,6 +19,7 @@ from rmq.management.errors import (
     StorageUnavailable,
 )
 from rmq.management.requests import FilterRequest
+from rmq.management.review import Found, Suspect
 from rmq.mqtt.codes import QUOTA_EXCEEDED, V5
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import SubscriptionRequest
@@ -161,6 +163,31 @@ class PluginHost:
             return ()
         except (StorageUnavailable, OutcomeUnknown):
             return (QUOTA_EXCEEDED,) * len(wanted)
+
+    async def end_subscriptions(self, suspect: Suspect, because: str) -> int:
+        """End the subscriptions of this node's sessions that are allowed no more; answers how many there were.
+
+        ``suspect`` is asked of each: client, topic filter (with its $share/… prefix), QoS. Where it says yes, and all
+        handlers of ``client_subscribe_check_acl`` together say no, the subscription ends: it is logged with ``because``
+        and counted (``subscriptions.revoked``). The client isn't told, MQTT has no packet for it. Sessions off line
+        whose clients aren't known here, or that are on another node, are looked at when they come back.
+        """
+        if self._services.management is None:
+            return 0
+        return await self.management.local.operations.review.end(suspect, because)
+
+    async def find_subscriptions(self, suspect: Suspect, most: int) -> Found:
+        """What ``end_subscriptions`` would end if this plugin denied what is suspect; ``most`` of them by name."""
+        return await self.management.local.operations.review.find(suspect, most, self._plugin)
+
+    def explain_access(self, explain: Explain) -> None:
+        """Have administrators who test the access of a client told which rule decides.
+
+        ``explain`` is asked instead of the plugin's handlers: client, "publish" or "subscribe", topic, QoS, RETAIN. It
+        answers the verdict and what there is to say of the rule, as JSON.
+        """
+        if self._services.management is not None:
+            self.management.local.operations.access.explain[self._plugin] = explain
 
     def has_subscribers(self, topic: str) -> bool:
         """Whether a message on this topic would reach anybody: a message that wouldn't needn't be made."""

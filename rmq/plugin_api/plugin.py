@@ -51,6 +51,10 @@ class Plugin(Generic[ConfigT]):
         """
         raise NotImplementedError
 
+    async def preview(self, config: ConfigT) -> dict[str, object]:
+        """What a reload with this configuration would change beyond its keys, as JSON, bounded; nothing is changed."""
+        return {}
+
     def attrs(self) -> dict[str, object]:
         """What an operator may want to know about it just now; anything that can be written as JSON."""
         return {}

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from rmq.config import ConfigError
 from rmq.config.secrets import masked
-from rmq.plugin_api import NodeServices, Plugin, PluginState
+from rmq.plugin_api import NodeServices, Plugin, PluginError, PluginState
 from rmq.plugin_host.operations import Operations, PluginOperationError, UnknownPluginError
 from rmq.plugin_host.running import PluginStartError, RunningPlugin
 from rmq.plugin_host.selection import ChosenPlugin, PluginChoice
@@ -81,6 +81,10 @@ class PluginManager:
         When something is wrong with the new one, or the plugin doesn't want it, the old one stays in force.
         """
         await self._ready().run(lambda: self._reload(name))
+
+    async def preview(self, name: str) -> dict[str, object]:
+        """What ``reload_config`` would change: the keys (``changed``), and what the plugin says of it."""
+        return await self._ready().run(lambda: self._preview(name))
 
     async def reload_all(self) -> list[str]:
         """Have every running plugin take its configuration as it is now; returns what went wrong, a line a plugin.
@@ -224,6 +228,20 @@ class PluginManager:
             raise PluginOperationError(f"{name} isn't running")
         self._choice.read_again()
         await self._reload_one(running, self._choice.choose(name))
+
+    async def _preview(self, name: str) -> dict[str, object]:
+        name, running = self._changeable(name)
+        if running is None or running.plugin is None:
+            raise PluginOperationError(f"{name} isn't running")
+        self._choice.read_again()
+        config = self._choice.choose(name).config
+        before = running.chosen.config
+        changed = [key for key in type(config).model_fields if getattr(config, key) != getattr(before, key, None)]
+        try:
+            told = await running.plugin.preview(config)
+        except PluginError as error:
+            raise PluginOperationError(f"plugins.{name}: {error}") from error
+        return {"changed": changed, **told}
 
     async def _reload_all(self) -> list[str]:
         self._choice.read_again()

@@ -7,6 +7,7 @@ clients        clients and sessions without a connection
 subscriptions  subscriptions and routes
 retains        retained messages
 messages       publish, subscribe, unsubscribe
+acl            what access rules say of a client and a topic
 plugins        plugins and their configurations
 figures        stats and metrics: of each node, of one, summed up
 history        what they were

@@ -5,13 +5,19 @@ from typing import Any, NotRequired
 from rmq.management.models import MissingNode, NodePlugins, PluginView
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.parameters import NoQuery
+from rmq_http_api.parameters import Flag, NoQuery, Query
 from rmq_http_api.rmqtt_v1.wording import DOWN, PREFIX, NodeState, missing_header
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
 
 Plain = Call[NoQuery, None]
+
+
+class ReloadQuery(Query):
+    """``dry_run``: nothing is taken over, the answer says what would change."""
+
+    dry_run: Flag = False
 
 
 class PluginObject(TypedDict):
@@ -72,9 +78,10 @@ class PluginRoutes:
                 "PUT",
                 f"{one}/config/reload",
                 "node_plugin_config_reload",
-                "Read its configuration again",
+                "Read its configuration again; with dry_run=true only say what that would change",
                 self.reload,
-                answers=(str,),
+                query=ReloadQuery,
+                answers=(str, dict[str, Any]),
             ),
             Route("PUT", f"{one}/load", "node_plugin_load", "Start a plugin", self.load, answers=(str,)),
             Route("PUT", f"{one}/unload", "node_plugin_unload", "Stop a plugin", self.unload, answers=(bool,)),
@@ -101,9 +108,12 @@ class PluginRoutes:
         """Its configuration, secrets masked."""
         return json_answer(await self._management.plugin_config(*_which(call)))
 
-    async def reload(self, call: Plain) -> Answer:
-        """``ok``."""
-        await self._management.reload_plugin(*_which(call))
+    async def reload(self, call: Call[ReloadQuery, None]) -> Answer:
+        """``ok``; for a dry run an object: the keys that would change, and what the plugin says of it."""
+        node_id, name = _which(call)
+        if call.query.dry_run:
+            return json_answer(await self._management.operations.preview_plugin(node_id, name))
+        await self._management.reload_plugin(node_id, name)
         return text_answer("ok")
 
     async def load(self, call: Plain) -> Answer:
@@ -137,7 +147,7 @@ def plugin_object(plugin: PluginView) -> PluginObject:
     return found
 
 
-def _which(call: Plain) -> tuple[int, str]:
+def _which(call: Call[Any, None]) -> tuple[int, str]:
     return call.path.number("node"), call.path.text("plugin")
 
 

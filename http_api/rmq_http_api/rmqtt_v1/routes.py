@@ -4,6 +4,7 @@ from rmq_http_api import prometheus
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import NoQuery
+from rmq_http_api.rmqtt_v1.acl import AclRoutes
 from rmq_http_api.rmqtt_v1.clients import ClientRoutes
 from rmq_http_api.rmqtt_v1.condition import ConditionRoutes
 from rmq_http_api.rmqtt_v1.figures import FigureRoutes
@@ -53,6 +54,7 @@ def routes(service: ApiService) -> list[AnyRoute]:
     found += RetainedRoutes(service).routes()
     found += MessageRoutes(service).routes()
     found += PluginRoutes(service).routes()
+    found += AclRoutes(service).routes()
     found += FigureRoutes(service).routes()
     found += HistoryRoutes(service).routes()
     found += prometheus.routes_below(f"{PREFIX}/metrics/prometheus", service)

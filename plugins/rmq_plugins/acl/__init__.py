@@ -2,7 +2,9 @@
 
 config   the keys of etc/plugins/rmq-acl.toml
 filters  placeholders in topic filters
+index    of many rules the few that may be about a client and a topic
 rules    rules as they are asked: one client, one topic, yes or no
+changes  what other rules change: rules, and subscriptions that are allowed no more
 plugin   the plugin itself
 """
 

@@ -23,6 +23,7 @@ from typing import Final
 from rmq.plugin_api import ClientInfo, filter_covers, filters_overlap, topic_matches, unshared
 from rmq_plugins.acl.config import RuleConfig, TopicPattern
 from rmq_plugins.acl.filters import has_placeholder, substituted
+from rmq_plugins.acl.index import RuleIndex
 
 # Remote hosts whose networks are remembered; then the memory starts afresh.
 HOSTS_REMEMBERED: Final = 4096
@@ -103,10 +104,19 @@ class RuleBook:
     """All rules of a configuration, in order. ``passwords`` is what ``fitting_passwords`` said when the client came."""
 
     def __init__(self, configs: tuple[RuleConfig, ...]) -> None:
+        self.configs = configs
         self._networks: list[IPv4Network | IPv6Network] = []
         self._passwords: list[bytes] = []
         self._rules = [self._compiled(config) for config in configs]
         self._networks_of_host: dict[str, int] = {}
+        self._publish_rules = RuleIndex()
+        self._subscribe_rules = RuleIndex()
+        for place, (rule, config) in enumerate(zip(self._rules, configs, strict=True)):
+            filters = [topic.text for topic in config.topics]
+            if rule.publishes:
+                self._publish_rules.add(place, rule.user, rule.client_id, filters)
+            if rule.subscribes:
+                self._subscribe_rules.add(place, rule.user, rule.client_id, filters)
         self.uses_passwords = bool(self._passwords)
         self.denies_connections = any(rule.connects and not rule.allow for rule in self._rules)
 
@@ -144,24 +154,37 @@ class RuleBook:
 
     def may_publish(self, client: ClientInfo, topic: str, passwords: int) -> bool:
         """Whether the client may publish to a topic name."""
+        return self._allows(self.publish_rule(client, topic, passwords))
+
+    def publish_rule(self, client: ClientInfo, topic: str, passwords: int) -> int | None:
+        """The place of the rule that decides, None where none fits."""
         networks = self._fitting_networks(client)
-        for rule in self._rules:
-            if rule.publishes and rule.fits_client(client, networks, passwords):
+        for place in self._publish_rules.places(client, topic):
+            rule = self._rules[place]
+            if rule.fits_client(client, networks, passwords):
                 patterns = rule.patterns
                 if not patterns or any(pattern.matches(client, topic) for pattern in patterns):
-                    return rule.allow
-        return False
+                    return place
+        return None
 
     def may_subscribe(self, client: ClientInfo, topic_filter: str, passwords: int) -> bool:
         """Whether the client may subscribe with a topic filter."""
+        return self._allows(self.subscribe_rule(client, topic_filter, passwords))
+
+    def subscribe_rule(self, client: ClientInfo, topic_filter: str, passwords: int) -> int | None:
+        """The place of the rule that decides, None where none fits."""
         asked = unshared(topic_filter)
         networks = self._fitting_networks(client)
-        for rule in self._rules:
-            if rule.subscribes and rule.fits_client(client, networks, passwords):
+        for place in self._subscribe_rules.places(client, asked):
+            rule = self._rules[place]
+            if rule.fits_client(client, networks, passwords):
                 patterns = rule.patterns
                 if not patterns or any(pattern.fits(client, asked, allow=rule.allow) for pattern in patterns):
-                    return rule.allow
-        return False
+                    return place
+        return None
+
+    def _allows(self, place: int | None) -> bool:
+        return place is not None and self._rules[place].allow
 
     def _fitting_networks(self, client: ClientInfo) -> int:
         if not self._networks:

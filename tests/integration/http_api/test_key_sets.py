@@ -14,8 +14,8 @@ from rmq_http_api.fetching import MAX_BYTES, FetchFailed, fetcher
 from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
 from rmq_http_api.tokens import TokenRules, Tokens
 
-from tests.integration.http_api.issuer import Issuer
 from tests.support.certificates import Certificates
+from tests.support.issuer import Issuer
 from tests.support.signed_tokens import EC, OTHER_RSA, RSA, signed
 
 RULES = TokenRules(("RS256", "ES256"), (), "", 0.0, "sub", "role", {"viewer": "viewer"}, "")

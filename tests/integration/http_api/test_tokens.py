@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.http_api.http import Http
-from tests.integration.http_api.issuer import Issuer
 from tests.support.broker_process import BrokerProcess
+from tests.support.issuer import Issuer
 from tests.support.signed_tokens import EC, OTHER_RSA, RSA, SECRET, signed
 
 READ = "/api/v1/brokers"

@@ -66,6 +66,9 @@ class FakePlugins:
         self.done.append(f"unload {name}")
         return self.state(name).active
 
+    async def preview(self, name: str) -> Mapping[str, object]:
+        return {"changed": []}
+
     async def reload_config(self, name: str) -> None:
         self.done.append(f"reload {self.state(name).name}")
 
