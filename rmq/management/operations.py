@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from rmq.management.access_cache import VerdictView
 from rmq.management.access import AccessCase, AccessView
+from rmq.management.access_cache import VerdictView
 from rmq.management.alarms import AlarmView
 from rmq.management.errors import AlarmNotFound, ListenerNotFound, ManagementError
 from rmq.management.evacuation import EvacuationView
@@ -14,8 +14,8 @@ from rmq.management.models import Gathered, MissingNode
 from rmq.management.node_settings import SettingsOfAll
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
-    AskAccessCache,
     AskAccess,
+    AskAccessCache,
     AskAlarms,
     AskEvacuation,
     AskListeners,
@@ -62,7 +62,6 @@ class Operations:
     """A part of the service, which carries its questions; errors as there."""
 
     def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll, ask_owner: AskOwner) -> None:
-    def __init__(self, local: LocalNode, ask: Ask, ask_all: AskAll) -> None:
         self._local = local
         self._ask = ask
         self._all = ask_all

@@ -76,6 +76,14 @@ class World:
                 return
         raise AssertionError(self.node.log)
 
+    def wait_for_ended_by_name(self, topic_filter: str) -> None:
+        """The same for one subscription, by the log."""
+        for _ in range(2000):
+            self.ask("GET", "health/check")
+            if f'"topic_filter":"{topic_filter}"' in self.node.log:
+                return
+        raise AssertionError(self.node.log)
+
     def keys(self, client_id: str) -> set[str]:
         return {row["topic"] for row in self.ask("GET", f"subscriptions/{client_id}").json()}
 
@@ -210,3 +218,19 @@ def test_a_reload_under_load_loses_no_message(world: World, new_client: NewClien
     assert {publisher.expect(Puback).code for _ in range(count)} == {0}
     got = [int(packet.payload) for packet in subscriber.receive_publishes(count)]
     assert got == list(range(count))
+
+
+def test_whose_client_nobody_knows_is_judged_when_it_comes_back(world: World, new_client: NewClient) -> None:
+    kept = new_client(world.address, "kept")
+    kept.connect(clean=False, properties=[(0x11, 3600)])
+    kept.subscribe("shut/c", ("open/c", 1))
+    kept.disconnect()
+    assert world.node.stop() == 0
+    world.node = world.node.start_again()
+    world.write(SHUT)
+    world.reload()
+    assert world.keys("kept") == {"shut/c", "open/c"}, "it may be anybody's, a superuser's even"
+    back = new_client(world.address, "kept")
+    assert back.connect(clean=False, properties=[(0x11, 3600)]).session_present
+    world.wait_for_ended_by_name("shut/c")
+    assert world.keys("kept") == {"open/c"}

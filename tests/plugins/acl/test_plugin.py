@@ -53,10 +53,6 @@ async def test_verdicts(plugin_bench: PluginBench) -> None:
     assert [acl.subscribes(client(), topic) for topic in "ab"] == [DENY, ALLOW]
     denied = {"connect": 0, "publish": 1, "subscribe": 1}
     assert acl.plugin.attrs() == {"rules": 2, "denied": denied, "subscriptions_ended": 0}
-        "rules": 2,
-        "denied": {"connect": 0, "publish": 1, "subscribe": 1},
-        "subscriptions_ended": 0,
-    }
 
 
 async def test_a_denied_publish_need_not_end_the_connection(plugin_bench: PluginBench) -> None:
