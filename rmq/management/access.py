@@ -39,7 +39,8 @@ class AccessCase:
     protocol_level: int | None = None
     superuser: bool | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """``BadQuery`` for what nobody can want."""
         if self.action == "publish" and not is_valid_topic_name(self.topic):
             raise BadQuery("topic", f"{self.topic!r} isn't a topic name")
         if self.action == "subscribe" and not _is_filter(self.topic):

@@ -80,6 +80,7 @@ class Operations:
 
     async def test_access(self, case: AccessCase) -> AccessView:
         """What the access rules say of a client and a topic, on the node that has the client if one has it."""
+        case.check()
         return await self._ask(self._local.owner(case.client_id), AskAccess(case))
 
     async def preview_plugin(self, node_id: int, name: str) -> Mapping[str, object]:
