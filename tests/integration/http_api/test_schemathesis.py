@@ -82,10 +82,10 @@ include-operation-id = "subscribe_each"
 checks.negative_data_rejection.enabled = false
 checks.positive_data_acceptance.enabled = false
 
-# No schema says this: only one filter at a time, a moment to come, things that were made before or are there already, a
-# node that is drained, No Local of what isn't shared, no more than 100,000 rows by pages, that a payload is base64, that
-# rules aren't about the same topics, which values of settings go together, which hashes can be imported, that the first
-# administrator stays, and that a node can't be invited at all.
+# No schema says this: only one filter at a time, a moment to come, things that were made before or are there already,
+# a node that is drained, No Local of what isn't shared, no more than 100,000 rows by pages, that a payload is base64,
+# that rules aren't about the same topics, which values of settings go together, which hashes can be imported, that the
+# first administrator stays, and that a node can't be invited at all.
 [[operations]]
 include-operation-id = [
     "banned", "ban", "unban", "data_upload", "data_download", "data_delete", "data_import", "evacuation_start",
