@@ -81,7 +81,10 @@ class Duties:
             return
         if now >= self._tick_at:
             self._tick_at = now + TICK_S
-            self._port.tick(self._peers.median_time())
+            # A majority has answered within the last moments; the links that it did that over may be gone since.
+            at = self._peers.median_time(len(raft.voters) // 2 + 1)
+            if at is not None:
+                self._port.tick(at)
         self._declare(now)
         if now >= self._level_at:
             self._level_at = now + AGAIN_S

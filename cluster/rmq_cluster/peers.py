@@ -218,11 +218,16 @@ class Peers:
         heard_at = peer.heard_at if peer is not None and peer.heard_at else since
         return self._clock() - heard_at
 
-    def median_time(self) -> float:
-        """The lower median of the wall clocks of the nodes in contact, this one included: seconds since 1970."""
+    def median_time(self, least: int) -> float | None:
+        """The lower median of the wall clocks of the nodes in contact, this one included: seconds since 1970.
+
+        None while there are fewer than ``least``: one clock may be an hour off, and those of a majority aren't.
+        """
         now = self._clock()
         clocks = [self._wall_clock()]
         clocks += [now + peer.wall_offset for peer in self._all.values() if peer.linked and peer.status is not None]
+        if len(clocks) < least:
+            return None
         clocks.sort()
         return clocks[(len(clocks) - 1) // 2]
 
