@@ -142,7 +142,7 @@ def _preview(session: Session, name: str, node: int | None) -> None:
         told = session.change("PUT", where, query={"dry_run": "true"})
         with session.reading():
             print_lines([f"# node {number}"])
-            print_facts(_flat(told))
+            print_facts(_flat({"changed": told["changed"], **told["details"]}))
 
 
 def _on_each(session: Session, name: str, node: int | None, action: str, done: str, *, quiet: bool) -> None:

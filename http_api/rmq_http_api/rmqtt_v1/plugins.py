@@ -33,6 +33,13 @@ class PluginObject(TypedDict):
     failure: NotRequired[str]
 
 
+class PreviewObject(TypedDict):
+    """What a reload would change: the keys, and ``details`` that the plugin has of it."""
+
+    changed: list[str]
+    details: dict[str, Any]
+
+
 class NodePluginsObject(TypedDict):
     """The plugins of a node."""
 
@@ -81,7 +88,7 @@ class PluginRoutes:
                 "Read its configuration again; with dry_run=true only say what that would change",
                 self.reload,
                 query=ReloadQuery,
-                answers=(str, dict[str, Any]),
+                answers=(str, PreviewObject),
             ),
             Route("PUT", f"{one}/load", "node_plugin_load", "Start a plugin", self.load, answers=(str,)),
             Route("PUT", f"{one}/unload", "node_plugin_unload", "Stop a plugin", self.unload, answers=(bool,)),
@@ -112,7 +119,8 @@ class PluginRoutes:
         """``ok``; for a dry run an object: the keys that would change, and what the plugin says of it."""
         node_id, name = _which(call)
         if call.query.dry_run:
-            return json_answer(await self._management.operations.preview_plugin(node_id, name))
+            told = dict(await self._management.operations.preview_plugin(node_id, name))
+            return json_answer({"changed": told.pop("changed"), "details": told})
         await self._management.reload_plugin(node_id, name)
         return text_answer("ok")
 

@@ -64,7 +64,8 @@ class World:
     def preview(self) -> Any:
         found = self.ask("PUT", "plugins/1/rmq-acl/config/reload", dry_run="true")
         assert found.status_code == 200, found.text
-        return found.json()
+        told = found.json()
+        return {"changed": told["changed"], **told["details"]}
 
     def attributes(self) -> Any:
         return self.ask("GET", "plugins/1/rmq-acl").json()["attrs"]
