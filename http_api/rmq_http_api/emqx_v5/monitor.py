@@ -211,7 +211,8 @@ def _grown(history: HistoryView) -> Iterable[tuple[int, Values]]:
 
 
 def _point(moment: int, gauges: Values, counters: Values) -> PointObject:
-    row: Any = {"time_stamp": moment, "disconnected_durable_sessions": 0, "subscriptions_durable": 0}
+    without = max(gauges["connections"] - gauges["live_connections"], 0)
+    row: Any = {"time_stamp": moment, "disconnected_durable_sessions": without, "subscriptions_durable": 0}
     return cast(PointObject, {**row, **gauges, **counters})
 
 
@@ -239,7 +240,7 @@ def _current(values: Mapping[str, int], sessions: tuple[int, int], histories: Se
         "subscriptions": found["subscriptions.count"],
         "shared_subscriptions": found["subscriptions.shared.count"],
         "retained_msg_count": found["retained.count"],
-        "disconnected_durable_sessions": 0,
+        "disconnected_durable_sessions": max(found["connections.count"] - found["live_connections.count"], 0),
         "subscriptions_durable": 0,
     }
     return cast(CurrentObject, row)

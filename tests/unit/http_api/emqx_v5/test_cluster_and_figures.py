@@ -112,7 +112,7 @@ async def test_charts() -> None:
         "live_connections": 6,
         "topics": 10,
         "subscriptions": 21,
-        "disconnected_durable_sessions": 0,
+        "disconnected_durable_sessions": 3,
         "subscriptions_durable": 0,
         "received": 35 * 3,
         "sent": 0,
