@@ -85,7 +85,7 @@ def read(path: Path) -> Findings:
         place = listeners[-1].lines if listeners else first.lines
         if key == "connection":
             is_bridge = True
-            found.leave(f"connection {value}", "bridges aren't there yet: run one beside rmq, or mosquitto's own")
+            found.leave(f"connection {value}", "a bridge is written anew: docs/plugins-bridges.md")
         elif key == "listener":
             is_bridge = False
             port, _, host = value.partition(" ")

@@ -17,6 +17,9 @@ _PLUGINS = {
     "rmqtt-sys-topic": "rmq-sys-topic",
     "rmqtt-web-hook": "rmq-web-hook",
     "rmqtt-auth-http": "rmq-auth-http",
+    "rmqtt-auth-jwt": "rmq-auth-jwt",
+    "rmqtt-bridge-egress-mqtt": "rmq-bridge-egress-mqtt",
+    "rmqtt-bridge-ingress-mqtt": "rmq-bridge-ingress-mqtt",
     "rmqtt-topic-rewrite": "rmq-topic-rewrite",
     "rmqtt-auto-subscription": "rmq-auto-subscription",
 }

@@ -7,7 +7,7 @@ subscriptions  subscriptions
 topic_tree     all levels of topic filters
 figures        what the process uses, and figures for Prometheus
 messages       publish, subscribe, unsubscribe
-bridges        bridges, of which there are none
+bridges        bridges, as the plugins that bridge have them
 configuration  the configuration, told and changed
 control        stop, restart
 wording        the dialect, and times as text

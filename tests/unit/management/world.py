@@ -40,6 +40,7 @@ class FakePlugins:
 
     def __init__(self) -> None:
         self.known = {"rmq-a": FakePlugin("rmq-a"), "rmq-b": FakePlugin("rmq-b", None, None, active=False)}
+        self.configs: dict[str, Mapping[str, object]] = {}
         self.done: list[str] = []
 
     def describe(self) -> Sequence[FakePlugin]:
@@ -51,7 +52,7 @@ class FakePlugins:
         return self.known[name]
 
     def config(self, name: str) -> Mapping[str, object]:
-        return {"of": self.state(name).name}
+        return self.configs.get(name) or {"of": self.state(name).name}
 
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         if "wrong" in values:

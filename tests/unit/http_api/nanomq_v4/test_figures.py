@@ -6,7 +6,7 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.http_api.nanomq import NanoApi, problem
+from tests.unit.http_api.nanomq import NanoApi
 
 NAMES = {
     *(
@@ -72,15 +72,3 @@ async def test_what_the_process_uses(nano: NanoApi) -> None:
     assert re.fullmatch(r"\d+\.\d\d%", found["cpuinfo"]) and int(found["memory"]) > 1_000_000
     nano.world.engine.advance(1_000_000)  # what was used since is nothing beside that
     assert (await nano.get("/api/v4/metrics"))["cpuinfo"] == "0.00%"
-
-
-async def test_there_are_no_bridges(nano: NanoApi) -> None:
-    assert await nano.data("/api/v4/bridges") == {"bridge": {"nodes": []}}
-    assert problem(await nano.ask("GET", "/api/v4/bridges/emqx")) == (404, 115)
-    for path in ("emqx", "sub/emqx", "unsub/emqx", "switch/emqx"):
-        answer = await nano.ask("PUT", f"/api/v4/bridges/{path}", json={"data": {"bridge_switch": True}})
-        assert problem(answer) == (404, 115)
-    for path in ("sub/emqx", "unsub/emqx", "switch/emqx"):
-        assert problem(await nano.ask("POST", f"/api/v4/bridges/{path}", json={"data": {}})) == (404, 115)
-        assert problem(await nano.ask("POST", f"/api/v4/bridges/{path}", content=b"{")) == (400, 109)
-    assert problem(await nano.ask("DELETE", "/api/v4/bridges/emqx")) == (405, 102)
