@@ -28,10 +28,15 @@ EARLY_S: Final = 0.2
 
 @dataclass
 class Testament:
-    """The will of one connection; ``ended_at`` is when its client knew that it was over, ``delay`` in seconds."""
+    """The will of one connection; ``ended_at`` is when its client knew that it was over, ``delay`` in seconds.
+
+    ``made_at`` is when it was sent, ``is_acknowledged`` whether there was a CONNACK that took it.
+    """
 
     payload: bytes
     delay: int
+    made_at: float = 0.0
+    is_acknowledged: bool = False
     fate: str = MAY
     ended_at: float = inf
     came: int = 0
@@ -47,10 +52,20 @@ class Testaments:
         self._problem = problem
         self.all: dict[bytes, Testament] = {}
 
-    def make(self, payload: bytes, delay: int) -> Testament:
+    def make(self, payload: bytes, delay: int, now: float) -> Testament:
         """A client connects with a will."""
-        made = self.all[payload] = Testament(payload, delay)
+        made = self.all[payload] = Testament(payload, delay, now)
         return made
+
+    def is_waiting_since_its_end(self, testament: Testament) -> bool:
+        """Whether its delay began no earlier than its client knew that the connection was over.
+
+        One that waited for its CONNACK at a node that was cut off may have been open for all others, and over with its
+        node, long before it was refused.
+        """
+        if testament.ended_at == inf:
+            return False  # what a connection without CONNACK had for a will may be published after the next one's
+        return testament.is_acknowledged or self._unrest.is_calm(testament.made_at, testament.ended_at)
 
     def came(self, payload: bytes, now: float) -> None:
         """A will was published."""
@@ -123,7 +138,7 @@ class Mortal(Client):
         # Nobody knows any more whether the last one is published: it is, but for who is back in time.
         self._before = self._testament
         payload = f"{self.name}.{self.connects}".encode()
-        self._testament = self._testaments.make(payload, self._delay if self.persistent else 0)
+        self._testament = self._testaments.make(payload, self._delay if self.persistent else 0, self.world.agenda.now)
         if self._before.fate == MUST:
             self._before.fate = MAY
         properties = [(wire.WILL_DELAY, self._delay)]
@@ -132,10 +147,10 @@ class Mortal(Client):
     def opened(self) -> None:
         now = self.world.agenda.now
         self._testament.fate = MUST
+        self._testament.is_acknowledged = True
         before = self._before
         if self.persistent and before.fate != NEVER and now < before.ended_at + before.delay - IN_TIME_S:
-            # What a connection without CONNACK had for a will may be published after it.
-            before.fate = NEVER if before.ended_at < inf else MAY
+            before.fate = NEVER if self._testaments.is_waiting_since_its_end(before) else MAY
         self.later(0.2, 1.5, self._leave)
 
     def _leave(self) -> None:

@@ -14,6 +14,8 @@ from tests.support.wire import Will
 # What stands for the values of paths.
 PLUGIN: Final = "rmq-acl"
 TOPIC: Final = "described%2F1"
+# What can't be asked without parameters.
+QUERIES: Final = {"/api/v1/acl/test": "?clientid={clientid}&topic=described%2F1&action=publish"}
 
 
 def test_every_route_that_reads(place: Place) -> None:
@@ -35,8 +37,10 @@ def test_every_route_that_reads(place: Place) -> None:
     for path, operations in paths.items():
         if "get" not in operations:
             continue
-        named = path.replace("{clientid}", client.client_id).replace("{topic}", TOPIC).replace("{plugin}", PLUGIN)
-        named = named.replace("{file}", "start.js").replace("{name}", "described")
+        named = path + QUERIES.get(path, "")
+        named = named.replace("{clientid}", client.client_id).replace("{topic}", TOPIC).replace("{plugin}", PLUGIN)
+        who = "admin" if path.startswith("/api/v1/users") else "described"
+        named = named.replace("{file}", "start.js").replace("{name}", who)
         for node in place.nodes if "{node}" in path else (0,):
             answer = place.api.ask("GET", named.replace("{node}", str(node)))
             alone = {409} if len(place.nodes) == 1 and path.startswith("/api/v1/cluster") else {200}

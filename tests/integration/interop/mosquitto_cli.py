@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .adapters.base import STEP_TIMEOUT_S, Door
@@ -114,9 +115,13 @@ class MosquittoSub:
             await self._read_line()
 
     async def stop(self) -> None:
-        """Like Ctrl-C: it sends DISCONNECT."""
-        if self._process.returncode is None:
-            self._process.terminate()
+        """Like Ctrl-C: it sends DISCONNECT. A signal just before it waits for its socket is missed: then once more."""
+        async with asyncio.timeout(STEP_TIMEOUT_S):
+            while self._process.returncode is None:
+                self._process.terminate()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._process.wait()
         await self._ended()
 
     async def kill(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.realtime
 
 NewClient = Callable[..., Client]
 NOT_AUTHORIZED = 0x87
+TIMEOUT_S = 10.0
 OPEN = [["deny", {"clientid": "banned"}, "publish", ["open/%c"]], ["allow", "all"]]
 SHUT = [
     ["deny", {"clientid": "banned"}, "publish", ["open/%c"]],
@@ -56,7 +59,15 @@ class World:
         self._file.write_text(f"disconnect_if_pub_rejected = false\nrules = {text}\n", encoding="utf-8")
 
     def ask(self, method: str, path: str, **query: str | int) -> httpx.Response:
-        return httpx.request(method, f"http://{self._api}/api/v1/{path}", params=query, timeout=10, trust_env=False)
+        """One request; the API listens a moment after the node does."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                url = f"http://{self._api}/api/v1/{path}"
+                return httpx.request(method, url, params=query, timeout=TIMEOUT_S, trust_env=False)
+            except httpx.ConnectError:
+                assert time.monotonic() < deadline, self.node.log
+                threading.Event().wait(0.02)
 
     def reload(self) -> None:
         assert self.ask("PUT", "plugins/1/rmq-acl/config/reload").text == "ok"
