@@ -7,6 +7,7 @@ RMQ_TEST_PYTHON   the interpreter to run the node with: the virtual environment 
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -146,10 +147,23 @@ def interpreter() -> tuple[str, dict[str, str]]:
     return python, environment
 
 
+# Not the seeded one: two processes that run tests would choose the same.
+_RANDOM: Final = random.SystemRandom()
+
+
 def free_ports(count: int) -> list[int]:
-    """So many TCP ports nobody listens on just now, all different: each is held until the last is found."""
+    """So many TCP ports nobody listens on just now, all different: each is held until the last is found.
+
+    None of those that the system gives to outgoing connections, or one of another test's could have it by then.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        while len(found) < count:
+            probe = held.enter_context(socket.socket())
+            port = _RANDOM.randrange(12_000, 32_000)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import Final, get_args
 
@@ -23,8 +24,10 @@ MODELS: Final = {"rmq-http-api": HttpApiConfig, "rmq-acl": PluginConfig, "rmq-sy
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration file is near."""
+    """No configuration file is near, and nothing is in the environment."""
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("RMQ_")]:
+        monkeypatch.delenv(name)
 
 
 def shown(config: HttpApiConfig) -> list[tuple[str, list[str]]]:
