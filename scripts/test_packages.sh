@@ -15,6 +15,7 @@ declare -A package_of=(
     [ip]=iproute2
     [promtool]=prometheus
     [wrk]=wrk
+    [curl]=curl
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -22,7 +23,6 @@ if [ "$extra" = --docker ]; then
     package_of[docker-compose]=docker-compose
     package_of[iptables]=iptables
     package_of[debootstrap]=debootstrap
-    package_of[curl]=curl
 fi
 if [ "$extra" = --cluster ]; then
     package_of[rabbitmq-server]=rabbitmq-server
@@ -36,7 +36,7 @@ declare -A purpose_of=(
     [docker-compose]="containers"
     [iptables]="containers"
     [debootstrap]="containers"
-    [curl]="containers"
+    [curl]="the commands of API documents"
     [promtool]="monitoring by Prometheus"
     [wrk]="the speed of the HTTP API"
     [npm]="interoperability with mqtt.js"
