@@ -103,7 +103,8 @@ class Member:
     async def start(self, nursery: trio.Nursery) -> None:
         """Take part from here on, until ``stop``, whatever is cancelled. Raises ``ConfigError``."""
         self.port.begin()
-        await nursery.start(self._run)
+        with trio.CancelScope(shield=True):  # cancelled, it would wait for a task that is shielded, for ever
+            await nursery.start(self._run)
         direct = self.cluster.links.direct
         direct.drive_elsewhere()
         self._reactor.watch_source(direct.fd, direct.read_in_turn)

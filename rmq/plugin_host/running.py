@@ -52,7 +52,8 @@ class RunningPlugin:
     async def start(self, nursery: trio.Nursery) -> None:
         """Build and start it; raises ``PluginStartError``. Whoever calls this calls ``stop``, also when it failed."""
         self._spawned = True
-        own_nursery = await nursery.start(self._hold_nursery)
+        with trio.CancelScope(shield=True):  # cancelled, it would wait for a task that is shielded, for ever
+            own_nursery = await nursery.start(self._hold_nursery)
         name = self.name
         try:
             with trio.fail_after(START_TIMEOUT_S):

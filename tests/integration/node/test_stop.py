@@ -136,3 +136,37 @@ def test_running_out_of_descriptors_costs_nobody_who_is_connected(tmp_path: Path
     warnings = [line for line in log.splitlines() if "can't accept" in line]
     assert warnings and "Traceback" not in log
     assert len(warnings) < 50, "one line a pause, not one a turn"
+
+
+# A signal at the worst moment: the sockets listen, and nothing has been started yet.
+STOPPED_AT_THE_START: Final = """
+import os, signal, sys
+from rmq.cli.node import main
+from rmq.node.node import Node
+opened = Node.open
+def open_and_stop(node):
+    opened(node)
+    os.kill(os.getpid(), signal.SIGTERM)
+Node.open = open_and_stop
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("nodes", ["", "1@127.0.0.1:{port}"], ids=["alone", "in a cluster"])
+def test_a_node_that_is_stopped_before_it_has_started(tmp_path: Path, nodes: str) -> None:
+    listening, linking = free_ports(2)
+    arguments = ["--id", "1", "--data-dir", str(tmp_path), "--set", f"listener.tcp.external.addr=127.0.0.1:{listening}"]
+    if nodes:
+        arguments += ["--cluster-nodes", nodes.format(port=linking)]
+    done = subprocess.run(
+        [command()[0], "-c", STOPPED_AT_THE_START, *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    written = done.stderr.decode()
+    assert done.returncode == 0, (done.returncode, written)
+    assert '"stopping"' in written and "Traceback" not in written
