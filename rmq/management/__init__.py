@@ -41,6 +41,7 @@ access_cache      what a connection remembers of access rules
 access            what access rules say of one client and topic, and which of them
 review            subscriptions that access rules allow no more: found and ended
 settings          settings that are changed while nodes run
+sharing           which member of a shared subscription gets a message
 plugins           what is needed from whoever runs the plugins
 data              data exported into files and imported from them, while nodes run
 data_archive      what such a file looks like

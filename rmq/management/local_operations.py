@@ -15,6 +15,7 @@ from rmq.management.node_settings import NoSettings, SettingsControl
 from rmq.management.retaining import Retaining
 from rmq.management.review import SubscriptionReview
 from rmq.management.settings import SharedSettings
+from rmq.management.sharing import Sharing
 from rmq.management.slow_subscriptions import SlowSubscriptions
 from rmq.management.topic_metrics import TopicMetrics
 from rmq.management.tracing import Tracing
@@ -47,6 +48,7 @@ class LocalOperations:
         self.tracing = Tracing(node, hooks, folder / "trace")
         self.data_files = DataFiles()
         self.retaining = Retaining(node)
+        self.sharing = Sharing(node)
 
     def node_listeners(self) -> NodeListeners:
         """The listeners of this node."""

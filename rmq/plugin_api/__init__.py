@@ -11,6 +11,7 @@ values  values that several plugins' configurations have
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
 
+from rmq.config.model import SharedStrategy
 from rmq.config.units import Address, ByteSize, Duration, ListenAddress, WholeSeconds
 from rmq.hooks.points import POINTS
 from rmq.hooks.registry import Handle
@@ -104,6 +105,7 @@ __all__ = [
     "PluginState",
     "Properties",
     "Publish",
+    "SharedStrategy",
     "SomeTime",
     "Subscribe",
     "Subscription",

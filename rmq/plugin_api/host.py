@@ -180,6 +180,20 @@ class PluginHost:
         """What ``end_subscriptions`` would end if this plugin denied what is suspect; ``most`` of them by name."""
         return await self.management.local.operations.review.find(suspect, most, self._plugin)
 
+    def share_by(self, strategy: str, sticky_cache_size: int) -> None:
+        """Have shared subscriptions go by another strategy, for what is published at this node from now on.
+
+        ``sticky_cache_size`` is for how many publishers and groups ``sticky`` remembers the member. ``ValueError`` for
+        a strategy that isn't known.
+        """
+        if self._services.management is not None:
+            self.management.local.operations.sharing.put(strategy, sticky_cache_size)
+
+    def share_as_configured(self) -> None:
+        """Have them go by ``mqtt.shared_subscription_strategy`` again."""
+        if self._services.management is not None:
+            self.management.local.operations.sharing.reset()
+
     def explain_access(self, explain: Explain) -> None:
         """Have administrators who test the access of a client told which rule decides.
 

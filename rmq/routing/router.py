@@ -56,7 +56,7 @@ class Router:
         self._trie, other._trie = other._trie, self._trie
         self._cache, other._cache = other._cache, self._cache
         self._share_strategy, other._share_strategy = other._share_strategy, self._share_strategy
-        self._share_strategy.kind = other._share_strategy.kind
+        self._share_strategy.take_rules(other._share_strategy)
         self.limited, other.limited = other.limited, self.limited
         self.subscription_count, other.subscription_count = other.subscription_count, self.subscription_count
         self.shared_count, other.shared_count = other.shared_count, self.shared_count
@@ -172,6 +172,6 @@ class Router:
         """The distinct topic filters, at most ``limit`` of them unless it is 0."""
         return self._trie.filters(limit)
 
-    def set_strategy(self, strategy: str) -> None:
+    def set_strategy(self, strategy: str, sticky_limit: int = 100_000) -> None:
         """Another strategy for all shared subscriptions from the next message on."""
-        self._share_strategy.kind = strategy_code(strategy)
+        self._share_strategy.change(strategy_code(strategy), sticky_limit)

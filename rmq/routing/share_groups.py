@@ -6,7 +6,7 @@ The seven strategies, by name as in the configuration:
 ``round_robin_per_group``  one turn for all topic filters of a share name: even over the group's whole load.
 ``random``                 any member.
 ``sticky``                 a publisher keeps the member it was given first, until that member goes.
-``local``                  a member connected to this node; as every live member known here is, the same as random.
+``local``                  any member connected to this node; if there is none, any one connected to another.
 ``hash_clientid``          chosen by the publisher's client id: all of one publisher's messages to one member.
 ``hash_topic``             chosen by the topic name: all messages of one topic to one member.
 
@@ -82,6 +82,20 @@ class ShareStrategy:
         self._bindings: dict[str, str] = {}
         self._old_bindings: dict[str, str] = {}
         self._turns: dict[str, Turn] = {}
+
+    def change(self, kind: int, sticky_limit: int) -> None:
+        """Another strategy from the next message on; what sticky remembers goes when it is no longer that."""
+        self.kind = kind
+        half = max(1, sticky_limit // 2)
+        if kind != STICKY or half < self._sticky_half:
+            self._bindings = {}
+            self._old_bindings = {}
+        self._sticky_half = half
+
+    def take_rules(self, other: "ShareStrategy") -> None:
+        """Choose as another one does; whose turn it is, and which member a publisher has, stay."""
+        self.kind = other.kind
+        self._sticky_half = other._sticky_half
 
     def make_successor(self) -> "ShareStrategy":
         """The same strategy for other groups: whose turn it is, and which member a publisher has, begin anew."""
@@ -259,6 +273,8 @@ class ShareGroup:
             return self._pick_hash(message.publisher, live, exclude)
         if kind == HASH_TOPIC:
             return self._pick_hash(message.topic, live, exclude)
+        if kind == LOCAL and live:
+            return self._pick_local(exclude)
         return self._pick_random(live, exclude)
 
     def _next_in_turn(self, live: bool, exclude: "Session | None") -> Subscription | None:
@@ -300,6 +316,18 @@ class ShareGroup:
         if not able:
             return None
         return able[self._strategy.next_random(len(able))]
+
+    def _pick_local(self, exclude: "Session | None") -> Subscription | None:
+        members = self.members
+        count = len(members)
+        for _ in range(_RANDOM_PROBES):
+            candidate = members[self._strategy.next_random(count)]
+            if candidate.session.channel is not None and candidate.session is not exclude:
+                return candidate
+        here = [member for member in members if member.session.channel is not None and member.session is not exclude]
+        if not here:
+            return self._pick_random(True, exclude)
+        return here[self._strategy.next_random(len(here))]
 
     def _pick_sticky(self, message: Message, live: bool, exclude: "Session | None") -> Subscription | None:
         key = f"{self._serial} {message.publisher}"

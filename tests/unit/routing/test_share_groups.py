@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from rmq.routing.router import Router
 from rmq.routing.share_groups import STRATEGY_NAMES, ShareGroup, ShareStrategy, strategy_code
 from rmq.session.session import Session
 from tests.unit.routing.naive import live, message, session, subscription
@@ -209,3 +210,45 @@ def test_random_finds_the_few_live_ones_evenly() -> None:
     counts = Counter(chosen(group) for _ in range(400))
     assert set(counts) == {"c100", "c200"}
     assert min(counts.values()) > 130
+
+
+def test_local_takes_a_member_of_this_node_while_there_is_one() -> None:
+    far = [session(f"far-{i}", persistent=i % 2 == 0) for i in range(40)]
+    for owner in far:
+        owner.remote = True
+    here = [live("here-0"), live("here-1")]
+    group = group_of("local", [*far, *here])
+    counts = Counter(chosen(group) for _ in range(300))
+    assert set(counts) == {"here-0", "here-1"} and min(counts.values()) > 90
+    member = group.choose(message("t"), False, here[0])
+    assert member is not None and member.session is here[1]
+    here[0].channel = here[1].channel = None
+    assert {chosen(group) for _ in range(600)} == {owner.client_id for owner in far}
+    for owner in far:
+        owner.disconnected_at = 1.0
+    assert {chosen(group) for _ in range(600)} == {owner.client_id for owner in far if owner.persistent}
+
+
+def test_another_strategy_forgets_what_sticky_knew_and_has_its_own_bound() -> None:
+    strategy = ShareStrategy(strategy_code("sticky"))
+    group = group_of(strategy, [live(f"c{i}") for i in range(3)])
+    for i in range(100):
+        chosen(group, publisher=f"p{i}")
+    assert strategy.binding_count == 100
+    strategy.change(strategy_code("sticky"), 10)
+    for i in range(100):
+        chosen(group, publisher=f"p{i}")
+        assert strategy.binding_count <= 10
+    strategy.change(strategy_code("random"), 10)
+    assert strategy.binding_count == 0
+
+
+def test_a_router_that_takes_the_place_of_another_goes_by_its_strategy() -> None:
+    router = Router()
+    beside = router.make_successor()
+    router.set_strategy("hash_topic", 10)
+    for client in "abc":
+        beside.add(subscription(live(client), "$share/g/t"))
+    router.exchange(beside)
+    (group,) = router.match("t").groups
+    assert len({chosen(group) for _ in range(9)}) == 1
