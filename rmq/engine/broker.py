@@ -39,7 +39,7 @@ from rmq.session.channel import CLOSING, CONNECTING, Channel
 from rmq.session.limits import ACK_QUORUM
 from rmq.session.receipts import Receipt
 from rmq.session.session import Session
-from rmq.storage.records import AddSubscription, Operation
+from rmq.storage.records import AddSubscription, Configure, Operation
 from rmq.storage.state import State
 
 if TYPE_CHECKING:
@@ -69,13 +69,17 @@ class BrokerOptions:
         self.delayed_bytes = 256 * 1024 * 1024
         self.delayed_immediate = False
 
+    def rules(self) -> Configure:
+        """What this node has the state go by, which in a cluster all nodes share."""
+        return Configure(self.allow_multiple_matches, self.max_retained, self.max_retained_payload)
+
 
 class Broker:
     """Everything of one node's engine. All calls come from the one trio thread.
 
     ``clock`` gives seconds since 1970 and never goes back; ``spawn`` runs an async function in the node's nursery;
     ``flush`` is set by ``net``: it sends what was written outside of a reactor turn. ``turn_storage`` is called at the
-    end of each turn, before that.
+    end of each turn, before that. ``own_rules`` are what it has the state go by when it starts or joins.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Broker:
         ports: FlowPorts,
     ) -> None:
         self.options = options
+        self.own_rules: Callable[[], Configure] = options.rules
         self.node_id = options.node_id
         self.chains = chains
         self.counters = counters

@@ -15,6 +15,3 @@ class MemberOptions(StorageOptions):
         self.forward_deadline_s = 2.0
         self.grace_s = 1.5
         self.serves_alone = True
-        self.max_retained = 0
-        self.max_retained_payload = 0
-        self.allow_multiple_matches = False

@@ -23,7 +23,6 @@ from rmq.storage.cluster_routes import member_key
 from rmq.storage.cluster_state import NodeRecord
 from rmq.storage.codec import encode_operation
 from rmq.storage.disk_thread import Job
-from rmq.storage.records import Configure
 from rmq.storage.recovery import Found
 from rmq.storage.snapshot_reader import finish
 
@@ -110,15 +109,9 @@ class MemberPort(ReplicatedPort):
                 self.propose(again, Reclaimed(self, session.client_id, channel.epoch))
 
     def _configure(self) -> None:
-        rules = self.broker.state.rules()
-        own = self.member
-        differ = (rules.allow_multiple_matches, rules.max_retained, rules.max_retained_payload) != (
-            own.allow_multiple_matches,
-            own.max_retained,
-            own.max_retained_payload,
-        )
-        if differ:
-            self.propose(Configure(own.allow_multiple_matches, own.max_retained, own.max_retained_payload))
+        own = self.broker.own_rules()
+        if not own.is_like(self.broker.state.rules()):
+            self.propose(own)
 
     def leave(self, then: Callable[[], None]) -> None:
         """Have it be known that this node stops: nothing is proposed behind that."""

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from rmq.engine.applied import AppliedEvents, begin_timers
 from rmq.engine.disconnect import leave_session
-from rmq.storage.records import Configure
 from rmq.storage.snapshot_reader import finish
 
 if TYPE_CHECKING:
@@ -15,10 +14,7 @@ def restore(broker: "Broker") -> None:
     """Begin the timers of what was read from disk, and close the sessions that were open."""
     now = broker.touch_clock()
     broker.state.events = AppliedEvents(broker)
-    options = broker.options
-    broker.cluster.propose(
-        Configure(options.allow_multiple_matches, options.max_retained, options.max_retained_payload)
-    )
+    broker.cluster.propose(broker.own_rules())
     finish(begin_timers(broker))
     for timer in list(broker.session_timers.values()):
         timer.fire(now)  # else whoever connects within the first tick finds what ended long ago

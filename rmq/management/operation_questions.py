@@ -14,7 +14,6 @@ from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.node_settings import SettingsChange
 from rmq.management.peers import Question
-from rmq.management.retaining import RetainRules
 from rmq.management.session_messages import Part, SessionMessages, session_messages
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures
@@ -177,17 +176,6 @@ class DeleteDataFile(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         await trio.to_thread.run_sync(node.operations.data_files.delete, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeRetaining(Question[None]):
-    """Go by these rules for retained messages."""
-
-    changes: ClassVar[bool] = True
-    rules: RetainRules
-
-    async def of(self, node: "LocalNode") -> None:
-        await node.operations.retaining.change_rules(self.rules)
 
 
 @dataclass(frozen=True, slots=True)

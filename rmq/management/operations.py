@@ -25,7 +25,6 @@ from rmq.management.operation_questions import (
     AskTraceFiles,
     AskTraceLog,
     ChangeListener,
-    ChangeRetaining,
     ChangeSettings,
     DeactivateAlarm,
     DropAccessCache,
@@ -34,7 +33,6 @@ from rmq.management.operation_questions import (
     PreviewPlugin,
 )
 from rmq.management.peers import AskBroker, Question
-from rmq.management.retaining import RetainRules
 from rmq.management.session_messages import Part, SessionMessages
 from rmq.management.slow_subscriptions import SlowView
 from rmq.management.topic_metrics import TopicFigures, added
@@ -71,10 +69,6 @@ class Operations:
         self.slow_subscriptions = local.operations.slow_subscriptions
         self.traces = Traces(local.accounts, lambda: local.broker.clock())
         self.retaining = local.operations.retaining
-
-    async def change_retaining(self, rules: RetainRules) -> Gathered[None]:
-        """Have every node go by these rules for retained messages, until it is started again."""
-        return await self._all(ChangeRetaining(rules))
 
     # Access rules, and plugins' configurations before they are taken
 

@@ -14,6 +14,7 @@ import trio
 from rmq.management.errors import AccountExists, AccountNotFound, ManagementError
 
 if TYPE_CHECKING:
+    from rmq.management.accounts import AccountStore
     from rmq.management.local import LocalNode
 
 log = structlog.get_logger(__name__)
@@ -33,8 +34,7 @@ class PluginConfigs:
 
     def kept(self, plugin: str) -> Mapping[str, object]:
         """What is put over the plugin's configuration; empty where nothing is."""
-        account = self._node.accounts.find(KIND, plugin)
-        return {} if account is None else _read(account.value)
+        return kept_config(self._node.accounts, plugin)
 
     async def set(self, plugin: str, values: Mapping[str, object]) -> None:
         """Have the plugin run with these keys on every node, also after restarts; the others stay as files have them.
@@ -99,6 +99,10 @@ class PluginConfigs:
             await control.load(plugin)
 
 
-def _read(value: bytes) -> Mapping[str, object]:
-    found: dict[str, object] = json.loads(value)
+def kept_config(accounts: "AccountStore", plugin: str) -> Mapping[str, object]:
+    """What is put over a plugin's configuration; empty where nothing is."""
+    account = accounts.find(KIND, plugin)
+    if account is None:
+        return {}
+    found: dict[str, object] = json.loads(account.value)
     return found

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rmq.management.errors import BadQuery
+from rmq.management.condition import STARTING, STOPPING
+from rmq.management.errors import BadQuery, ManagementError
+from rmq.management.plugin_configs import kept_config
 from rmq.storage.records import Configure, DeleteRetained
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
 
 MOST: Final = 2**31 - 1
+# The plugin whose keys these rules are, where it runs.
+PLUGIN: Final = "rmq-retainer"
 # So many are deleted in one change.
 DELETED_AT_ONCE: Final = 256
 
@@ -29,26 +33,63 @@ class RetainRules:
 
 
 class Retaining:
-    """The rules that this node goes by, and its retained messages. Changed rules hold until a node is started again:
-    it brings those of its configuration.
+    """The rules that this node goes by, and its retained messages.
+
+    They are those of its configuration (``[retain]``), or what a plugin has it go by. The limits are of the state that
+    all nodes of a cluster share: whoever starts, joins or is told other ones last has them decided for all.
     """
 
     def __init__(self, node: "LocalNode") -> None:
         self._node = node
         self._broker = node.broker
+        options = node.broker.options
+        self._configured = RetainRules(options.max_retained, options.max_retained_payload, options.retained_ttl_s)
+        self._by_api = True
+        node.broker.own_rules = self.own_rules
 
     def rules(self) -> RetainRules:
         """As they are in force."""
         rules = self._broker.state.rules()
         return RetainRules(rules.max_retained, rules.max_retained_payload, self._broker.options.retained_ttl_s)
 
-    async def change_rules(self, rules: RetainRules) -> None:
-        """Have others in force, from the next message on. The limits are of the state that all nodes share."""
-        self._broker.options.retained_ttl_s = rules.expiry_s
-        known = self._broker.state.rules()
-        if (known.max_retained, known.max_retained_payload) != (rules.max_messages, rules.max_payload_size):
-            configure = Configure(known.allow_multiple_matches, rules.max_messages, rules.max_payload_size)
-            await self._node.changes.propose([configure])
+    def own_rules(self) -> Configure:
+        """What this node has in force when it starts or joins: what an API has set comes before files.
+
+        The plugin takes that a moment later, and there is no moment with other limits in between.
+        """
+        found = self._broker.options.rules()
+        kept = kept_config(self._node.accounts, PLUGIN) if self._by_api else {}
+        found.max_retained = _number(kept.get("max_retained_messages"), found.max_retained)
+        found.max_retained_payload = _number(kept.get("max_payload_size"), found.max_retained_payload)
+        return found
+
+    async def put(self, rules: RetainRules | None) -> None:
+        """Have others in force from the next message on, None: those of the configuration.
+
+        Raises ``StorageUnavailable`` and ``OutcomeUnknown``; this node goes by the ones of before then.
+        """
+        self._by_api = rules is not None
+        options = self._broker.options
+        before = RetainRules(options.max_retained, options.max_retained_payload, options.retained_ttl_s)
+        self._note(self._configured if rules is None else rules)
+        phase = self._node.condition.phase
+        if options.rules().is_like(self._broker.state.rules()) or phase == STOPPING:
+            return
+        if phase == STARTING:
+            if not self._broker.cluster.replicates:
+                self._broker.cluster.propose(options.rules())
+            return  # in a cluster it is told when the node joins
+        try:
+            await self._node.changes.propose([options.rules()])
+        except ManagementError:
+            self._note(before)
+            raise
+
+    def _note(self, rules: RetainRules) -> None:
+        options = self._broker.options
+        options.max_retained = rules.max_messages
+        options.max_retained_payload = rules.max_payload_size
+        options.retained_ttl_s = rules.expiry_s
 
     async def clear(self) -> int:
         """Delete all of them; answers how many there were. Those of the broker itself ($SYS) stay."""
@@ -60,3 +101,7 @@ class Retaining:
             await self._node.changes.propose([DeleteRetained(message.topic, 0.0) for message in found])
             count += len(found)
             await self._node.turns.wait()
+
+
+def _number(kept: object, otherwise: int) -> int:
+    return kept if isinstance(kept, int) else otherwise

@@ -22,10 +22,10 @@ _PLUGINS = {
     "rmqtt-bridge-ingress-mqtt": "rmq-bridge-ingress-mqtt",
     "rmqtt-topic-rewrite": "rmq-topic-rewrite",
     "rmqtt-auto-subscription": "rmq-auto-subscription",
+    "rmqtt-retainer": "rmq-retainer",
     "rmqtt-shared-subscription": "rmq-shared-subscription",
 }
 _BUILT_IN = {
-    "rmqtt-retainer": "retained messages are kept without a plugin",
     "rmqtt-session-storage": "sessions are kept without a plugin",
     "rmqtt-counter": "everything is counted without a plugin",
     "rmqtt-cluster-raft": "a cluster is founded with rmq-node cluster",

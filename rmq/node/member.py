@@ -184,9 +184,6 @@ def _options(settings: Settings) -> MemberOptions:
     options.forward_deadline_s = cluster.forward_deadline
     options.grace_s = cluster.node_down_grace
     options.serves_alone = cluster.minority == "serve"
-    options.max_retained = settings.retain.max_retained_messages
-    options.max_retained_payload = settings.retain.max_payload_size
-    options.allow_multiple_matches = settings.mqtt.allow_multiple_matches
     return options
 
 

@@ -60,6 +60,7 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-bridge-egress-mqtt": "rmq_plugins.bridge_mqtt:EgressPlugin",
     "rmq-bridge-ingress-mqtt": "rmq_plugins.bridge_mqtt:IngressPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
+    "rmq-retainer": "rmq_plugins.retainer:RetainerPlugin",
     "rmq-shared-subscription": "rmq_plugins.shared_subscription:SharedSubscriptionPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
     "rmq-topic-rewrite": "rmq_plugins.topic_rewrite:TopicRewritePlugin",

@@ -26,6 +26,7 @@ from rmq.hooks.verdicts import (
     AuthResult,
     EnhancedAuthRequest,
 )
+from rmq.management.retaining import RetainRules
 from rmq.mqtt.codes import PUBACK, PUBCOMP, PUBREC, PUBREL, REASON_NAMES, V5, V311
 from rmq.mqtt.errors import MqttError
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
@@ -105,6 +106,7 @@ __all__ = [
     "PluginState",
     "Properties",
     "Publish",
+    "RetainRules",
     "SharedStrategy",
     "SomeTime",
     "Subscribe",

@@ -19,6 +19,7 @@ from rmq.management.errors import (
     StorageUnavailable,
 )
 from rmq.management.requests import FilterRequest
+from rmq.management.retaining import RetainRules
 from rmq.management.review import Found, Suspect
 from rmq.mqtt.codes import QUOTA_EXCEEDED, V5
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
@@ -179,6 +180,27 @@ class PluginHost:
     async def find_subscriptions(self, suspect: Suspect, most: int) -> Found:
         """What ``end_subscriptions`` would end if this plugin denied what is suspect; ``most`` of them by name."""
         return await self.management.local.operations.review.find(suspect, most, self._plugin)
+
+    async def retain_by(self, rules: RetainRules) -> bool:
+        """Have these rules for retained messages in force, from the next one on; False when that can't be decided now.
+
+        In a cluster the limits are those of all nodes, and it takes a quorum to change them; False leaves them as they
+        are. A node that starts brings its rules, those of ``[retain]`` or what a plugin has said in its ``start``.
+        """
+        return await self._retain_by(rules)
+
+    async def retain_as_configured(self) -> bool:
+        """Have the rules of ``[retain]`` in force again; False as above."""
+        return await self._retain_by(None)
+
+    async def _retain_by(self, rules: RetainRules | None) -> bool:
+        if self._services.management is None:
+            return True
+        try:
+            await self.management.local.operations.retaining.put(rules)
+        except (StorageUnavailable, OutcomeUnknown):
+            return False
+        return True
 
     def share_by(self, strategy: str, sticky_cache_size: int) -> None:
         """Have shared subscriptions go by another strategy, for what is published at this node from now on.

@@ -307,6 +307,14 @@ class Configure:
         self.max_retained = max_retained
         self.max_retained_payload = max_retained_payload
 
+    def is_like(self, other: "Configure") -> bool:
+        """Whether these are the same rules."""
+        return (
+            self.allow_multiple_matches == other.allow_multiple_matches
+            and self.max_retained == other.max_retained
+            and self.max_retained_payload == other.max_retained_payload
+        )
+
 
 class SkipPacketIds:
     """The journal of a node alone may have had an end that is lost, with packet identifiers that were given in it."""

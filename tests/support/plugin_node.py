@@ -30,7 +30,7 @@ class PluginNode:
         for name, text in (files or {}).items():
             self.write(name, text)
         self._api = f"127.0.0.1:{free_ports(1)[0]}"
-        config = directory / "rmq.toml"
+        self._config = config = directory / "rmq.toml"
         names = ", ".join(f'"{name}"' for name in (*startups, "rmq-http-api"))
         config.write_text(f"[plugins]\ndefault_startups = [{names}]\n", encoding="utf-8")
         (directory / "node").mkdir()
@@ -82,7 +82,7 @@ class PluginNode:
 
     def start_again(self) -> None:
         """After its end, with its data."""
-        self.process = self.process.start_again()
+        self.process = self.process.start_again("-f", str(self._config))
 
     def stop(self) -> None:
         """It must end well, and have met no bug."""

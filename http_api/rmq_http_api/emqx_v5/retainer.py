@@ -2,16 +2,15 @@
 
 import base64
 import zlib
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from rmq.management.models import RetainedView
-from rmq.management.retaining import MOST, RetainRules
+from rmq.management.retaining import MOST, PLUGIN
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.emqx_v5.pages import Meta, PageQuery, missing_header, page_answer
+from rmq_http_api.emqx_v5.pages import Meta, PageQuery, page_answer
 from rmq_http_api.emqx_v5.wording import PREFIX, Limit, rfc3339
 from rmq_http_api.parameters import TOPIC_FILTER, TOPIC_NAME, WHOLE, Body, NoQuery
 from rmq_http_api.routing import AnyRoute, Route
@@ -132,7 +131,7 @@ class RetainerRoutes:
                 "PUT",
                 path,
                 "change_retainer",
-                "Change that, until a node is started again",
+                "Change that, on all nodes",
                 self.change_config,
                 NoQuery,
                 RetainerBody,
@@ -157,19 +156,19 @@ class RetainerRoutes:
         return self._config()
 
     async def change_config(self, call: Call[NoQuery, RetainerBody]) -> Answer:
-        """As it is in force then, on every node that answers, until one is started again."""
+        """As it is in force then: rmq-retainer has these keys, on every node and also after restarts."""
         body = call.body
         rules = self._retaining.rules()
         messages = body.backend.max_retained_messages
-        rules = RetainRules(
-            rules.max_messages if messages is None else messages,
-            _amount(body.max_payload_size, rules.max_payload_size),
-            _amount(body.msg_expiry_interval, rules.expiry_s),
-        )
-        gathered = await self._management.operations.change_retaining(rules)
-        return self._config(missing_header(gathered.missing))
+        wanted = {
+            "max_retained_messages": rules.max_messages if messages is None else messages,
+            "max_payload_size": _amount(body.max_payload_size, rules.max_payload_size),
+            "retained_message_ttl": _amount(body.msg_expiry_interval, rules.expiry_s),
+        }
+        await self._management.plugin_configs.set(PLUGIN, wanted)
+        return self._config()
 
-    def _config(self, headers: Mapping[str, str] | None = None) -> Answer:
+    def _config(self) -> Answer:
         rules = self._retaining.rules()
         body: RetainerConfig = {
             "enable": True,
@@ -185,7 +184,7 @@ class RetainerRoutes:
                 "max_retained_messages": rules.max_messages,
             },
         }
-        return json_answer(body, headers=headers)
+        return json_answer(body)
 
     async def page(self, call: Call[RetainedQuery, None]) -> Answer:
         """A page by topic."""

@@ -16,12 +16,13 @@ from tests.support import wire
 from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
 from tests.support.cluster_processes import ClusterProcesses
-from tests.support.wire_parser import Connack
+from tests.support.wire_parser import Connack, Publish
 
 V5 = "/api/v5"
 API_ONLY = ('plugins.default_startups=["rmq-http-api"]',)
 RULES = [{"action": "all", "source_topic": "old/#", "dest_topic": "new/$1", "re": "^old/(.+)$"}]
 TOPICS = [{"topic": "cmd/${clientid}", "qos": 1, "rh": 0, "rap": 0, "nl": 0}]
+RETAINER = {"max_payload_size": "4B", "msg_expiry_interval": "1h", "backend": {"max_retained_messages": 2}}
 TIMEOUT_S = 20.0
 
 Headers = dict[str, str]
@@ -120,6 +121,42 @@ def test_a_node_that_was_away_takes_what_came_meanwhile(cluster: ClusterProcesse
     cluster.wait_until_serving(3)
     until(lambda: topic_that_arrives(cluster[3].address, "old/3") == "new/er/3")
     until(lambda: gets_commands(cluster[3].address, "dev"))
+
+
+def is_retained(address: tuple[str, int], topic: str, payload: bytes) -> bool:
+    client = Client(address, "retains")
+    client.connect()
+    try:
+        client.publish(topic, payload, 1, retain=True)
+        client.subscribe(topic)
+        return any(isinstance(packet, Publish) for packet in client.drain())
+    finally:
+        client.close()
+
+
+def test_how_messages_are_retained_counts_on_all_nodes_and_outlives_restarts(
+    cluster: ClusterProcesses, who: Headers
+) -> None:
+    path = f"{V5}/mqtt/retainer"
+    before = Http.of(cluster[1]).ask("GET", path, None, who).json
+    cluster[3].kill()
+    wait_until_down(cluster, 3, 1, 2)
+    after = Http.of(cluster[1]).ask("PUT", path, RETAINER, who)
+    assert after.status == 200, after.text
+    assert (after.json["max_payload_size"], after.json["backend"]["max_retained_messages"]) == ("4B", 2)
+    cluster[3].start()
+    cluster.wait_until_serving(3)
+    for member in cluster:
+        assert not is_retained(member.address, f"retained/{member.number}", b"12345")
+        until(lambda member=member: Http.of(member).ask("GET", path, None, who).json == after.json)  # type: ignore[misc]  # mypy can't tell what a lambda's default is
+    assert is_retained(cluster[2].address, "retained/1", b"1")
+    assert is_retained(cluster[3].address, "retained/2", b"1")
+    assert not is_retained(cluster[1].address, "retained/3", b"1")
+    for member in cluster:
+        assert Http.of(member).get(f"/api/v1/plugins/{member.number}/rmq-retainer")["active"]
+    back = {key: before[key] for key in ("max_payload_size", "msg_expiry_interval", "backend")}
+    assert Http.of(cluster[2]).ask("PUT", path, back, who).json == before
+    assert is_retained(cluster[1].address, "retained/3", b"12345")
 
 
 def test_a_node_is_evacuated_and_comes_back(cluster: ClusterProcesses, who: Headers) -> None:

@@ -137,7 +137,7 @@ def test_rmqtt(tmp_path: Path) -> None:
         "listener.tcp.external.max_inflight": 16,
         "listener.tcp.external.shared_subscription_available": True,
         "listener.tcp.external.session_expiry_interval": "2h",
-        "plugins.default_startups": ["rmq-acl", "rmq-http-api", "rmq-bridge-egress-mqtt"],
+        "plugins.default_startups": ["rmq-acl", "rmq-http-api", "rmq-retainer", "rmq-bridge-egress-mqtt"],
     }
     assert {one.what for one in found.left} == {"log.odd", "plugin rmqtt-p2p-messaging"}
     (tmp_path / "rmqtt.toml").write_text("[x")

@@ -7,7 +7,6 @@ import shutil
 import pytest
 
 from rmq.engine.broker import BrokerOptions
-from rmq.engine.member_options import MemberOptions
 from rmq.storage.recovery import recover_member
 from tests.support import wire
 from tests.support.wire_parser import Connack, Puback
@@ -153,12 +152,10 @@ def test_the_clusters_time_counts_for_what_a_node_had(group: Group, three: Three
 
 
 def test_rules_are_the_same_whatever_each_node_is_configured_to(group: Group) -> None:
-    tight = MemberOptions()
-    tight.max_retained = 1
     options = BrokerOptions()
     options.max_retained = 1
     one = group.start(1)
-    two = group.start(2, options, tight)
+    two = group.start(2, options)
     publisher = one.connect("p")
     for i in range(3):
         publisher.publish(f"r/{i}", b"m", 1, retain=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from rmq_plugins.retainer.config import RetainerConfig
+
+from tests.unit.http_api.emqx_v5.plugin_world import ConfiguredPlugins
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
-from tests.unit.management.world import Peers, World
+from tests.unit.management.world import World
 
 
 def retain(v5: V5, *topics: str) -> None:
@@ -48,9 +51,26 @@ async def test_they_are_deleted(v5: V5) -> None:
     assert (await v5.get("/mqtt/retainer/messages"))["data"] == []
 
 
-async def test_the_configuration_is_changed() -> None:
-    other = World(2)
-    v5 = V5(World(1, Peers([other])))
+class Retainer(ConfiguredPlugins):
+    """The plugin as a node runs it: its rules are in force."""
+
+    async def load(self, name: str) -> bool:
+        await self._take()
+        return await super().load(name)
+
+    async def reload_config(self, name: str) -> None:
+        await self._take()
+        await super().reload_config(name)
+
+    async def _take(self) -> None:
+        kept = self._world.service.plugin_configs.kept("rmq-retainer")
+        await self._world.local.operations.retaining.put(RetainerConfig.model_validate(kept).rules())
+
+
+async def test_the_configuration_is_changed_and_kept() -> None:
+    world = World()
+    world.local.plugin_control = plugins = Retainer(world, {"rmq-retainer": RetainerConfig})
+    v5 = V5(world)
     before = await v5.get("/mqtt/retainer")
     assert before["enable"] is True and before["backend"]["max_retained_messages"] == 0
     change = {
@@ -66,7 +86,12 @@ async def test_the_configuration_is_changed() -> None:
         "msg_expiry_interval": "120s",
         "backend": {**before["backend"], "max_retained_messages": 2},
     }
-    assert other.broker.options.retained_ttl_s == 120 and other.broker.state.max_retained == 2
+    assert plugins.done == ["load rmq-retainer"]
+    assert world.service.plugin_configs.kept("rmq-retainer") == {
+        "max_retained_messages": 2,
+        "max_payload_size": 1024,
+        "retained_message_ttl": 120,
+    }
     retain(v5, "a", "b", "c")
     assert (await v5.get("/mqtt/retainer/messages"))["meta"]["count"] == 2
     v5.world.engine.advance(121)
