@@ -5,6 +5,8 @@ auth_http  the same, as an HTTP server says
 auth_jwt   tokens that clients show say who they are, and what they may
 auto_subscription  clients that connect are subscribed without asking for it
 bridge_mqtt  messages sent on to other MQTT brokers, and fetched from them (two plugins)
+counter    shows that the node counts
+p2p_messaging  messages for one client, by topics that name it
 retainer   how many retained messages there may be, how large and for how long
 shared_subscription  which member of a shared subscription gets a message
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS

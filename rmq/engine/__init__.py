@@ -14,6 +14,7 @@ subscribe          SUBSCRIBE and UNSUBSCRIBE
 filter_rules       what a listener's rules and limits say about a topic filter
 limited            who may have a `$exclusive/` or `$limit/` subscription
 delayed            messages that are published later
+addressed          messages for one client alone
 publish_later      a PUBLISH that waits for a hook
 disconnect         the end of a connection
 session_end        the end of a session, and of its share in shared subscriptions

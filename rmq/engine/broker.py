@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rmq.engine import addressed
 from rmq.engine.account_watch import AccountWatch
 from rmq.engine.applied import AppliedEvents
 from rmq.engine.bans import BanList
@@ -32,7 +33,7 @@ from rmq.metrics.counters import Counters
 from rmq.metrics.gauges import Stats
 from rmq.metrics.rates import Rate
 from rmq.mqtt import codes
-from rmq.mqtt.message import Message
+from rmq.mqtt.message import AddressedMessage, Message
 from rmq.routing.retained_trie import RetainedTrie
 from rmq.routing.router import Router
 from rmq.session.channel import CLOSING, CONNECTING, Channel
@@ -146,6 +147,8 @@ class Broker:
 
         -1 means that it is stored, and delivered, later: the receipt is told.
         """
+        if isinstance(message, AddressedMessage):
+            return addressed.route(self, message, receipt)
         return route(self.ctx, message, receipt)
 
     def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:

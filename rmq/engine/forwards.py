@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from rmq.engine.addressed import deliver_here
 from rmq.flow.forward_wire import TO_ANOTHER_MEMBER, TO_MEMBER, pack_alone, unpack_forwards
 from rmq.flow.forwarded import deliver_frame, deliver_picked, group_of
 from rmq.flow.lanes import Lane
@@ -239,6 +240,9 @@ class Forwards:
         for left in deliver_frame(broker.ctx, runs, bugs):
             message = left.message
             assert message is not None  # one for a member of a share group is alone in its run
+            if not left.key:
+                deliver_here(broker, message, left.client_id)
+                continue
             self._choose_another(message, left.kind, left.key, answer)
         self._report(bugs, "in delivering a forwarded message")
         answer.applied()

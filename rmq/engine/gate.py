@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from rmq.engine import connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
+from rmq.engine import addressed, connect, disconnect, enhanced_auth, payloads, publish_later, subscribe
 from rmq.engine.rate_wait import RateWait
 from rmq.engine.retained_expiry import limit_retained
 from rmq.flow.ports import FlowPorts
 from rmq.mqtt import codes
-from rmq.mqtt.message import Message
+from rmq.mqtt.message import AddressedMessage, Message
 from rmq.mqtt.packets import Auth, Connect, Disconnect, Packet, Publish, Subscribe, Unsubscribe
 from rmq.session.channel import AWAIT_CONNECT, CONNECTED, Channel
 from rmq.session.receipts import Receipt
@@ -77,6 +77,10 @@ class EngineGate(FlowPorts):
         """Propose a message for one session."""
         operation = EnqueueMessage(session.client_id, message, qos, retain, ids, "", session.epoch)
         return self.broker.cluster.propose(operation, receipt)
+
+    def accept_addressed(self, channel: Channel, packet: Publish, message: AddressedMessage) -> None:
+        """Give it to its client, wherever that is."""
+        addressed.accept(self.broker, channel, packet, message)
 
     def wait_for_storage(self, channel: Channel, packet: Publish, message: Message | None) -> None:
         """Pause the publisher until there is room again."""

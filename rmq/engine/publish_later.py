@@ -40,6 +40,6 @@ def run_filters(broker: "Broker", channel: Channel, packet: Publish, message: Me
         filtered = await broker.runner.run_filter("message_publish", channel.info, message)
         if filtered is None:
             publish.note_dropped_by_hook(broker.ctx, channel, message)
-        return lambda: publish.accept(broker.ctx, channel, packet, filtered)
+        return lambda: publish.accept_filtered(broker.ctx, channel, packet, filtered)
 
     broker.wait(channel, work)

@@ -53,7 +53,7 @@ class StorageWaits:
                 broker.go_on(channel, self._accept(wait))
 
     def _accept(self, wait: "_Wait") -> Callable[[], None]:
-        return lambda: publish.accept(self._broker.ctx, wait.channel, wait.packet, wait.message)
+        return lambda: publish.accept_filtered(self._broker.ctx, wait.channel, wait.packet, wait.message)
 
     def fire(self, channel: Channel) -> float:
         """The time is over; returns when to look again, 0.0 for never."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from rmq.mqtt.message import Message
+from rmq.mqtt.message import AddressedMessage, Message
 from rmq.mqtt.packets import Packet, Publish
 from rmq.session.channel import Channel
 from rmq.session.receipts import Receipt
@@ -96,6 +96,10 @@ class FlowPorts:
 
     def filter_publish_later(self, channel: Channel, packet: Publish, message: Message) -> None:
         """A ``message_publish`` hook must be awaited: the channel is paused; goes on with ``publish.accept``."""
+        raise RuntimeError("no engine")
+
+    def accept_addressed(self, channel: Channel, packet: Publish, message: AddressedMessage) -> None:
+        """``publish.accept`` of a message for one client alone."""
         raise RuntimeError("no engine")
 
     def wait_for_storage(self, channel: Channel, packet: Publish, message: Message | None) -> None:

@@ -14,7 +14,7 @@ from rmq.hooks.verdicts import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, LATE
 from rmq.metrics.histogram import SAMPLE_EVERY
 from rmq.mqtt import codes
 from rmq.mqtt.codes import NO_MATCHING_SUBSCRIBERS, PUBACK, PUBREC, QUOTA_EXCEEDED, SUCCESS, V5
-from rmq.mqtt.message import FROM_CLIENT, Message
+from rmq.mqtt.message import FROM_CLIENT, AddressedMessage, Message
 from rmq.mqtt.packets import Publish
 from rmq.mqtt.primitives import is_utf8
 from rmq.mqtt.properties import payload_format
@@ -61,13 +61,13 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
     if packet.topic.startswith("$") and not _accept_dollar_topic(ctx, channel, packet):
         return
     if limits.max_topic_levels and level_count(packet.topic) > limits.max_topic_levels:
-        _refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
+        refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
         return
     if limits.check_payload_format and payload_format(packet.properties) == 1 and not is_utf8(packet.payload):
-        _refuse_content(ctx, channel, packet, codes.PAYLOAD_FORMAT_INVALID)
+        refuse_content(ctx, channel, packet, codes.PAYLOAD_FORMAT_INVALID)
         return
     if ctx.chains.message_publish_check_acl.handlers:
-        verdict = _check_acl(ctx, channel, packet)
+        verdict = check_acl(ctx, channel, packet)
         if verdict != ALLOW:
             if verdict == LATER:
                 ctx.ports.check_publish_later(channel, packet)
@@ -97,7 +97,7 @@ def handle_publish(ctx: FlowContext, channel: Channel, packet: Publish) -> None:
         filtered = chains.message_publish(ctx.chains, channel.info, message)
         if filtered is None:
             note_dropped_by_hook(ctx, channel, message)
-        accept(ctx, channel, packet, filtered)
+        accept_filtered(ctx, channel, packet, filtered)
         return
     accept(ctx, channel, packet, message)
 
@@ -117,6 +117,14 @@ def note_dropped_by_hook(ctx: FlowContext, channel: Channel | None, message: Mes
     note_dropped(ctx, None if channel is None else channel.session, message, "hook")
 
 
+def accept_filtered(ctx: FlowContext, channel: Channel, packet: Publish, message: Message | None) -> None:
+    """``accept`` for what handlers have left of a message: they may have addressed it to one client."""
+    if isinstance(message, AddressedMessage):
+        ctx.ports.accept_addressed(channel, packet, message)
+    else:
+        accept(ctx, channel, packet, message)
+
+
 def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message | None) -> None:
     """Route a message that passed all checks (None: a hook dropped it) and answer its PUBLISH."""
     session = channel.session
@@ -124,7 +132,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
         return
     if ctx.now > ctx.routes_until:
         if ctx.storage == STORAGE_FAILED and packet.qos and channel.version == V5:
-            _refuse(ctx, channel, packet, QUOTA_EXCEEDED)
+            refuse(ctx, channel, packet, QUOTA_EXCEEDED)
         else:
             ctx.ports.wait_for_storage(channel, packet, message)
         return
@@ -137,7 +145,7 @@ def accept(ctx: FlowContext, channel: Channel, packet: Publish, message: Message
             ctx.ports.wait_for_storage(channel, packet, message)
             return
         if qos:
-            _refuse(ctx, channel, packet, QUOTA_EXCEEDED)
+            refuse(ctx, channel, packet, QUOTA_EXCEEDED)
             return
     if qos == 0:
         if message is not None:
@@ -238,7 +246,7 @@ def _take_name(ctx: FlowContext, channel: Channel, packet: Publish) -> bool:
     packet.topic = topic
     packet.topic_alias = -1  # the alias stands for the name that the client wrote
     if not is_valid_topic_name(topic):
-        _refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
+        refuse_content(ctx, channel, packet, codes.TOPIC_NAME_INVALID)
         return False
     return True
 
@@ -250,14 +258,15 @@ def _accept_dollar_topic(ctx: FlowContext, channel: Channel, packet: Publish) ->
         return True
     if refusal == codes.NOT_AUTHORIZED:
         # Whatever the rules say the topic is the broker's own; they may say that whoever tries is disconnected.
-        verdict = _check_acl(ctx, channel, packet) if ctx.chains.message_publish_check_acl.handlers else DENY
+        verdict = check_acl(ctx, channel, packet) if ctx.chains.message_publish_check_acl.handlers else DENY
         deny(ctx, channel, packet, verdict if verdict == DENY_AND_DISCONNECT else DENY)
     else:
-        _refuse_content(ctx, channel, packet, refusal)
+        refuse_content(ctx, channel, packet, refusal)
     return False
 
 
-def _check_acl(ctx: FlowContext, channel: Channel, packet: Publish) -> int:
+def check_acl(ctx: FlowContext, channel: Channel, packet: Publish) -> int:
+    """The verdict on a PUBLISH, remembered for its topic name, QoS and RETAIN; LATER when it must be awaited."""
     shift = (packet.qos * 2 + (1 if packet.retain else 0)) * VERDICT_BITS
     cache = channel.acl
     if cache is None:
@@ -302,12 +311,13 @@ def deny(ctx: FlowContext, channel: Channel, packet: Publish, verdict: int) -> N
         _note_refused(ctx, channel, packet, "publish_denied")
         ctx.ports.close(channel, codes.NOT_AUTHORIZED, "not authorized to publish")
         return
-    _refuse(ctx, channel, packet, codes.NOT_AUTHORIZED)
+    refuse(ctx, channel, packet, codes.NOT_AUTHORIZED)
 
 
-def _refuse_content(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
+def refuse_content(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
+    """Refuse a PUBLISH for what it is: with the reason, or by closing where nothing else tells."""
     if channel.version == V5 and packet.qos:
-        _refuse(ctx, channel, packet, reason_code)
+        refuse(ctx, channel, packet, reason_code)
         return
     # Nothing else tells the publisher of a QoS 0 message, or an MQTT 3 client, that it is not delivered.
     ctx.counters.client_publish_error += 1
@@ -316,7 +326,7 @@ def _refuse_content(ctx: FlowContext, channel: Channel, packet: Publish, reason_
     ctx.ports.close(channel, reason_code, codes.REASON_NAMES[reason_code])
 
 
-def _refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
+def refuse(ctx: FlowContext, channel: Channel, packet: Publish, reason_code: int) -> None:
     """Drop a message and say why, where the protocol version can."""
     ctx.counters.client_publish_error += 1
     if reason_code == codes.NOT_AUTHORIZED:

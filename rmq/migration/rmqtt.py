@@ -22,6 +22,7 @@ _PLUGINS = {
     "rmqtt-bridge-ingress-mqtt": "rmq-bridge-ingress-mqtt",
     "rmqtt-topic-rewrite": "rmq-topic-rewrite",
     "rmqtt-auto-subscription": "rmq-auto-subscription",
+    "rmqtt-p2p-messaging": "rmq-p2p-messaging",
     "rmqtt-retainer": "rmq-retainer",
     "rmqtt-shared-subscription": "rmq-shared-subscription",
 }

@@ -84,3 +84,26 @@ class Message:
         self.wire_v5_key = -1
         self.wire_v5_head = b""
         self.wire_v5_tail = b""
+
+
+class AddressedMessage(Message):
+    """A message for one client alone, whatever anybody is subscribed to; a ``message_publish`` handler makes one.
+
+    It is never retained, and the client that publishes it must be allowed to publish to its topic name, too.
+    """
+
+    __slots__ = ("client_id",)
+
+    def __init__(self, message: Message, topic: str, client_id: str) -> None:
+        super().__init__(
+            topic,
+            message.payload,
+            message.qos,
+            False,
+            message.publisher,
+            message.properties,
+            message.expires_at,
+            message.created_at,
+            message.origin,
+        )
+        self.client_id = client_id

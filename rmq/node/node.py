@@ -59,13 +59,17 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",
     "rmq-bridge-egress-mqtt": "rmq_plugins.bridge_mqtt:EgressPlugin",
     "rmq-bridge-ingress-mqtt": "rmq_plugins.bridge_mqtt:IngressPlugin",
+    "rmq-counter": "rmq_plugins.counter:CounterPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
+    "rmq-p2p-messaging": "rmq_plugins.p2p_messaging:P2pMessagingPlugin",
     "rmq-retainer": "rmq_plugins.retainer:RetainerPlugin",
     "rmq-shared-subscription": "rmq_plugins.shared_subscription:SharedSubscriptionPlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
     "rmq-topic-rewrite": "rmq_plugins.topic_rewrite:TopicRewritePlugin",
     "rmq-web-hook": "rmq_plugins.web_hook:WebHookPlugin",
 }
+# What every node starts, before the plugins that are listed.
+BUILT_IN: Final = ("rmq-counter",)
 
 
 class Node:
@@ -78,7 +82,8 @@ class Node:
         self.settings = settings
         self._stop_grace_s = stop_grace_s
         catalog = Catalog.installed(PLUGINS)
-        chosen = choose_plugins(settings, catalog)  # first, because it may raise: nothing needs to be closed yet
+        # First, because it may raise: nothing needs to be closed yet.
+        chosen = choose_plugins(settings, catalog, [name for name in BUILT_IN if name in PLUGINS])
         chains = HookChains()
         counters = Counters()
         self.hooks = HookRegistry(

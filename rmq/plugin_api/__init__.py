@@ -27,9 +27,9 @@ from rmq.hooks.verdicts import (
     EnhancedAuthRequest,
 )
 from rmq.management.retaining import RetainRules
-from rmq.mqtt.codes import PUBACK, PUBCOMP, PUBREC, PUBREL, REASON_NAMES, V5, V311
+from rmq.mqtt.codes import PUBACK, PUBCOMP, PUBREC, PUBREL, REASON_NAMES, TOPIC_NAME_INVALID, V5, V311
 from rmq.mqtt.errors import MqttError
-from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
+from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, AddressedMessage, Message
 from rmq.mqtt.packets import (
     Ack,
     Connack,
@@ -64,6 +64,7 @@ __all__ = [
     "FROM_BRIDGE",
     "FROM_CLIENT",
     "FROM_SYSTEM",
+    "FROM_WILL",
     "LATER",
     "POINTS",
     "PUBACK",
@@ -71,12 +72,14 @@ __all__ = [
     "PUBREC",
     "PUBREL",
     "REASON_NAMES",
+    "TOPIC_NAME_INVALID",
     "UNDECIDED",
     "V5",
     "V311",
     "AccessRule",
     "Ack",
     "Address",
+    "AddressedMessage",
     "AuthRequest",
     "AuthResult",
     "ByteSize",

@@ -90,13 +90,18 @@ def _nothing_kept(name: str) -> Mapping[str, object]:
     return {}
 
 
-def choose_plugins(settings: Settings, catalog: Catalog) -> list[ChosenPlugin]:
-    """The plugins of ``plugins.default_startups`` in their order; ``ConfigError`` names everything that is wrong."""
+def choose_plugins(settings: Settings, catalog: Catalog, built_in: Sequence[str] = ()) -> list[ChosenPlugin]:
+    """The plugins of ``plugins.default_startups`` in their order, behind those that every node starts.
+
+    ``ConfigError`` names everything that is wrong.
+    """
     chosen: list[ChosenPlugin] = []
     listed_as: dict[str, str] = {}
     problems: list[Problem] = []
     origin = settings.origin("plugins", "default_startups")
-    for listed in settings.plugins.default_startups:
+    startups = settings.plugins.default_startups
+    asked_for = {catalog.canonical(listed) for listed in startups}
+    for listed in (*(name for name in built_in if name not in asked_for), *startups):
         name = catalog.canonical(listed)
         if name in listed_as:
             text = f"{listed_as[name]} and {listed} are one plugin"

@@ -121,4 +121,4 @@ async def test_it_may_be_started_with_the_node(folder: Path) -> None:
     text = (folder / "node.toml").read_text()
     (folder / "node.toml").write_text(text.replace("[]", f'["{NAME}"]'))
     async with running(folder) as node:
-        assert [plugin.name for plugin in node.plugins] == [NAME]
+        assert [plugin.name for plugin in node.plugins] == ["rmq-counter", NAME]

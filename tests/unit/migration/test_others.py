@@ -126,7 +126,8 @@ def test_rmqtt(tmp_path: Path) -> None:
         '[listener.tcp.external]\naddr = "0.0.0.0:1883"\nmax_inflight = 16\nshared_subscription = true\n'
         'session_expiry_interval = "2h"\n'
         '[plugins]\ndir = "rmqtt-plugins/"\n'
-        'default_startups = ["rmqtt-acl", "rmqtt-retainer", "rmqtt-bridge-egress-mqtt", "rmqtt-p2p-messaging"]\n'
+        'default_startups = ["rmqtt-acl", "rmqtt-retainer", "rmqtt-bridge-egress-mqtt", "rmqtt-p2p-messaging", '
+        '"rmqtt-odd"]\n'
     )
     found = rmqtt.read(tmp_path / "rmqtt.toml")
     assert found.settings == {
@@ -137,9 +138,15 @@ def test_rmqtt(tmp_path: Path) -> None:
         "listener.tcp.external.max_inflight": 16,
         "listener.tcp.external.shared_subscription_available": True,
         "listener.tcp.external.session_expiry_interval": "2h",
-        "plugins.default_startups": ["rmq-acl", "rmq-http-api", "rmq-retainer", "rmq-bridge-egress-mqtt"],
+        "plugins.default_startups": [
+            "rmq-acl",
+            "rmq-http-api",
+            "rmq-retainer",
+            "rmq-bridge-egress-mqtt",
+            "rmq-p2p-messaging",
+        ],
     }
-    assert {one.what for one in found.left} == {"log.odd", "plugin rmqtt-p2p-messaging"}
+    assert {one.what for one in found.left} == {"log.odd", "plugin rmqtt-odd"}
     (tmp_path / "rmqtt.toml").write_text("[x")
     with pytest.raises(MigrationError, match=r"rmqtt\.toml"):
         rmqtt.read(tmp_path / "rmqtt.toml")
