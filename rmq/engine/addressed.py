@@ -133,14 +133,17 @@ def _deliver(
     return 0, 0
 
 
-def deliver_here(broker: "Broker", message: Message, client_id: str) -> None:
-    """One that came from another node, which knew the client here."""
+def deliver_here(broker: "Broker", message: Message, client_id: str) -> EnqueueMessage | None:
+    """One that came from another node, which knew the client here; what is to be proposed if it is kept now."""
     connected = _connected(broker, client_id)
     if connected is not None:
+        if message.qos and connected.persistent:
+            return _to_queue(client_id, message)
         _deliver_here(broker, connected, message)
-        return
+        return None
     broker.counters.dropped_session_ended += 1
     note_dropped(broker.ctx, None, message, "session_ended")
+    return None
 
 
 def _connected(broker: "Broker", client_id: str) -> Session | None:
@@ -154,8 +157,6 @@ def _deliver_here(broker: "Broker", session: Session, message: Message) -> None:
     channel = session.channel
     if channel is not None and message.qos == 0:
         deliver_qos0(broker.ctx, channel, message, False, None)
-    elif session.persistent:
-        broker.cluster.propose(_to_queue(session.client_id, message))
     else:
         enqueue(broker.ctx, session, message, message.qos, False, None, "")
 

@@ -241,7 +241,10 @@ class Forwards:
             message = left.message
             assert message is not None  # one for a member of a share group is alone in its run
             if not left.key:
-                deliver_here(broker, message, left.client_id)
+                queued = deliver_here(broker, message, left.client_id)
+                if queued is not None:
+                    answer.parts += 1
+                    broker.cluster.propose(queued, answer)
                 continue
             self._choose_another(message, left.kind, left.key, answer)
         self._report(bugs, "in delivering a forwarded message")
