@@ -143,10 +143,12 @@ class Forwards:
             else:
                 way.held -= len(frame.body)
 
-    def _drop(self, frame: _Frame) -> None:
+    def _drop(self, frame: _Frame, given: int = 0) -> None:
         counters = self._broker.counters
-        counters.forwards_dropped += max(frame.count - len(frame.receipts), 0)
-        counters.forwards_unacknowledged += len(frame.receipts)
+        lost = frame.count - given
+        unacknowledged = min(len(frame.receipts), lost)
+        counters.forwards_unacknowledged += unacknowledged
+        counters.forwards_dropped += lost - unacknowledged
         self._tell(frame)
 
     def _tell(self, frame: _Frame) -> None:
@@ -198,7 +200,20 @@ class Forwards:
             way.queue.clear()
             way.held = 0
             for frame in frames:
-                self._drop(frame)
+                self._drop(frame, self._give_to_others(frame))
+
+    def _give_to_others(self, frame: _Frame) -> int:
+        """QoS 1 for members of share groups there goes to other members [MQTT-4.8.2-5]; how many messages that were.
+
+        Nobody knows whether it was delivered, so that QoS 2 isn't given to a second one [MQTT-4.8.2-4].
+        """
+        count = 0
+        for run in unpack_forwards(frame.body, HEAD_BYTES, self._names):
+            message = run.message
+            if message is not None and run.key and message.qos == 1:
+                self._choose_another(message, run.kind, run.key, _Answer(_Answers(b""), 0))
+                count += 1
+        return count
 
     def look_after(self, now: float) -> None:
         """Every now and then: who has waited for too long waits no longer."""

@@ -6,6 +6,7 @@ import pytest
 
 from rmq.storage.cluster_records import MoveDelivery
 from tests.support import wire
+from tests.support.wire_parser import Puback
 from tests.unit.engine.cluster.conftest import Three
 from tests.unit.engine.cluster.group import Group
 from tests.unit.storage.disk_engine import resumed
@@ -35,6 +36,40 @@ def test_a_member_of_a_dead_node_is_chosen_no_more(group: Group, three: Three) -
     for i in range(4):
         publisher.publish("t", b"%d" % i, 1)
     assert len(member.receive_all()) == 4
+
+
+def test_what_was_on_its_way_to_a_member_of_a_dead_node_goes_to_another(group: Group, three: Three) -> None:
+    """At QoS 1; nobody knows whether a message of QoS 2 was delivered [MQTT-4.8.2-4]."""
+    one, two, last = three
+    here, there, dead = one.connect("m1"), two.connect("m2"), last.connect("m3")
+    for member in (here, there, dead):
+        member.subscribe((GROUP, 2))
+    publisher = one.connect("p")
+    with group.held_link(one, last):
+        publisher.send(*[wire.publish("t", b"%d of 1" % i, 1, i) for i in range(1, 10)])
+        publisher.send(*[wire.publish("t", b"%d of 2" % i, 2, i) for i in range(11, 14)])
+        group.settle()
+        group.declare_down(last)
+        group.settle()
+    got = [message.payload for member in (here, there) for message in member.receive_all()]
+    assert sorted(payload for payload in got if payload.endswith(b"1")) == [b"%d of 1" % i for i in range(1, 10)]
+    assert len([payload for payload in got if payload.endswith(b"2")]) == 2
+    answers = publisher.read()
+    assert len([answer for answer in answers if isinstance(answer, Puback)]) == 9
+    counters = one.counters
+    assert (counters.forwards_unacknowledged, counters.forwards_dropped) == (1, 0)
+
+
+def test_with_no_other_member_it_is_counted(group: Group, three: Three) -> None:
+    one, _, last = three
+    last.connect("m3").subscribe((GROUP, 1))
+    publisher = one.connect("p")
+    with group.held_link(one, last):
+        publisher.send(wire.publish("t", b"x", 1, 1))
+        group.declare_down(last)
+        assert publisher.take(Puback).code == 0
+    assert one.counters.dropped_no_share_member == 1
+    assert one.counters.forwards_unacknowledged == 0
 
 
 @pytest.mark.parametrize("qos", [1, 2])
