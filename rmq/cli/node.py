@@ -103,6 +103,11 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     help="Set any key, e.g. listener.tcp.external.addr=127.0.0.1:1884 or plugins.<name>.<key>=…; repeatable.",
 )
 @click.option("--repair", is_flag=True, help="Start with damaged data: set aside what can't be read, and say what.")
+@click.option(
+    "--dev",
+    is_flag=True,
+    help="For those who write plugins: reload one when its configuration or its code changes on disk.",
+)
 @click.option("--check", is_flag=True, help="Check the configuration, print what is in effect as TOML, and leave.")
 @click.option(
     "-V",
@@ -124,6 +129,7 @@ def main(
     log_level: str | None,
     assignments: tuple[str, ...],
     repair: bool,
+    dev: bool,
     check: bool,
 ) -> None:
     """Run one node of the rmq MQTT broker, unless a command is named."""
@@ -155,6 +161,8 @@ def main(
             return
         if repair:
             settings.ask_repair()
+        if dev:
+            settings.ask_development()
         exit_code = command.run(settings)
         if exit_code == EXIT_START_AGAIN:
             command.start_again()

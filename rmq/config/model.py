@@ -167,6 +167,7 @@ class Settings(Section):
 
     _sources: Sources = PrivateAttr(default_factory=Sources)
     _repair: bool = PrivateAttr(default=False)
+    _development: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: object) -> None:
         if isinstance(context, Sources):
@@ -193,6 +194,15 @@ class Settings(Section):
     def ask_repair(self) -> None:
         """Start with damaged data."""
         self._repair = True
+
+    @property
+    def development(self) -> bool:
+        """Whether plugins are reloaded when their files change; asked for on the command line, never configured."""
+        return self._development
+
+    def ask_development(self) -> None:
+        """Have plugins reloaded when their files change."""
+        self._development = True
 
     @property
     def users_path(self) -> Path | None:

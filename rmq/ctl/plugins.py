@@ -1,4 +1,4 @@
-"""plugins: listed, shown, started and stopped, on one node or on all."""
+"""plugins: listed, shown, started and stopped, on one node or on all; and new ones begun."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -8,6 +8,7 @@ import click
 from rmq.ctl.asking import make_sure, yes_option
 from rmq.ctl.command import CtlGroup, json_option, node_option, quiet_option
 from rmq.ctl.failures import NEGATIVE, Failure, Refused
+from rmq.ctl.new_plugin import new
 from rmq.ctl.paths import path
 from rmq.ctl.printing import of, print_facts, print_json, print_lines, print_table
 from rmq.ctl.session import Session, say
@@ -20,7 +21,10 @@ API_NAMES: Final = ("rmq-http-api", "rmqtt-http-api")
 
 @click.group("plugins", cls=CtlGroup)
 def plugins() -> None:
-    """Plugins of one node, or of all."""
+    """Plugins of one node, or of all; and a new one of your own."""
+
+
+plugins.add_command(new)
 
 
 @plugins.command("list")

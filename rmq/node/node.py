@@ -38,6 +38,7 @@ from rmq.node.settings import ChangeableSettings
 from rmq.node.storage import Storage
 from rmq.plugin_api import Message, NodeServices
 from rmq.plugin_host.catalog import Catalog
+from rmq.plugin_host.development import INTERVAL_S, Development
 from rmq.plugin_host.manager import PluginManager
 from rmq.plugin_host.running import PluginStartError
 from rmq.plugin_host.selection import ConfiguredPlugins, choose_plugins
@@ -112,6 +113,10 @@ class Node:
         self.plugins = PluginManager(self._services(), chosen, choice)
         self.management = make_management(settings, self.broker, self.hooks, self.plugins)
         choice.kept = self.management.plugin_configs.kept
+        self.development: Development | None = None
+        if settings.development:
+            main_file, folder = settings.config_file, settings.plugins_path
+            self.development = Development(self.plugins, choice, main_file, folder, INTERVAL_S)
         self.management.local.figures.certificates = self._certificates
         operations = self.management.local.operations
         operations.listeners = ListenersOfNode(self.listeners, self.reactor)
@@ -233,6 +238,9 @@ class Node:
                 )
                 nursery.start_soon(self.management.local.operations.tracing.run)
                 nursery.start_soon(self.reload.serve)
+                if self.development is not None:
+                    await self.development.begin()
+                    nursery.start_soon(self.development.run)
                 self.management.local.condition.phase = SERVING
                 started()
                 await trio.sleep_forever()

@@ -217,6 +217,8 @@ def _announce(node: Node) -> None:
             lines += [f"  listens  {each} ({plugin.name})" for each in addresses if isinstance(each, str)]
     lines.append(f"  data     {settings.data_path.resolve()}")
     lines.append(f"  config   {settings.config_file.resolve() if settings.config_file else 'built-in defaults'}")
+    if settings.development:
+        lines.append("  dev      plugins are reloaded when their files change: not for production")
     for key in keys_that_open(settings, node.hooks):
         log.warning("nobody can log in at a listener", mend=key)
         lines.append(f"  closed   nobody can log in there; write this to let everybody in: {key}")

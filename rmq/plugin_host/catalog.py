@@ -1,7 +1,7 @@
 """The plugins that can be named in a configuration: names to classes, found as entry points or by dotted path."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from rmq.config import ConfigError, Problem
 from rmq.plugin_api import Plugin
+from rmq.plugin_host.own_code import Reimport, files_of, in_one_line, package_of
 
 AnyPlugin = type[Plugin[BaseModel]]
 
@@ -62,12 +63,45 @@ class Catalog:
         """The class of a plugin if it was needed before."""
         return self._classes.get(self.canonical(name))
 
+    def package(self, name: str) -> str | None:
+        """The package that a plugin's code is, None for one whose code wasn't needed so far."""
+        name = self.canonical(name)
+        return package_of(self._module(name)) if name in self._classes else None
+
+    def load_again(self, names: Sequence[str]) -> Callable[[], None]:
+        """Import the code of loaded plugins anew, which is one package; what is returned undoes it.
+
+        ``CatalogError`` says in one line what is wrong, with file and line; then everything is as it was.
+        """
+        before = {name: self._classes.pop(name) for name in names}
+        files = files_of(package_of(self._module(names[0])))
+        reimport = Reimport(package_of(self._module(names[0])))
+
+        def undo() -> None:
+            reimport.undo()
+            self._classes.update(before)
+
+        try:
+            for name in names:
+                self.load(name)
+        except CatalogError as error:
+            undo()
+            cause = error.__cause__
+            raise CatalogError(str(error) if cause is None else in_one_line(cause, files)) from cause
+        except BaseException:
+            undo()
+            raise
+        return undo
+
     def models(self) -> Mapping[str, type[BaseModel]]:
         """The configuration model of every plugin, by all names that are understood.
 
         Code is loaded when a model is asked for: a plugin that is installed, broken and not used troubles nobody.
         """
         return _Models(self)
+
+    def _module(self, name: str) -> str:
+        return self._paths[name].partition(":")[0]
 
     def _import(self, name: str) -> AnyPlugin:
         path = self._paths.get(name)

@@ -1,6 +1,7 @@
 """The plugins of one node: started in order, stopped in reverse, and loaded, unloaded and reloaded while it runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import structlog
 import trio
@@ -10,6 +11,7 @@ from rmq.config import ConfigError
 from rmq.config.secrets import masked
 from rmq.plugin_api import NodeServices, Plugin, PluginError, PluginState
 from rmq.plugin_host.operations import Operations, PluginOperationError, UnknownPluginError
+from rmq.plugin_host.own_code import files_of, in_one_line
 from rmq.plugin_host.running import PluginStartError, RunningPlugin
 from rmq.plugin_host.selection import ChosenPlugin, PluginChoice
 
@@ -82,6 +84,13 @@ class PluginManager:
         """
         await self._ready().run(lambda: self._reload(name))
 
+    async def reload_code(self, names: Sequence[str]) -> None:
+        """Restart running plugins with their code, which is one package, imported anew; for those who write it.
+
+        When the new code can't be imported, doesn't take the configuration or doesn't start, the old one goes on.
+        """
+        await self._ready().run(lambda: self._reload_code(names))
+
     async def preview(self, name: str) -> dict[str, object]:
         """What ``reload_config`` would change: the keys (``changed``), and what the plugin says of it."""
         return await self._ready().run(lambda: self._preview(name))
@@ -114,6 +123,10 @@ class PluginManager:
         """Whether a plugin is running, by either name; False for one that nobody knows."""
         running = self._find(self._choice.canonical(name))
         return running is not None and running.started and not running.failure
+
+    def running_names(self) -> list[str]:
+        """The plugins that were started, in this order, and not stopped: also those that have failed since."""
+        return [running.name for running in self._running]
 
     def describe(self) -> list[PluginState]:
         """Every plugin that could run here, by name."""
@@ -229,6 +242,29 @@ class PluginManager:
         self._choice.read_again()
         await self._reload_one(running, self._choice.choose(name))
 
+    async def _reload_code(self, names: Sequence[str]) -> None:
+        olds = [running for _, running in map(self._changeable, names) if running is not None]
+        if not olds:
+            return  # unloaded a moment ago
+        files = files_of(self._choice.package(olds[0].name) or "")
+        undo = self._choice.load_again([old.name for old in olds])
+        replaced: list[ChosenPlugin] = []
+        try:
+            self._choice.read_again()
+            for old, chosen in [(old, self._choice.choose(old.name)) for old in olds]:
+                await self._restart(old, chosen)
+                replaced.append(old.chosen)
+                log.info("plugin reloaded with new code", plugin=old.name)
+        except (PluginOperationError, ConfigError) as error:
+            undo()
+            for before in replaced:  # plugins of one package run with one code
+                running = self._find(before.plugin_class.name)
+                if running is not None:
+                    await self._restart(running, before)
+            raise _with_place(error, files) from error
+        finally:
+            self._services.drop_access_cache()
+
     async def _preview(self, name: str) -> dict[str, object]:
         name, running = self._changeable(name)
         if running is None or running.plugin is None:
@@ -298,3 +334,12 @@ class PluginManager:
         old.unregister()
         position = self._running.index(old)
         self._running[position] = self._running.pop()
+
+
+def _with_place(error: PluginOperationError | ConfigError, files: list[Path]) -> PluginOperationError | ConfigError:
+    """The same with file and line, where it comes from the code of a plugin that didn't start."""
+    start = error.__cause__
+    cause = start.__cause__ if isinstance(start, PluginStartError) else None
+    if cause is None or isinstance(cause, PluginError):
+        return error
+    return PluginOperationError(f"{in_one_line(cause, files)} (the old code goes on)")

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from rmq.config import ConfigError, Problem, Settings
 from rmq.plugin_host.catalog import AnyPlugin, Catalog, CatalogError
+from rmq.plugin_host.operations import PluginOperationError
 
 
 class ChosenPlugin:
@@ -34,6 +35,17 @@ class PluginChoice:
         """The class of a plugin, None when its code wasn't needed so far."""
         choice = self._chosen.get(name)
         return None if choice is None else choice.plugin_class
+
+    def package(self, name: str) -> str | None:
+        """The package that the code of a plugin is; None where it isn't known, or wasn't needed so far."""
+        return None
+
+    def load_again(self, names: Sequence[str]) -> Callable[[], None]:
+        """Import the code of these plugins anew, which is one package; what is returned undoes it.
+
+        ``PluginOperationError`` says what is wrong, with file and line, and everything is as it was.
+        """
+        raise PluginOperationError("there is no code to import anew")
 
     def read_again(self) -> None:
         """Have ``choose`` look at the sources as they are now; ``ConfigError`` when they can't be read."""
@@ -70,6 +82,17 @@ class ConfiguredPlugins(PluginChoice):
     def loaded(self, name: str) -> AnyPlugin | None:
         """The class of a plugin, None when its code wasn't needed so far."""
         return self._catalog.loaded(name)
+
+    def package(self, name: str) -> str | None:
+        """The package that the code of a plugin is."""
+        return self._catalog.package(name)
+
+    def load_again(self, names: Sequence[str]) -> Callable[[], None]:
+        """Import their code anew."""
+        try:
+            return self._catalog.load_again(names)
+        except CatalogError as error:
+            raise PluginOperationError(str(error)) from error
 
     def read_again(self) -> None:
         """Read all sources; the settings of before stay when something is wrong with them."""

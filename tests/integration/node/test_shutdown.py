@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def start_node(tmp_path: Path) -> Iterator[StartNode]:
     """Starts nodes, and ends what is left of them with the test."""
     started: list[WatchedNode] = []
 
-    def start(*sets: str, plugins: Path | None = None, port: int = 0) -> WatchedNode:
+    def start(*sets: str, plugins: Path | Sequence[Path] = (), port: int = 0) -> WatchedNode:
         started.append(WatchedNode(tmp_path, *sets, plugins=plugins, port=port))
         return started[-1]
 

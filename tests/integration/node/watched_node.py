@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,23 +19,35 @@ TIMEOUT_S: Final = 20.0
 
 def install_plugin(folder: Path, name: str, module: str, class_name: str, source: str) -> None:
     """Put a distribution with one plugin into a folder, which has to be on the path of whoever is to find it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    install_entry_points(folder, module, {name: f"{module}:{class_name}"})
     (folder / f"{module}.py").write_text(source)
-    info = folder / f"{module}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[rmq.plugins]\n{name} = {module}:{class_name}\n")
+
+
+def install_entry_points(folder: Path, distribution: str, points: Mapping[str, str]) -> Path:
+    """Put a distribution that has plugins, and whose code is elsewhere, into a folder; the folder."""
+    info = folder / f"{distribution}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    lines = "".join(f"{name} = {path}\n" for name, path in points.items())
+    (info / "entry_points.txt").write_text(f"[rmq.plugins]\n{lines}")
+    return folder
 
 
 class WatchedNode:
-    """A running node on a free port; ``plugins`` is a folder that ``install_plugin`` has filled.
+    """A running node on a free port; ``plugins`` are folders that ``install_plugin`` has filled, or with code.
 
     The configuration is ``node.toml`` in ``directory``, if it is there, with the plugins' files beside it. Its API
     takes a free port, unless ``api_anywhere`` leaves that to the configuration.
     """
 
     def __init__(
-        self, directory: Path, *sets: str, plugins: Path | None = None, port: int = 0, api_anywhere: bool = True
+        self,
+        directory: Path,
+        *sets: str,
+        plugins: Path | Sequence[Path] = (),
+        port: int = 0,
+        api_anywhere: bool = True,
+        flags: Sequence[str] = (),
     ) -> None:
         self.address = ("127.0.0.1", port or free_ports(1)[0])
         arguments = ["--data-dir", "data", "--set", f"listener.tcp.external.addr=127.0.0.1:{self.address[1]}"]
@@ -43,12 +56,14 @@ class WatchedNode:
             arguments += ["-f", "node.toml"]
         for item in sets:
             arguments += ["--set", item]
+        arguments += flags
         variables = environment()
         if not api_anywhere:
             for name in HTTP_API_ANYWHERE:
                 del variables[name]
-        if plugins is not None:
-            variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugins), variables.get("PYTHONPATH")]))
+        folders = [str(folder) for folder in ([plugins] if isinstance(plugins, Path) else plugins)]
+        if folders:
+            variables["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [variables.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             command(*arguments),
             cwd=directory,
