@@ -7,6 +7,7 @@ import structlog
 import trio
 
 from rmq.hooks.points import FILTER, NOTIFY, HookPoint
+from rmq.hooks.usage import HookUse
 from rmq.hooks.verdicts import (
     ALLOW,
     DENY,
@@ -60,15 +61,19 @@ class Guard:
         "handler",
         "plugin",
         "point",
+        "use",
         "watch",
     )
 
-    def __init__(self, point: HookPoint, plugin: str, handler: Handler, deny_on_error: bool, watch: Watch) -> None:
+    def __init__(
+        self, point: HookPoint, plugin: str, handler: Handler, deny_on_error: bool, watch: Watch, use: HookUse
+    ) -> None:
         self.point = point
         self.plugin = plugin
         self.handler = handler
         self.deny_on_error = deny_on_error and point.denies_on_error
         self.watch = watch
+        self.use = use
         has_message = point.kind == NOTIFY and "message" in point.arguments
         self._message_at = point.arguments.index("message") if has_message else -1
         self._calling = False
@@ -87,11 +92,15 @@ class Guard:
         try:
             answer = self.handler(*args)
         except Exception as error:  # a border: plugin code may raise anything
+            self._count(started)
             self._failed(error)
             return self._fallback(args)
         finally:
             self._calling = was_calling
         took = watch.now() - started
+        use = self.use
+        use.calls += 1
+        use.seconds += took
         if took > watch.time_budget_s:
             self._overran(took)
             return self._fallback(args)
@@ -100,11 +109,15 @@ class Guard:
     async def wait(self, *args: object) -> object:
         """Await an asynchronous handler for as long as it may take."""
         watch = self.watch
-        with trio.move_on_after(watch.async_time_budget_s) as scope:
-            try:
-                return self._checked(await cast("Awaitable[object]", self.handler(*args)), args)
-            except Exception as error:  # a border: plugin code may raise anything
-                self._failed(error)
+        started = watch.now()
+        try:
+            with trio.move_on_after(watch.async_time_budget_s) as scope:
+                try:
+                    return self._checked(await cast("Awaitable[object]", self.handler(*args)), args)
+                except Exception as error:  # a border: plugin code may raise anything
+                    self._failed(error)
+        finally:
+            self._count(started)
         if scope.cancelled_caught:
             self._overran(watch.async_time_budget_s)
         return self._fallback(args)
@@ -115,6 +128,10 @@ class Guard:
             return False
         message = args[self._message_at]
         return isinstance(message, Message) and not message.publisher
+
+    def _count(self, started: float) -> None:
+        self.use.calls += 1
+        self.use.seconds += self.watch.now() - started
 
     def _checked(self, answer: object, args: tuple[object, ...]) -> object:
         point = self.point
@@ -154,12 +171,14 @@ class Guard:
 
     def _failed(self, error: Exception) -> None:
         self.watch.counters.hook_errors += 1
+        self.use.errors += 1
         left_out = self._error_log.opens(self.watch.now())
         if left_out >= 0:
             log.error("hook failed", plugin=self.plugin, point=self.point.name, left_out=left_out, exc_info=error)
 
     def _overran(self, took_s: float) -> None:
         self.watch.counters.hook_overruns += 1
+        self.use.overruns += 1
         left_out = self._overrun_log.opens(self.watch.now())
         if left_out >= 0:
             log.warning(

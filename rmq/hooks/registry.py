@@ -12,6 +12,7 @@ from rmq.hooks.background import BackgroundQueue, Spawn
 from rmq.hooks.chains import Chain, HookChains
 from rmq.hooks.guards import Guard, Handler, Watch
 from rmq.hooks.points import NOTIFY, POINTS, HookPoint
+from rmq.hooks.usage import HookUses
 from rmq.metrics.counters import Counters
 
 # How long an asynchronous handler may take; a client that connects waits no longer than this for each.
@@ -55,6 +56,7 @@ class HookRegistry:
         self._deny_on_error = deny_on_error
         self._chains = chains
         self._watch = Watch(counters, time_budget_s, async_time_budget_s, now)
+        self.uses = HookUses()
         self._handles: dict[str, list[Handle]] = {name: [] for name in POINTS}
         self._spawn: Spawn | None = None
 
@@ -93,7 +95,8 @@ class HookRegistry:
         if is_async and not point.may_wait:
             raise ValueError(f"{plugin}: the handler of {point_name} must not be asynchronous")
         _check_arguments(point, handler, plugin)
-        guard = Guard(point, plugin, handler, deny_on_error and self._deny_on_error, self._watch)
+        use = self.uses.of(plugin, point_name)
+        guard = Guard(point, plugin, handler, deny_on_error and self._deny_on_error, self._watch, use)
         in_background = is_async and point.kind == NOTIFY and point_name != "before_startup"
         background = BackgroundQueue(guard, spawn or self._spawn) if in_background else None
         handle = Handle(point, plugin, priority, is_async, guard, background)

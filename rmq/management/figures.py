@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from rmq import __version__
+from rmq.hooks.registry import HookRegistry
 from rmq.management.host import HostFigures, ProcessFigures, read_host, read_process
-from rmq.management.models import HistogramView, NodeFigures
+from rmq.management.models import HistogramView, HookFigures, NodeFigures
 from rmq.metrics.histogram import BOUNDS_US, Histogram
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 
@@ -20,10 +21,11 @@ class Figures:
     listener ends, in seconds since 1970. Whoever builds the node sets both.
     """
 
-    def __init__(self, node: "LocalNode", data_path: str, started_at: float) -> None:
+    def __init__(self, node: "LocalNode", hooks: HookRegistry, data_path: str, started_at: float) -> None:
         self.limits: Mapping[str, int] = {}
         self.certificates: Callable[[], Mapping[str, float]] = _none
         self._node = node
+        self._hooks = hooks
         self._data_path = data_path
         self._started_at = started_at
 
@@ -55,6 +57,10 @@ class Figures:
             disk_free=host.disk_free,
             limits=self.limits,
             certificates=self.certificates(),
+            hooks=tuple(
+                HookFigures(use.plugin, use.point, use.calls, round(use.seconds * 1e6), use.errors, use.overruns)
+                for use in self._hooks.uses.all()
+            ),
         )
 
 

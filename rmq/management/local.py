@@ -104,7 +104,7 @@ class LocalNode:
         self._started_at = broker.clock()
         self.cluster_figures: ClusterFigures | None = None
         self._cluster_gauges = ClusterGauges()
-        self.figures = Figures(self, data_path, self._started_at)
+        self.figures = Figures(self, hooks, data_path, self._started_at)
         self.history: History = NoHistory(self.ref)
 
     def broker_info(self) -> BrokerInfo:

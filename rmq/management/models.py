@@ -308,6 +308,18 @@ class HistogramView:
 
 
 @dataclass(frozen=True, slots=True)
+class HookFigures:
+    """What the handlers of a plugin cost at a hook point, see ``hooks.usage``; ``time_us`` in microseconds."""
+
+    plugin: str
+    point: str
+    calls: int
+    time_us: int
+    errors: int
+    overruns: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFigures:
     """All figures of a node; ``metrics`` and ``stats`` are by the names of ``metrics.keys``, sizes in bytes.
 
@@ -332,6 +344,7 @@ class NodeFigures:
     disk_free: int
     limits: Mapping[str, int]
     certificates: Mapping[str, float]
+    hooks: tuple[HookFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

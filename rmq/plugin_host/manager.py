@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from rmq.config import ConfigError
 from rmq.config.secrets import masked
+from rmq.hooks.usage import HookUse
 from rmq.plugin_api import NodeServices, Plugin, PluginError, PluginState
 from rmq.plugin_host.operations import Operations, PluginOperationError, UnknownPluginError
 from rmq.plugin_host.own_code import files_of, in_one_line
@@ -154,11 +155,12 @@ class PluginManager:
 
     def _attrs(self, plugin: Plugin[BaseModel]) -> dict[str, object]:
         try:
-            return plugin.attrs()
+            attrs = plugin.attrs()
         except Exception as error:  # a border: plugin code may raise anything
             self._services.count_error()
             log.exception("plugin can't describe itself", plugin=plugin.name)
-            return {"error": f"{type(error).__name__}: {error}"}
+            attrs = {"error": f"{type(error).__name__}: {error}"}
+        return {**attrs, "hooks": _hooks(self._services.registry.uses.of_plugin(plugin.name))}
 
     # The work behind the operations
 
@@ -334,6 +336,19 @@ class PluginManager:
         old.unregister()
         position = self._running.index(old)
         self._running[position] = self._running.pop()
+
+
+def _hooks(uses: Sequence[HookUse]) -> dict[str, object]:
+    """What an operator is told of a plugin's handlers, by hook point."""
+    return {
+        use.point: {
+            "calls": use.calls,
+            "seconds": round(use.seconds, 6),
+            "errors": use.errors,
+            "overruns": use.overruns,
+        }
+        for use in uses
+    }
 
 
 def _with_place(error: PluginOperationError | ConfigError, files: list[Path]) -> PluginOperationError | ConfigError:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from rmq.management.aggregate import sum_metrics, sum_stats
-from rmq.management.models import Gathered, HistogramView, Metrics, NodeFigures, Stats
+from rmq.management.aggregate import sum_hooks, sum_metrics, sum_stats
+from rmq.management.models import Gathered, HistogramView, HookFigures, Metrics, NodeFigures, Stats
 from rmq_http_api.prometheus.names import COUNTER_PLACES, GAUGE_PLACES, PREFIX, SILENCE, SILENCE_PLACE, Place
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -24,6 +24,12 @@ _LATENCIES: Final = (
         "From reading a QoS 1 or 2 PUBLISH until its PUBACK or PUBREC was written, of some of them",
     ),
     ("loop_lag", "event_loop_lag_seconds", "How late something that was due came to run"),
+)
+_HOOKS: Final = (
+    ("calls", "plugin_hook_calls", "Calls of the handlers of a plugin, or of a part of the node, by hook point"),
+    ("seconds", "plugin_hook_seconds", "Time from calls of handlers to their answers; async ones with what they await"),
+    ("errors", "plugin_hook_errors", "Calls of handlers that raised, or had no valid answer"),
+    ("overruns", "plugin_hook_overruns", "Calls of handlers over their time budget"),
 )
 _LIMITS: Final = (
     ("storage.memory_budget", "storage_memory_budget_bytes", "What may wait in memory, not on disk alone; 0: no limit"),
@@ -91,6 +97,7 @@ def families_of(gathered: Gathered[NodeFigures]) -> list[Family]:
             if histogram is not None:
                 family = families.family(PREFIX + name, "histogram", help_text)
                 family.samples.append(Sample({"node": node}, histogram=histogram))
+        _add_hooks(families, node, figures.hooks)
         _add_node(families, node, figures)
         _add_cluster(families, node, figures.stats)
     return families.all()
@@ -109,6 +116,7 @@ def families_of_sum(gathered: Gathered[NodeFigures]) -> list[Family]:
         if histogram is not None:
             family = families.family(PREFIX + name, "histogram", help_text)
             family.samples.append(Sample({"node": ALL}, histogram=histogram))
+    _add_hooks(families, ALL, sum_hooks(one.hooks for one in answers))
     return families.all()
 
 
@@ -148,6 +156,14 @@ def _add_node(families: Families, node: str, figures: NodeFigures) -> None:
     for listener, end in figures.certificates.items():
         help_text = "When the certificate of a listener ends, in seconds since 1970"
         gauge("certificate_not_after_timestamp_seconds", help_text, end, node=node, listener=listener)
+
+
+def _add_hooks(families: Families, node: str, hooks: Iterable[HookFigures]) -> None:
+    for one in hooks:
+        labels = {"node": node, "plugin": one.plugin, "point": one.point}
+        values = {"calls": one.calls, "seconds": one.time_us / 1e6, "errors": one.errors, "overruns": one.overruns}
+        for key, name, help_text in _HOOKS:
+            families.family(PREFIX + name, "counter", help_text).samples.append(Sample(labels, values[key]))
 
 
 def _add_cluster(families: Families, node: str, stats: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from rmq.hooks import chains
 from rmq.hooks.background import QUEUE_LIMIT, BackgroundQueue
 from rmq.hooks.guards import Guard, Watch
 from rmq.hooks.points import POINTS
+from rmq.hooks.usage import HookUse
 from rmq.session.client_info import ClientInfo
 from tests.unit.hooks.world import ASYNC_BUDGET_S, World, client
 
@@ -102,7 +103,8 @@ async def test_what_a_plugin_was_not_told_before_it_left_is_forgotten(world: Wor
 async def test_a_full_queue_loses_the_newest_and_counts_it(world: World, autojump_clock: MockClock) -> None:
     told = Told()
     watch = Watch(world.counters, 1.0, 5.0, trio.current_time)
-    queue = BackgroundQueue(Guard(POINTS["client_connected"], "p", told, True, watch), None, limit=2)
+    use = HookUse("p", "client_connected")
+    queue = BackgroundQueue(Guard(POINTS["client_connected"], "p", told, True, watch, use), None, limit=2)
     for name in ("a", "b", "c"):
         queue(client(name))
     assert world.counters.hook_queue_full == 1

@@ -196,7 +196,9 @@ async def test_describing(plugin_bench: PluginBench) -> None:
         await host.manager.unload("rmq-greeter")
         states = {state.name: state for state in host.manager.describe()}
         adapting, greeter, faulty = states["rmq-adapting"], states["rmq-greeter"], states["rmq-faulty"]
-        assert (adapting.active, adapting.inited, adapting.attrs) == (True, True, {"greeting": "hello"})
+        unused = {"calls": 0, "seconds": 0.0, "errors": 0, "overruns": 0}
+        attrs = {"greeting": "hello", "hooks": dict.fromkeys(("client_connected", "message_publish_check_acl"), unused)}
+        assert (adapting.active, adapting.inited, adapting.attrs) == (True, True, attrs)
         assert (adapting.version, adapting.descr, adapting.immutable, adapting.failure) == ("2.0", "Greets", False, "")
         assert (greeter.active, greeter.inited, greeter.attrs, greeter.version) == (False, True, None, "2.0")
         assert (faulty.active, faulty.inited, faulty.version, faulty.descr) == (False, False, None, None)
@@ -435,3 +437,18 @@ async def test_no_time_left_to_stop(plugin_bench: PluginBench, autojump_clock: M
         assert trio.current_time() == 0.5
         assert not plugin_bench.chains.message_publish_check_acl.handlers
         assert list(host.manager) == []
+
+
+async def test_what_handlers_cost_is_told_and_goes_on_over_reloads(plugin_bench: PluginBench) -> None:
+    async with running(plugin_bench) as host:
+        await host.manager.unload("rmq-adapting")
+        await host.manager.load("rmq-greeter")
+        host.check()
+        await host.manager.reload_config("rmq-greeter")
+        host.check()
+        attrs = host.manager.state("rmq-greeter").attrs
+        assert attrs is not None
+        hooks = attrs["hooks"]
+        assert isinstance(hooks, dict)
+        assert hooks["message_publish_check_acl"]["calls"] == 2
+        assert hooks["client_connected"]["calls"] == 0

@@ -160,3 +160,26 @@ async def test_the_loop_lag_is_there(api: Api) -> None:
     samples = await scrape(api)
     assert value(samples, "rmq_event_loop_lag_seconds_bucket", node="1", le="0.25") == 0
     assert value(samples, "rmq_event_loop_lag_seconds_bucket", node="1", le="0.5") == 1
+
+
+async def test_what_the_handlers_of_plugins_cost(api: Api) -> None:
+    other = World(2)
+    both = Api(World(1, Peers([other], set())))
+    for world in (both.world, other):
+        world.engine.hooks.register("client_connected", lambda client: None, "rmq-greeter")
+        world.engine.hooks.register("message_publish", lambda client, message: 1 / 0, "rmq-greeter")
+    both.world.engine.connect("a").publish("t", b"x", 0)
+    other.engine.connect("b")
+    other.engine.connect("c")
+
+    def of(samples: Samples, node: str, what: str, point: str) -> float:
+        return value(samples, f"rmq_plugin_hook_{what}_total", node=node, plugin="rmq-greeter", point=point)
+
+    own = await scrape(both)
+    assert [of(own, "1", "calls", point) for point in ("client_connected", "message_publish")] == [1, 1]
+    assert [of(own, "1", "errors", point) for point in ("client_connected", "message_publish")] == [0, 1]
+    assert of(own, "1", "overruns", "message_publish") == 0
+    assert 0 < of(own, "1", "seconds", "message_publish") < 1
+    each, total = await scrape(both, RMQTT), await scrape(both, f"{RMQTT}/sum")
+    assert [of(each, node, "calls", "client_connected") for node in "12"] == [1, 2]
+    assert (of(total, "all", "calls", "client_connected"), of(total, "all", "errors", "message_publish")) == (3, 1)
