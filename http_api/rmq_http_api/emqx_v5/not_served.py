@@ -11,6 +11,8 @@ _TELEMETRY: Final = "nothing is sent anywhere; /api/v5/prometheus/stats has the 
 _PLUGINS: Final = "plugins are installed as Python packages and configured by files in etc/plugins"
 _SOURCES: Final = "how clients are authenticated and authorized by servers is configured in etc/plugins"
 _DASHBOARD: Final = "there is no dashboard: users have a role, and nothing finer"
+_STATUS: Final = "/api/v5/plugins says what of authentication and authorization runs on which node"
+_MOVING: Final = "/api/v5/load_rebalance/{node}/evacuation moves clients away from a node; nothing else does"
 _LISTENERS: Final = "how clients are authenticated holds for all listeners"
 
 # Path templates without /api/v5, each for all that is below it, and why there is no such thing; the table of
@@ -73,14 +75,20 @@ NOT_SERVED: Final[Mapping[str, str]] = {
     "/plugins/{name}/move": _PLUGINS,
     "/authentication/{id}/position": _SOURCES,
     "/authentication/{id}/metrics": _SOURCES,
+    "/authentication/{id}/status": _STATUS,
     "/authentication/node_cache": _SOURCES,
     "/authentication/order": _SOURCES,
     "/authentication/settings": _SOURCES,
+    "/authorization/cache": "what is remembered is asked anew where rules change; /clients/{clientid} has a cache each",
     "/authorization/node_cache": _SOURCES,
     "/authorization/sources/{type}/metrics": _SOURCES,
     "/authorization/sources/{type}/move": _SOURCES,
+    "/authorization/sources/{type}/status": _STATUS,
     "/authorization/sources/order": _SOURCES,
     "/listeners/{id}/authentication": _LISTENERS,
+    "/configs_reset": "a key that stands in no file is at its default; PUT /api/v5/configs sets any other value",
+    "/load_rebalance/{node}/start": _MOVING,
+    "/load_rebalance/{node}/stop": _MOVING,
     "/node_eviction": "/api/v5/load_rebalance moves clients away from a node",
     "/ai": "there is no such thing here",
     "/relup": "nodes are upgraded one after the other, each by a restart",
