@@ -41,6 +41,7 @@ class QueueCensus:
         self._inbound_qos2 = 0
         self._subscriptions = 0
         self._shared = 0
+        self._persistent = 0
 
     @property
     def is_under_way(self) -> bool:
@@ -53,7 +54,7 @@ class QueueCensus:
         if sessions is None:
             sessions = self._round = self._sessions()
             self._position = self._queued = self._inflight = self._inbound_qos2 = 0
-            self._subscriptions = self._shared = 0
+            self._subscriptions = self._shared = self._persistent = 0
         in_cluster = self._in_cluster()
         end = self._position + limit
         for session in sessions[self._position : end]:
@@ -65,6 +66,8 @@ class QueueCensus:
                 self._inflight += sent
                 self._queued += len(outbound) - sent
             self._inbound_qos2 += session.inbound_qos2_count()
+            if session.persistent:
+                self._persistent += session.subscription_count()
             if in_cluster and session.subscriptions:
                 self._subscriptions += len(session.subscriptions)
                 for subscription in session.subscriptions.values():
@@ -81,6 +84,7 @@ class QueueCensus:
         stats.message_queues.set(self._queued)
         stats.out_inflights.set(self._inflight)
         stats.in_inflights.set(self._inbound_qos2)
+        stats.subscriptions_persistent.set(self._persistent)
         if self._in_cluster():
             stats.subscriptions.set(self._subscriptions)
             stats.subscriptions_shared.set(self._shared)

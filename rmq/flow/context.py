@@ -122,9 +122,10 @@ class FlowContext:
         self.measure_ack_at = 0
 
     def send(self, channel: Channel, data: bytes) -> None:
-        """Append bytes to a channel's out-buffer; they leave at the end of the reactor turn."""
+        """Append a packet to a channel's out-buffer, no PUBLISH; it leaves at the end of the reactor turn."""
         channel.out.append(data)
         channel.out_size += len(data)
+        channel.others_sent += 1
         self.mark_dirty(channel)
 
     def mark_dirty(self, channel: Channel) -> None:

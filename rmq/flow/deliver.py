@@ -29,10 +29,12 @@ def deliver_qos0(
             ctx.ports.relieve(channel)
         if channel.out_size > limits.out_buffer_limit:
             ctx.counters.dropped_out_buffer_full += 1
+            channel.dropped_slow += 1
             note_dropped(ctx, channel.session, message, "out_buffer_full")
             return
     if limits.mqueue_rate and not take_allowance(ctx, channel):
         ctx.counters.dropped_rate += 1
+        channel.dropped_slow += 1
         note_dropped(ctx, channel.session, message, "rate")
         return
     send_publish(ctx, channel, message, 0, retain, False, 0, subscription_ids)
@@ -105,6 +107,7 @@ def _make_room(ctx: FlowContext, session: Session, outbound: Outbound, message: 
             removed(ctx, session, outbound, evicted)
     if not session.remote:  # its own node counts it
         ctx.counters.dropped_queue_full += 1
+        outbound.dropped_full += 1
         note_dropped(ctx, session, message if evicted is None else evicted.message, "queue_full")
     return evicted is not None
 
@@ -140,6 +143,7 @@ def _pump_queue(ctx: FlowContext, channel: Channel, session: Session) -> bool:
         message = delivery.message
         if message.expires_at != 0.0 and delivery.state == QUEUED and _has_expired(ctx, channel, message):
             ctx.counters.dropped_expired += 1  # [MQTT-3.3.2-5]
+            outbound.dropped_expired += 1
             drop(ctx, session, outbound, delivery, "expired")
             continue
         if message.on_disk:

@@ -15,8 +15,10 @@ def receive(ctx: FlowContext, channel: Channel, data: bytes) -> None:
     channel.last_read_at = ctx.now
     ctx.counters.bytes_received += len(data)
     channel.bytes_received += len(data)
+    channel.reads += 1
     packets = channel.decoder.feed(data)
     if packets:
+        channel.packets_received += len(packets)
         if channel.paused:
             _hold_back(channel, packets)
         else:
@@ -58,13 +60,15 @@ def _dispatch(ctx: FlowContext, channel: Channel, packets: list[Packet]) -> None
         elif isinstance(packet, Publish):
             counters = ctx.counters
             counters.packets_publish_received += 1
-            channel.messages_received += 1
             if packet.qos == 0:
                 counters.messages_qos0_received += 1
+                channel.qos0_received += 1
             elif packet.qos == 1:
                 counters.messages_qos1_received += 1
+                channel.qos1_received += 1
             else:
                 counters.messages_qos2_received += 1
+                channel.qos2_received += 1
             handle_publish(ctx, channel, packet)
         elif isinstance(packet, Ack):
             handle_ack(ctx, channel, packet)

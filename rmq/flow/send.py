@@ -127,6 +127,7 @@ def _encode_for_one(
 
 def _too_large(ctx: FlowContext, channel: Channel, message: Message) -> bool:
     ctx.counters.dropped_too_large += 1
+    channel.dropped_too_large += 1
     note_dropped(ctx, channel.session, message, "too_large")
     return False
 
@@ -135,7 +136,7 @@ def send_packets(ctx: FlowContext, channel: Channel, packets: bytes, count: int)
     """Append PUBLISH packets of MQTT 3, of QoS 0 and from clients, that are made already; no hook wants to know."""
     channel.out.append(packets)
     channel.out_size += len(packets)
-    channel.messages_sent += count
+    channel.qos0_sent += count
     if not channel.dirty:
         channel.dirty = True
         ctx.dirty.append(channel)
@@ -149,14 +150,16 @@ def send_packets(ctx: FlowContext, channel: Channel, packets: bytes, count: int)
 def _count_sent(ctx: FlowContext, channel: Channel, message: Message, qos: int) -> None:
     counters = ctx.counters
     counters.packets_publish_sent += 1
-    channel.messages_sent += 1
     counters.messages_delivered += 1
     if qos == 0:
         counters.messages_qos0_sent += 1
+        channel.qos0_sent += 1
     elif qos == 1:
         counters.messages_qos1_sent += 1
+        channel.qos1_sent += 1
     else:
         counters.messages_qos2_sent += 1
+        channel.qos2_sent += 1
     origin = message.origin
     if origin == FROM_CLIENT:
         counters.messages_delivered_custom += 1

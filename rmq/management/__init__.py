@@ -13,6 +13,7 @@ users             users of the APIs: made, changed, their passwords checked
 logins            the tokens of users who have logged in
 bans              who may not connect: listed, banned, let in again
 models            the answers: frozen views
+traffic           what went over one connection, one by one
 queries           filters and paging
 retaining       how retaining is configured, and all retained messages deleted
 requests          messages to publish and topic filters to subscribe, checked

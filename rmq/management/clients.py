@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rmq.management.models import ClientView, PropertiesView, SessionView, SubscriptionView, WillView, join_address
+from rmq.management.models import (
+    ClientView,
+    PropertiesView,
+    SessionView,
+    SubscriptionView,
+    WillView,
+    join_address,
+)
+from rmq.management.traffic import view_traffic
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Will
 from rmq.mqtt.properties import decode_block
@@ -187,6 +195,7 @@ def view_client(client: ClientFacts, node_id: int, last_limits: Mapping[str, int
         bytes_received=0 if channel is None else channel.bytes_received,
         bytes_sent=0 if channel is None else channel.bytes_sent,
         payload_bytes=0 if session.outbound is None else session.outbound.payload_bytes,
+        traffic=view_traffic(session, channel),
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from rmq.management.traffic import NO_TRAFFIC, TrafficView
+
 T = TypeVar("T")
 
 
@@ -155,6 +157,7 @@ class ClientView:
     bytes_received: int
     bytes_sent: int
     payload_bytes: int = 0
+    traffic: TrafficView = NO_TRAFFIC
 
     @property
     def address(self) -> str:

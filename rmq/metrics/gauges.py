@@ -50,6 +50,7 @@ class Stats:
         "storage_held",
         "storage_queued_bytes",
         "subscriptions",
+        "subscriptions_persistent",
         "subscriptions_shared",
         "topics",
     )
@@ -74,5 +75,6 @@ class Stats:
         self.storage_held = Gauge()
         self.storage_queued_bytes = Gauge()
         self.subscriptions = Gauge()
+        self.subscriptions_persistent = Gauge()
         self.subscriptions_shared = Gauge()
         self.topics = Gauge()

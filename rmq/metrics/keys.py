@@ -327,6 +327,7 @@ STATS: Final[list[Stat]] = [
     Stat("sessions", "sessions", SUM, "Sessions, with and without a connection"),
     Stat("subscriptions", "subscriptions", SUM, "Subscriptions, shared ones too"),
     Stat("subscriptions_shared", "subscriptions_shared", SUM, "Shared subscriptions"),
+    Stat("subscriptions_persistent", "subscriptions_persistent", SUM, "Subscriptions of persistent sessions"),
     Stat("retained", "retained", ONCE, "Retained messages"),
     Stat("message_queues", "message_queues", SUM, "Messages that wait in the sessions' queues"),
     Stat("out_inflights", "out_inflights", SUM, "Messages sent to subscribers and not yet acknowledged"),

@@ -58,7 +58,9 @@ class Channel:
     that is kept is sent at QoS 2 only what a loss of power can't undo, for the publisher would send it again.
     ``acl`` caches verdicts by topic, four bits for each combination of QoS and RETAIN.
     ``error_due``: the decoder met an error while the channel was paused.
-    ``bytes_received`` and ``bytes_sent`` are the protocol's own, without what TLS or WebSocket add.
+    ``bytes_received`` and ``bytes_sent`` are the protocol's own, without what TLS or WebSocket add. ``qos0_received``
+    to ``qos2_sent`` count PUBLISHes, ``others_sent`` all other packets that were sent, ``reads`` and ``writes`` how
+    often bytes came and went. ``dropped_slow`` and ``dropped_too_large`` are messages that it was to have.
     """
 
     __slots__ = (
@@ -78,6 +80,8 @@ class Channel:
         "congested",
         "decoder",
         "dirty",
+        "dropped_slow",
+        "dropped_too_large",
         "epoch",
         "error_due",
         "info",
@@ -86,14 +90,21 @@ class Channel:
         "limits",
         "loading",
         "max_packet_size",
-        "messages_received",
-        "messages_sent",
         "needs_sync",
+        "others_sent",
         "out",
         "out_size",
+        "packets_received",
         "paused",
         "pending_connect",
         "proposed",
+        "qos0_received",
+        "qos0_sent",
+        "qos1_received",
+        "qos1_sent",
+        "qos2_received",
+        "qos2_sent",
+        "reads",
         "replies",
         "request_problem_information",
         "retained",
@@ -102,6 +113,7 @@ class Channel:
         "transport",
         "unanswered",
         "version",
+        "writes",
     )
 
     def __init__(self, decoder: Decoder, limits: Limits, transport: Transport, now: float) -> None:
@@ -128,8 +140,18 @@ class Channel:
         self.acl: dict[str, int] | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
-        self.messages_received = 0
-        self.messages_sent = 0
+        self.reads = 0
+        self.writes = 0
+        self.packets_received = 0
+        self.others_sent = 0
+        self.qos0_received = 0
+        self.qos1_received = 0
+        self.qos2_received = 0
+        self.qos0_sent = 0
+        self.qos1_sent = 0
+        self.qos2_sent = 0
+        self.dropped_slow = 0
+        self.dropped_too_large = 0
         self.unanswered = 0
         self.replies: list[PendingReply] | None = None
         self.epoch = 0
@@ -146,6 +168,16 @@ class Channel:
         self.auth_step = 0
         self.auth_state: object = None
 
+    @property
+    def messages_received(self) -> int:
+        """PUBLISHes from the client."""
+        return self.qos0_received + self.qos1_received + self.qos2_received
+
+    @property
+    def messages_sent(self) -> int:
+        """PUBLISHes to the client."""
+        return self.qos0_sent + self.qos1_sent + self.qos2_sent
+
     def take_output(self) -> bytes:
         """All bytes that wait to be sent, as one string; the out-buffer is empty afterwards."""
         out = self.out
@@ -153,4 +185,5 @@ class Channel:
         out.clear()
         self.out_size = 0
         self.bytes_sent += len(data)
+        self.writes += 1
         return data

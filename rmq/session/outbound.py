@@ -28,12 +28,15 @@ class Outbound:
     connection, what was in flight when it ended while there is none. It is the same on every replica.
     ``payload_bytes`` counts the payloads of a persistent session's deliveries, in memory or on disk. ``leaving`` counts
     those that are DONE: they still take a place, so that the first ``reserved`` ones may not be all that are in flight.
+    ``dropped_full`` and ``dropped_expired`` count what this process has dropped; they are kept nowhere.
     """
 
     __slots__ = (
         "capacity",
         "deliveries",
         "drop_newest",
+        "dropped_expired",
+        "dropped_full",
         "head",
         "inflight",
         "last_packet_id",
@@ -58,6 +61,8 @@ class Outbound:
         self.last_packet_id = 0
         self.leaving = 0
         self.payload_bytes = 0
+        self.dropped_full = 0
+        self.dropped_expired = 0
 
     def __len__(self) -> int:
         return len(self.deliveries)

@@ -40,7 +40,7 @@ class SessionObject(TypedDict):
     subscriptions: int
     inflight_len: int
     mqueue_len: int
-    mqueue_dropped: str
+    mqueue_dropped: int
     awaiting_rel_len: int
     deliver_msg: int
     enqueue_msg: str
@@ -118,7 +118,7 @@ def session_object(client: ClientView) -> SessionObject:
         "subscriptions": client.subscriptions,
         "inflight_len": client.inflight,
         "mqueue_len": client.queue_length,
-        "mqueue_dropped": UNDEFINED,
+        "mqueue_dropped": client.traffic.dropped_queue_full,
         "awaiting_rel_len": client.awaiting_release,
         "deliver_msg": client.messages_sent,
         "enqueue_msg": UNDEFINED,

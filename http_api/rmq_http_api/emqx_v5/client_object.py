@@ -78,31 +78,9 @@ ClientObject = TypedDict(
     },
     total=False,
 )
-# Not counted client by client: the counters of nodes have them.
+# What only a process of Erlang has, and a limit in time that there isn't here.
 _NOT_COUNTED: Final[Mapping[str, Any]] = dict.fromkeys(
-    (
-        "mqueue_dropped",
-        "heap_size",
-        "mailbox_len",
-        "reductions",
-        "recv_cnt",
-        "recv_msg.dropped",
-        "recv_msg.dropped.await_pubrel_timeout",
-        "recv_msg.qos0",
-        "recv_msg.qos1",
-        "recv_msg.qos2",
-        "recv_pkt",
-        "send_cnt",
-        "send_msg.dropped",
-        "send_msg.dropped.expired",
-        "send_msg.dropped.queue_full",
-        "send_msg.dropped.too_large",
-        "send_msg.qos0",
-        "send_msg.qos1",
-        "send_msg.qos2",
-        "send_pkt",
-    ),
-    0,
+    ("heap_size", "mailbox_len", "reductions", "recv_msg.dropped", "recv_msg.dropped.await_pubrel_timeout"), 0
 )
 FIELDS: Final = frozenset(ClientObject.__annotations__)
 
@@ -110,6 +88,7 @@ FIELDS: Final = frozenset(ClientObject.__annotations__)
 def client_object(client: ClientView, names: Mapping[int, str], now: float) -> dict[str, Any]:
     """All of a client."""
     ends_at = client.expires_at
+    traffic = client.traffic
     found: dict[str, Any] = {
         **_NOT_COUNTED,
         "clientid": client.client_id,
@@ -142,9 +121,24 @@ def client_object(client: ClientView, names: Mapping[int, str], now: float) -> d
         "total_payload_bytes": client.payload_bytes,
         "awaiting_rel_cnt": client.awaiting_release,
         "awaiting_rel_max": limit_value(client.max_inflight),
+        "mqueue_dropped": traffic.dropped_queue_full,
+        "recv_cnt": traffic.reads,
+        "recv_pkt": traffic.packets_received,
         "recv_msg": client.messages_received,
+        "recv_msg.qos0": traffic.qos0_received,
+        "recv_msg.qos1": traffic.qos1_received,
+        "recv_msg.qos2": traffic.qos2_received,
         "recv_oct": client.bytes_received,
+        "send_cnt": traffic.writes,
+        "send_pkt": traffic.packets_sent,
         "send_msg": client.messages_sent,
+        "send_msg.qos0": traffic.qos0_sent,
+        "send_msg.qos1": traffic.qos1_sent,
+        "send_msg.qos2": traffic.qos2_sent,
+        "send_msg.dropped": traffic.dropped,
+        "send_msg.dropped.expired": traffic.dropped_expired,
+        "send_msg.dropped.queue_full": traffic.dropped_queue_full,
+        "send_msg.dropped.too_large": traffic.dropped_too_large,
         "send_oct": client.bytes_sent,
     }
     if client.connected_at is not None:

@@ -138,7 +138,7 @@ def stats_values(values: Mapping[str, int], cluster_sessions: int, cluster_most:
     for name, parts in STATS.items():
         for end in ("count", "max"):
             found[f"{name}.{end}"] = sum(values.get(f"{part}.{end}", 0) for part in parts)
-    found["durable_subscriptions.count"] = 0
+    found["durable_subscriptions.count"] = values.get("subscriptions_persistent.count", 0)
     return found
 
 

@@ -35,6 +35,7 @@ _GAUGES: Final[Mapping[str, str]] = {
     "live_connections": "connections.count",
     "topics": "topics.count",
     "subscriptions": "subscriptions.count",
+    "subscriptions_durable": "subscriptions_persistent.count",
 }
 _COUNTERS: Final[Mapping[str, str]] = {
     "received": "messages.received",
@@ -212,7 +213,7 @@ def _grown(history: HistoryView) -> Iterable[tuple[int, Values]]:
 
 def _point(moment: int, gauges: Values, counters: Values) -> PointObject:
     without = max(gauges["connections"] - gauges["live_connections"], 0)
-    row: Any = {"time_stamp": moment, "disconnected_durable_sessions": without, "subscriptions_durable": 0}
+    row: Any = {"time_stamp": moment, "disconnected_durable_sessions": without}
     return cast(PointObject, {**row, **gauges, **counters})
 
 
@@ -241,6 +242,6 @@ def _current(values: Mapping[str, int], sessions: tuple[int, int], histories: Se
         "shared_subscriptions": found["subscriptions.shared.count"],
         "retained_msg_count": found["retained.count"],
         "disconnected_durable_sessions": max(found["connections.count"] - found["live_connections.count"], 0),
-        "subscriptions_durable": 0,
+        "subscriptions_durable": found["durable_subscriptions.count"],
     }
     return cast(CurrentObject, row)

@@ -47,6 +47,8 @@ def test_a_look_at_few_sessions_is_exact(engine: Engine) -> None:
     publisher.publish("t", b"", 1)
     stats = engine.broker.refresh_stats()
     assert (stats.out_inflights.count, stats.message_queues.count) == (1, 0)
+    publisher.subscribe(("u", 1))
+    assert engine.broker.refresh_stats().subscriptions_persistent.count == 1, "the publisher's session ends with it"
     client.disconnect()
     publisher.publish("t", b"", 1)
     stats = engine.broker.refresh_stats()

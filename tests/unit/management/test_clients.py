@@ -134,8 +134,44 @@ async def test_everything_about_a_connected_client(world: World) -> None:
         bytes_received=client.channel.bytes_received,
         bytes_sent=client.channel.bytes_sent,
         payload_bytes=5,
+        traffic=(await world.service.client("a")).traffic,
     )
     assert (await world.service.client("p")).awaiting_release == 1
+
+
+async def test_what_went_over_a_connection(world: World) -> None:
+    engine = world.engine
+    engine.limits.max_mqueue_len = 2
+    client = engine.connect("a", expiry=300, properties=[(wire.RECEIVE_MAXIMUM, 1)])
+    client.subscribe(("x", 2))
+    publisher = engine.connect("p")
+    publisher.publish("x", b"", 0)
+    publisher.publish("x", b"", 1)
+    publisher.send(wire.publish("x", b"", 2, 9))
+    found = (await world.service.client("p")).traffic
+    assert (found.qos0_received, found.qos1_received, found.qos2_received) == (1, 1, 1)
+    assert (found.packets_received, found.packets_sent) == (4, 3), "a CONNECT and three PUBLISHes, three answers"
+    assert found.reads == 4 and found.writes == 3
+    publisher.send(wire.pubrel(9))
+    for _ in range(4):
+        publisher.publish("x", b"", 1)
+    found = (await world.service.client("a")).traffic
+    assert (found.qos0_sent, found.qos1_sent, found.qos2_sent) == (1, 1, 0), "one may be in flight"
+    assert (found.packets_sent, found.packets_received) == (4, 2), "CONNACK and SUBACK too"
+    assert found.dropped_queue_full == found.dropped == engine.counters.dropped_queue_full == 3
+    client.lose()
+    engine.turn()
+    gone = (await world.service.client("a")).traffic
+    assert (gone.packets_sent, gone.dropped_queue_full) == (0, 3), "the connection's are gone, the session's are there"
+
+
+async def test_what_a_client_was_too_narrow_for(world: World) -> None:
+    engine = world.engine
+    client = engine.connect("a", properties=[(wire.MAXIMUM_PACKET_SIZE, 50)])
+    client.subscribe(("x", 0))
+    engine.connect("p").publish("x", b"1" * 100, 0)
+    found = (await world.service.client("a")).traffic
+    assert (found.dropped_too_large, found.dropped, found.qos0_sent) == (1, 1, 0)
 
 
 async def test_what_is_known_of_a_client_that_is_off_line(world: World) -> None:

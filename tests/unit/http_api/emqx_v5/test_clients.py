@@ -57,10 +57,19 @@ async def test_a_client_in_every_field(v5: V5) -> None:
         "mqueue_len": 0,
         "awaiting_rel_cnt": 0,
         "recv_msg": 1,
+        "recv_msg.qos0": 1,
+        "recv_msg.qos1": 0,
+        "recv_pkt": 3,
         "send_msg": 1,
+        "send_msg.qos0": 1,
+        "send_msg.qos2": 0,
+        "send_pkt": 3,
+        "send_msg.dropped": 0,
+        "mqueue_dropped": 0,
     }
     assert {name: found[name] for name in known} == known
     assert found["port"] >= 40_000 and found["recv_oct"] > 0 and found["send_oct"] > 0 and found["mqueue_max"] > 0
+    assert found["recv_cnt"] > 0 and found["send_cnt"] > 0
     client.lose()
     gone = await v5.get("/clients/a")
     assert gone["connected"] is False and RFC3339.fullmatch(gone["disconnected_at"])

@@ -125,8 +125,12 @@ async def test_charts() -> None:
     assert (await v5.get("/monitor/nodes/node-2"))[1]["connections"] == 6
     assert own.asked == [10, 10] and far.asked == [10, 10, 600, 600], "points are further apart in a longer time"
     v5.world.engine.connect("a").subscribe(("t", 0))
+    v5.world.engine.connect("b", expiry=60).subscribe(("t", 0))
     now = await v5.get("/monitor_current")
-    assert (now["live_connections"], now["topics"], now["subscriptions"], now["cluster_sessions"]) == (1, 1, 1, 1)
+    assert (now["live_connections"], now["topics"], now["subscriptions"], now["cluster_sessions"]) == (2, 1, 2, 2)
+    assert now["subscriptions_durable"] == 1, "those of whoever stays"
+    stats = await v5.get("/stats?aggregate=true")
+    assert (stats["subscriptions.count"], stats["durable_subscriptions.count"]) == (2, 1)
     assert now["received_msg_rate"] == round(45 * 3 / 20) and "node_uptime" not in now
     one = await v5.get("/monitor_current/nodes/1")
     assert one.keys() - now.keys() == {"node_uptime"} and one["received_msg_rate"] == round(45 / 20)

@@ -143,7 +143,7 @@ async def test_the_plugin_that_answers_ends_behind_its_answer(api: Api) -> None:
     assert api.world.plugins.done == ["unload rmq-a"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nope", "/", "/api", "/api/v3/clients", "/dashboard"])
+@pytest.mark.parametrize("path", ["/api/v1/nope", "/index.html", "/api", "/api/v3/clients", "/dashboard"])
 async def test_unknown_paths(api: Api, path: str) -> None:
     assert problem(await api.ask("GET", path)) == (404, "PATH_NOT_FOUND")
 
