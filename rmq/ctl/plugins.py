@@ -101,6 +101,20 @@ def _show_each(
             print_facts(pairs(answer))
 
 
+@plugins.command("forget")
+@name_argument
+@yes_option
+@quiet_option
+@click.pass_obj
+def forget(session: Session, name: str, yes: bool, quiet: bool) -> None:
+    """Forget what APIs set in a configuration, on all nodes: files say all of it again."""
+    make_sure(yes, f"What APIs set in the configuration of {shown(name)} is gone then; files are left as they are.")
+    was_there = session.change("DELETE", path("plugins", _nodes(session)[0], value=name, then="config"))
+    if not quiet:
+        became = "goes by files again" if was_there else "went by files already"
+        print_lines([f"{shown(name)} {became}"])
+
+
 @plugins.command("load")
 @name_argument
 @node_option

@@ -2,6 +2,7 @@
 
 from typing import Any, NotRequired
 
+from rmq.management.errors import AccountNotFound
 from rmq.management.models import MissingNode, NodePlugins, PluginView
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
@@ -82,6 +83,14 @@ class PluginRoutes:
                 answers=(dict[str, Any],),
             ),
             Route(
+                "DELETE",
+                f"{one}/config",
+                "node_plugin_config_forget",
+                "What APIs set in its configuration is forgotten, on all nodes: files say all of it again",
+                self.forget,
+                answers=(bool,),
+            ),
+            Route(
                 "PUT",
                 f"{one}/config/reload",
                 "node_plugin_config_reload",
@@ -114,6 +123,15 @@ class PluginRoutes:
     async def config(self, call: Plain) -> Answer:
         """Its configuration, secrets masked."""
         return json_answer(await self._management.plugin_config(*_which(call)))
+
+    async def forget(self, call: Plain) -> Answer:
+        """Whether there was something. It is so here when that is answered, on other nodes a moment later."""
+        plugin = await self._management.plugin(*_which(call))
+        try:
+            await self._management.plugin_configs.forget(plugin.name)
+        except AccountNotFound:
+            return json_answer(False)
+        return json_answer(True)
 
     async def reload(self, call: Call[ReloadQuery, None]) -> Answer:
         """``ok``; for a dry run an object: the keys that would change, and what the plugin says of it."""

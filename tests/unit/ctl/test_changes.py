@@ -162,6 +162,16 @@ def test_one_plugin(desk: Desk) -> None:
     assert config == ["file      -", "limits.a  1", "limits.b  [1, x]", "rules     []"]
 
 
+def test_what_apis_set_is_forgotten(desk: Desk) -> None:
+    desk.answers("GET /plugins", PLUGINS, headers=MISSING)
+    desk.answers("DELETE /plugins/1/%78/config", True)
+    assert desk.run("plugins", "forget", "x").exit_code == 2, "nobody could be asked"
+    assert desk.run("plugins", "forget", "x", "--yes").stdout == "x goes by files again\n"
+    desk.answers("DELETE /plugins/1/%79/config", False)
+    assert desk.run("plugins", "forget", "y", "-y").stdout == "y went by files already\n"
+    assert desk.run("plugins", "forget", "y", "-y", "-q").stdout == ""
+
+
 @pytest.mark.parametrize(
     ("command", "path", "answer", "text"),
     [

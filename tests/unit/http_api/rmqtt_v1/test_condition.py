@@ -134,6 +134,22 @@ async def test_plugins() -> None:
     assert problem(await api.ask("GET", "/api/v1/plugins/1/rmq-a/load")) == (405, "METHOD_NOT_ALLOWED")
 
 
+async def test_what_was_set_in_a_configuration_is_forgotten() -> None:
+    """By whichever node: it is kept by all of them."""
+    api = Api(World(1, Peers([World(2)])))
+    where = "/api/v1/plugins/2/rmq-a/config"
+    assert (await api.ask("DELETE", where)).json() is False
+    configs = api.world.service.plugin_configs
+    await configs.set("rmq-a", {"x": 1})
+    await configs.set("rmq-b", {"x": 2})
+    api.world.plugins.done.clear()
+    answer = await api.ask("DELETE", where)
+    assert (answer.status_code, answer.json()) == (200, True)
+    assert (configs.kept("rmq-a"), configs.kept("rmq-b")) == ({}, {"x": 2})
+    assert api.world.plugins.done == ["reload rmq-a"], "it goes by files at once"
+    assert problem(await api.ask("DELETE", "/api/v1/plugins/1/rmq-x/config")) == (404, "PLUGIN_NOT_FOUND")
+
+
 async def test_the_plugin_that_answers_ends_behind_its_answer(api: Api) -> None:
     api.service.plugin_name = "rmq-a"
     assert (await api.ask("PUT", "/api/v1/plugins/1/rmq-a/unload")).json() is True
