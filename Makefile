@@ -28,15 +28,15 @@ test: test-packages dev ## Run all tests, then unit and conformance tests again 
 	@$(MAKE) --no-print-directory test-compiled
 
 test-fast: dev ## Run the tests that need neither patience nor foreign programs
-	$(DEV)/python -m pytest -m "not slow and not fuzz and not interop_js" $(ARGS)
+	$(DEV)/python -m pytest -m "not slow and not fuzz and not interop_js and not interop_pypi" $(ARGS)
 
 test-compiled: ## Run unit and conformance tests on the installed, compiled wheel
 	@$(ENVIRONMENT) compiled
 	scripts/test_compiled.sh -n $(JOBS) --dist worksteal $(ARGS)
 
-test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosquitto's clients, and mqtt.js from npm)
-	@scripts/test_packages.sh --js
-	RMQ_INTEROP_JS=1 $(DEV)/python -m pytest tests/integration/interop $(ARGS)
+test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosquitto's clients, mqtt.js, emqx-client-monitor)
+	@PYTHON=$(PYTHON) scripts/test_packages.sh --js
+	RMQ_INTEROP_JS=1 RMQ_INTEROP_PYPI=1 $(DEV)/python -m pytest tests/integration/interop $(ARGS)
 
 fuzz: dev ## Run the fuzz tests at full length
 	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} RMQ_FUZZ_REQUESTS=$${RMQ_FUZZ_REQUESTS:-100} \

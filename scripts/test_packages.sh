@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sees to the Debian packages that some tests use: installs what is missing when it may (root and apt-get), otherwise says
 # what is missing and which tests do without. With CI=true anything missing is an error.
-#   --js       the npm package of the mqtt.js tests too; `make test` must do without npm, `make test-interop` doesn't
+#   --js       the npm package of the mqtt.js tests too, and a program from PyPI in an environment of its own, .venv-interop;
+#              `make test` must do without them, `make test-interop` doesn't
 #   --docker   Docker and what makes a base image, which `make compose-test` uses
 #   --cluster  RabbitMQ and NATS too, which `make bench-cluster` compares with
 set -euo pipefail
@@ -92,6 +93,17 @@ if [ "$extra" = --js ] && command -v npm >/dev/null; then
         else
             lack "npm could not install mqtt.js" "${purpose_of[npm]}"
         fi
+    fi
+fi
+
+# With an environment of its own: what it needs is of versions that our own tests may not have.
+monitor=emqx-client-monitor==0.3.1
+if [ "$extra" = --js ] && [ "$(cat .venv-interop/.installed 2>/dev/null)" != "$monitor" ]; then
+    echo "rmq: making .venv-interop" >&2
+    if "${PYTHON:-python3}" -m venv --clear .venv-interop && .venv-interop/bin/pip install -q "$monitor" </dev/null >&2; then
+        echo "$monitor" >.venv-interop/.installed
+    else
+        lack "pip could not install $monitor" "EMQX's clients as that program shows them"
     fi
 fi
 

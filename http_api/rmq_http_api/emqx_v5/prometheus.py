@@ -133,6 +133,8 @@ def _collect(
 ) -> None:
     for name, value in stats_values(stats, *sessions).items():
         _add(found, name, "gauge", labels, value)
+    for name in ("routes.count", "routes.max"):  # EMQX has it here and not among its stats
+        _add(found, name, "gauge", labels, stats.get(name, 0))
     for name, value in metrics_values(metrics).items():
         _add(found, name, "counter", labels, value)
 

@@ -1,4 +1,4 @@
-"""Which interop tests run (those that need npm packages only where somebody asked for them), and the nodes they use."""
+"""Which interop tests run (those that need packages of others only where somebody asked for them), and their nodes."""
 
 from __future__ import annotations
 
@@ -15,28 +15,34 @@ from tests.support.certificates import Certificates
 from .adapters.base import Door
 from .adapters.mqttjs_client import JS_DIRECTORY
 
-MARK = "interop_js"
-REASON = "mqtt.js comes from npm, which `make test` must not need; `make test-interop` runs them"
+# Each mark with the variable that asks for its tests, and where what they need comes from.
+MARKS = {
+    "interop_js": ("RMQ_INTEROP_JS", "mqtt.js comes from npm"),
+    "interop_pypi": ("RMQ_INTEROP_PYPI", "emqx-client-monitor comes from PyPI with an environment of its own"),
+}
+REASON = "which `make test` must not need; `make test-interop` runs them"
 
-_DESELECTED = pytest.StashKey[int]()
+_DESELECTED = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without RMQ_INTEROP_JS=1 the mqtt.js tests are left out, and the summary says so."""
-    if os.environ.get("RMQ_INTEROP_JS") == "1":
-        return
-    deselected = [item for item in items if item.get_closest_marker(MARK) is not None]
-    if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if item.get_closest_marker(MARK) is None]
-        config.stash[_DESELECTED] = len(deselected)
+    """What nobody asked for is left out, and the summary says so."""
+    counts = {}
+    for mark, (variable, _) in MARKS.items():
+        if os.environ.get(variable) == "1":
+            continue
+        deselected = [item for item in items if item.get_closest_marker(mark) is not None]
+        if deselected:
+            config.hook.pytest_deselected(items=deselected)
+            items[:] = [item for item in items if item.get_closest_marker(mark) is None]
+            counts[mark] = len(deselected)
+    config.stash[_DESELECTED] = counts
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Name the reason in plain words."""
-    count = config.stash.get(_DESELECTED, 0)
-    if count:
-        terminalreporter.write_line(f"{count} interop tests deselected: {REASON}")
+    for mark, count in config.stash.get(_DESELECTED, {}).items():
+        terminalreporter.write_line(f"{count} interop tests deselected: {MARKS[mark][1]}, {REASON}")
 
 
 def assert_no_errors(log: str) -> None:
@@ -87,7 +93,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Door]]
 @pytest.fixture(autouse=True)
 def _mqttjs_is_installed(request: pytest.FixtureRequest) -> None:
     """A wanted mqtt.js that is missing is a failure, not a skip."""
-    if request.node.get_closest_marker(MARK) is None:
+    if request.node.get_closest_marker("interop_js") is None:
         return
     if not (JS_DIRECTORY / "node_modules" / "mqtt").is_dir():
         pytest.fail(f"RMQ_INTEROP_JS=1, but mqtt.js is not installed: run `npm ci` in {JS_DIRECTORY}")
