@@ -9,6 +9,8 @@ counter    shows that the node counts
 p2p_messaging  messages for one client, by topics that name it
 retainer   how many retained messages there may be, how large and for how long
 shared_subscription  which member of a shared subscription gets a message
+message_storage  who subscribes later gets messages that it missed
+session_storage  what the node keeps of sessions, shown
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
 topic_rewrite  topics that clients name stand for others, by rules
 web_hook   what happens on the node, told to HTTP servers and files

@@ -11,6 +11,7 @@ connect_access     whether a client may connect, once it is known who it is
 connack            the CONNACK of a client that is accepted
 enhanced_auth      the AUTH exchange
 subscribe          SUBSCRIBE and UNSUBSCRIBE
+replays            messages that somebody kept, for one subscription
 filter_rules       what a listener's rules and limits say about a topic filter
 limited            who may have a `$exclusive/` or `$limit/` subscription
 delayed            messages that are published later

@@ -128,6 +128,7 @@ class Broker:
         self.busy = False  # new CONNECTs are refused
         self.rate_waits: set[Channel] = set()
         self.draining = Draining(self)
+        self.observers: list[Callable[[Message], None]] = []
         self.session_timers: dict[str, Timer] = {}
         self.will_timers: dict[str, WillDelay] = {}
         self.late_timers = LateTimers(self)
@@ -150,6 +151,19 @@ class Broker:
         if isinstance(message, AddressedMessage):
             return addressed.route(self, message, receipt)
         return route(self.ctx, message, receipt)
+
+    def observe(self, told: Callable[[Message], None]) -> Callable[[], None]:
+        """Have ``told`` called with every message that is published here, before it is routed; answers what ends that.
+
+        It is on the way of every message: all it may do is put it aside.
+        """
+        self.observers = [*self.observers, told]
+        self.ctx.observed = True
+
+        def end() -> None:
+            self.observers = [other for other in self.observers if other is not told]
+
+        return end
 
     def wait(self, channel: Channel, work: Callable[[], Awaitable[Callable[[], None] | None]]) -> None:
         """Pause a channel while ``work`` runs in a task; then do what it returned, and go on with what is behind."""

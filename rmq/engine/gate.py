@@ -30,6 +30,14 @@ class EngineGate(FlowPorts):
     def __init__(self) -> None:
         self.broker: Broker = None  # type: ignore[assignment]  # set by ``build_broker``, see above
 
+    def on_routed(self, message: Message) -> None:
+        """Tell those who want to know."""
+        for observe in self.broker.observers:
+            try:
+                observe(message)
+            except Exception:  # a border: what a plugin does with it stops no message
+                self.broker.report_bug(None, "in an observer of messages")
+
     def store(
         self,
         message: Message | None,

@@ -197,29 +197,36 @@ def _pump_retained(ctx: FlowContext, channel: Channel, session: Session) -> bool
                 _wait_for_allowance(ctx, channel)
                 return False
             replay.waiting.pop()
-            current = ctx.retaining.get(message.topic) if ctx.retaining else None
-            if current is None:
-                current = ctx.retained.get(message.topic)
-            if current is not message:
-                continue  # replaced meanwhile, and delivered as a live message then
+            retain = True
+            if replay.receipt is not None:
+                retain = message.retain and replay.retain_as_published  # [MQTT-3.3.1-12, -13]
+            else:
+                current = ctx.retaining.get(message.topic) if ctx.retaining else None
+                if current is None:
+                    current = ctx.retained.get(message.topic)
+                if current is not message:
+                    continue  # replaced meanwhile, and delivered as a live message then
             if message.expires_at != 0.0 and message.expires_at <= ctx.now:
                 continue
-            ctx.counters.messages_delivered_retain += 1
+            if replay.receipt is None:
+                ctx.counters.messages_delivered_retain += 1
             if qos == 0:
-                send_publish(ctx, channel, message, 0, True, False, 0, replay.subscription_ids)
+                send_publish(ctx, channel, message, 0, retain, False, 0, replay.subscription_ids)
             elif through_queue:
                 receipt = _QueuedRetained(ctx, channel)
-                if not ctx.ports.enqueue(session, message, qos, True, replay.subscription_ids, receipt):
+                if not ctx.ports.enqueue(session, message, qos, retain, replay.subscription_ids, receipt):
                     channel.proposed += 1
                     receipt.enlist()
                 if session.open_outbound().has_waiting():
                     return True
             else:
                 outbound = session.open_outbound()
-                delivery = outbound.add(message, qos, True, replay.subscription_ids, "")
+                delivery = outbound.add(message, qos, retain, replay.subscription_ids, "")
                 _send_delivery(ctx, channel, outbound, delivery)
         if replay.done:
             replays.pop(0)
+            if replay.receipt is not None:
+                replay.receipt.applied()
         elif chunks == RETAINED_CHUNKS_PER_TURN:
             channel.blocked = True  # a search may find nothing for long: others get their turn
             ctx.mark_dirty(channel)

@@ -36,6 +36,7 @@ tracing           what this node listens to while one runs
 trace_lines       an event as a line
 trace_files       what was written
 topic_metrics     figures of single topic names, while somebody wants them
+stored           what is kept on disk
 slow_subscriptions  whose deliveries took longest lately
 session_messages  the messages of one session
 access_cache      what a connection remembers of access rules

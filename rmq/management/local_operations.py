@@ -1,6 +1,6 @@
 """What this node has for those who operate it: listeners, alarms, delayed messages, traces, an object each."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from rmq.management.review import SubscriptionReview
 from rmq.management.settings import SharedSettings
 from rmq.management.sharing import Sharing
 from rmq.management.slow_subscriptions import SlowSubscriptions
+from rmq.management.stored import StoredView, view_stored
 from rmq.management.topic_metrics import TopicMetrics
 from rmq.management.tracing import Tracing
 from rmq.session.limits import Limits
@@ -29,7 +30,8 @@ class LocalOperations:
     """Whoever builds the node sets ``listeners`` and ``listener_limits``, and has ``alarms`` judge what it measures.
 
     ``node_settings`` and ``life``, set by whoever has files and a process, are of this node alone. ``folder`` is where
-    what is written for people goes. ``tracing`` is to be run.
+    what is written for people goes. ``tracing`` is to be run. ``plugin_answers`` are
+    those of plugins to themselves on other nodes.
     """
 
     def __init__(self, node: "LocalNode", hooks: HookRegistry, folder: Path) -> None:
@@ -49,6 +51,7 @@ class LocalOperations:
         self.data_files = DataFiles()
         self.retaining = Retaining(node)
         self.sharing = Sharing(node)
+        self.plugin_answers: dict[str, Callable[[bytes], Awaitable[bytes]]] = {}
 
     def node_listeners(self) -> NodeListeners:
         """The listeners of this node."""
@@ -57,3 +60,7 @@ class LocalOperations:
     def some_alarms(self, *, activated: bool) -> tuple[AlarmView, ...]:
         """Those that are on, or those that are over."""
         return self.alarms.active() if activated else self.alarms.history()
+
+    async def stored(self) -> StoredView:
+        """What is kept on disk, counted now."""
+        return await view_stored(self._node)

@@ -10,6 +10,7 @@ from rmq.management.access import AccessCase, AccessView
 from rmq.management.access_cache import VerdictView, access_cache, drop_access_cache
 from rmq.management.alarms import AlarmView
 from rmq.management.data_files import NodeDataFiles
+from rmq.management.errors import PluginRefused
 from rmq.management.evacuation import EvacuationView, view_evacuation
 from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.node_settings import SettingsChange
@@ -41,6 +42,20 @@ class PreviewPlugin(Question[Mapping[str, object]]):
 
     async def of(self, node: "LocalNode") -> Mapping[str, object]:
         return await node.plugin_control.preview(self.plugin)
+
+
+@dataclass(frozen=True, slots=True)
+class AskSamePlugin(Question[bytes]):
+    """What does the same plugin at your place answer to this? Only plugins know what the bytes mean."""
+
+    plugin: str
+    body: bytes
+
+    async def of(self, node: "LocalNode") -> bytes:
+        answer = node.operations.plugin_answers.get(self.plugin)
+        if answer is None:
+            raise PluginRefused(self.plugin, "doesn't run here, or answers no other node")
+        return await answer(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from rmq.management.operation_questions import (
     AskAlarms,
     AskEvacuation,
     AskListeners,
+    AskSamePlugin,
     AskSessionMessages,
     AskSlowSubscriptions,
     AskTopicFigures,
@@ -69,6 +70,10 @@ class Operations:
         self.slow_subscriptions = local.operations.slow_subscriptions
         self.traces = Traces(local.accounts, lambda: local.broker.clock())
         self.retaining = local.operations.retaining
+
+    async def ask_same_plugin(self, node_id: int, plugin: str, body: bytes) -> bytes:
+        """What a plugin answers to itself from one node; ``PluginRefused`` where it doesn't run or answers nobody."""
+        return await self._ask(node_id, AskSamePlugin(plugin, body))
 
     # Access rules, and plugins' configurations before they are taken
 

@@ -20,6 +20,8 @@ _PLUGINS = {
     "rmqtt-auth-jwt": "rmq-auth-jwt",
     "rmqtt-bridge-egress-mqtt": "rmq-bridge-egress-mqtt",
     "rmqtt-bridge-ingress-mqtt": "rmq-bridge-ingress-mqtt",
+    "rmqtt-message-storage": "rmq-message-storage",
+    "rmqtt-session-storage": "rmq-session-storage",
     "rmqtt-topic-rewrite": "rmq-topic-rewrite",
     "rmqtt-auto-subscription": "rmq-auto-subscription",
     "rmqtt-p2p-messaging": "rmq-p2p-messaging",
@@ -27,7 +29,6 @@ _PLUGINS = {
     "rmqtt-shared-subscription": "rmq-shared-subscription",
 }
 _BUILT_IN = {
-    "rmqtt-session-storage": "sessions are kept without a plugin",
     "rmqtt-counter": "everything is counted without a plugin",
     "rmqtt-cluster-raft": "a cluster is founded with rmq-node cluster",
 }

@@ -9,6 +9,7 @@ listener_control  starts and stops listeners while the node runs
 alarm_watch  measures what alarms are about
 load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
+keeping  what plugins are offered that keep messages
 cluster  the cluster, found by dotted path, and the plain values it is made with
 control  the socket in the data folder that takes commands about the cluster
 settings  settings changed while the node runs: checked, kept in a file, applied

@@ -37,7 +37,7 @@ def features_of(settings: Settings) -> dict[str, bool]:
     """What a node with these settings can do, by RMQTT's names."""
     return {
         "retain": any(listener.retain_available for listener in settings.listeners.values()),
-        "message_storage": False,
+        "message_storage": "rmq-message-storage" in settings.plugins.default_startups,
         "session_storage": settings.storage.enable,
         "delayed": any(listener.delayed_publish for listener in settings.listeners.values()),
         "shared_subscription": any(listener.shared_subscription_available for listener in settings.listeners.values()),

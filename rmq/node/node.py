@@ -27,6 +27,7 @@ from rmq.net.own_clients import OwnClients
 from rmq.net.reactor import Reactor
 from rmq.node.alarm_watch import watch_alarms
 from rmq.node.auth import admit_anonymous, make_built_in, make_users
+from rmq.node.keeping import EngineKeeping
 from rmq.node.listener_control import ListenersOfNode
 from rmq.node.load_watch import watch_load
 from rmq.node.management import make_management
@@ -65,6 +66,8 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-p2p-messaging": "rmq_plugins.p2p_messaging:P2pMessagingPlugin",
     "rmq-retainer": "rmq_plugins.retainer:RetainerPlugin",
     "rmq-shared-subscription": "rmq_plugins.shared_subscription:SharedSubscriptionPlugin",
+    "rmq-message-storage": "rmq_plugins.message_storage:MessageStoragePlugin",
+    "rmq-session-storage": "rmq_plugins.session_storage:SessionStoragePlugin",
     "rmq-sys-topic": "rmq_plugins.sys_topic:SysTopicPlugin",
     "rmq-topic-rewrite": "rmq_plugins.topic_rewrite:TopicRewritePlugin",
     "rmq-web-hook": "rmq_plugins.web_hook:WebHookPlugin",
@@ -180,6 +183,7 @@ class Node:
             drop_access_cache_of,
             self.own_clients.connect,
             broker.queue_of,
+            EngineKeeping(broker),
         )
 
     def open(self) -> None:

@@ -3,6 +3,7 @@
 plugin  the base class of plugins and of their configuration
 host    the node as a plugin sees it
 client  MQTT as a client speaks it: packets over a stream, to any broker or to this node
+keeping for plugins that keep messages for clients that come later
 state   what an operator is told of a plugin
 filters topic filters of access rules against what clients ask for
 rights  rules that a login gives its client
@@ -48,6 +49,7 @@ from rmq.mqtt.topics import matches as topic_matches
 from rmq.plugin_api.client import MqttConnection, MqttFailedError, Outgoing, ended_by
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
+from rmq.plugin_api.keeping import Keeping, KeepingServices
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.rights import AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
@@ -92,6 +94,8 @@ __all__ = [
     "Handle",
     "HookHandler",
     "HttpHeaders",
+    "Keeping",
+    "KeepingServices",
     "ListenAddress",
     "Message",
     "MqttConnection",

@@ -11,9 +11,11 @@ import trio
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.management import ManagementService
 from rmq.management.access import Explain
+from rmq.management.cluster import NoCluster
 from rmq.management.errors import (
     ClientNotFound,
     ClientOffline,
+    ManagementError,
     NotInACluster,
     OutcomeUnknown,
     StorageUnavailable,
@@ -26,6 +28,7 @@ from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import SubscriptionRequest
 from rmq.mqtt.topics import is_valid_topic_name
 from rmq.plugin_api.client import MqttConnection, MqttFailedError
+from rmq.plugin_api.keeping import Keeping, KeepingServices
 
 # The signature depends on the point; ``rmq.hooks.points`` and ``docs/plugins.md`` have them.
 HookHandler = Callable[..., object]
@@ -68,6 +71,7 @@ class NodeServices:
         drop_access_cache_of: Callable[[str], None] | None = None,
         connect_own: Callable[[int], socket.socket] | None = None,
         queue_of: Callable[[str], tuple[int, int, float]] | None = None,
+        keeping: KeepingServices | None = None,
     ) -> None:
         self.node_id = node_id
         self.node_name = node_name
@@ -85,6 +89,7 @@ class NodeServices:
         self.data_path = data_path
         self.connect_own = connect_own
         self.queue_of = queue_of or _no_queue_of
+        self.keeping = keeping
 
 
 class PluginHost:
@@ -305,6 +310,29 @@ class PluginHost:
         if not status.has_quorum:
             return ()
         return tuple(sorted(member.node_id for member in status.members if member.state == "up"))
+
+    @property
+    def keeping(self) -> Keeping:
+        """For plugins that keep messages for clients that come later."""
+        if self._services.keeping is None:
+            raise RuntimeError("this node offers nothing to keep messages with")
+        return Keeping(self._services.keeping)
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether this node is a member of a cluster, whoever else is up."""
+        return not isinstance(self.management.cluster, NoCluster)
+
+    def answer_nodes(self, answer: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """Have ``answer`` called with what this plugin asks on other nodes (``ask_node``); two seconds at most."""
+        self.management.local.operations.plugin_answers[self._plugin] = answer
+
+    async def ask_node(self, node_id: int, body: bytes) -> bytes | None:
+        """What this plugin answers on a node of the cluster, this one included; None when no answer comes."""
+        try:
+            return await self.management.operations.ask_same_plugin(node_id, self._plugin, body)
+        except ManagementError:
+            return None
 
     def data_folder(self) -> Path | None:
         """A folder of the plugin's own among the node's data, which may not be there yet; None if nothing is kept."""

@@ -11,7 +11,7 @@ from rmq.mqtt.message import Message
 from rmq.mqtt.packets import Connect, Packet
 from rmq.session.client_info import ClientInfo
 from rmq.session.limits import Limits
-from rmq.session.receipts import PendingReply
+from rmq.session.receipts import PendingReply, Receipt
 from rmq.session.topic_alias import OutboundAliases
 from rmq.session.transport import Transport
 
@@ -30,9 +30,22 @@ class RetainedReplay:
     """The retained messages that one new subscription is still owed; ``cursor`` is where the last chunk ended.
 
     ``early`` are messages that were routed before the subscription was there, and will be retained in a moment.
+
+    With a ``receipt`` they are ``waiting`` messages that somebody kept, the last one first, and nothing is looked up;
+    they keep their RETAIN flag where ``retain_as_published`` says so, and the receipt is told when all have gone.
     """
 
-    __slots__ = ("cursor", "done", "early", "qos", "subscription_ids", "topic_filter", "waiting")
+    __slots__ = (
+        "cursor",
+        "done",
+        "early",
+        "qos",
+        "receipt",
+        "retain_as_published",
+        "subscription_ids",
+        "topic_filter",
+        "waiting",
+    )
 
     def __init__(self, topic_filter: str, qos: int, subscription_ids: list[int] | None, early: list[Message]) -> None:
         self.topic_filter = topic_filter
@@ -42,6 +55,8 @@ class RetainedReplay:
         self.done = False
         self.early = early
         self.waiting: list[Message] = list(early)
+        self.receipt: Receipt | None = None
+        self.retain_as_published = False
 
 
 class Channel:

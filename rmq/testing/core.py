@@ -59,6 +59,7 @@ class _RecordingGate(EngineGate):
 
     def on_routed(self, message: engine_message.Message) -> None:
         self._record(message)
+        super().on_routed(message)
 
 
 class BrokerCore:

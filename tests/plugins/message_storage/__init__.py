@@ -1,0 +1,1 @@
+"""rmq-message-storage: its parts, in a running node, and in a cluster."""

@@ -1,0 +1,1 @@
+"""rmq-session-storage: its keys, and what it shows of a running node."""
