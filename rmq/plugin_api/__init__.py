@@ -8,6 +8,9 @@ state   what an operator is told of a plugin
 filters topic filters of access rules against what clients ask for
 rights  rules that a login gives its client
 values  values that several plugins' configurations have
+breaker the circuit breaker: a server that fails isn't asked for a while
+patience  requests with retries and a breaker, within the time that a handler has
+kept    what a plugin keeps for each client as long as it is connected
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
@@ -46,14 +49,17 @@ from rmq.mqtt.packets import (
 from rmq.mqtt.properties import Properties, decode_block, encode_block
 from rmq.mqtt.topics import is_valid_topic_filter, is_valid_topic_name, split_shared
 from rmq.mqtt.topics import matches as topic_matches
+from rmq.plugin_api.breaker import CircuitBreaker
 from rmq.plugin_api.client import MqttConnection, MqttFailedError, Outgoing, ended_by
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.keeping import Keeping, KeepingServices
+from rmq.plugin_api.kept import KeptWhileConnected
+from rmq.plugin_api.patience import NoAnswerError, Patience
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.rights import AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
-from rmq.plugin_api.values import HttpHeaders, SomeTime
+from rmq.plugin_api.values import BreakerConfig, HttpHeaders, RetryConfig, SomeTime
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
 
@@ -84,7 +90,9 @@ __all__ = [
     "AddressedMessage",
     "AuthRequest",
     "AuthResult",
+    "BreakerConfig",
     "ByteSize",
+    "CircuitBreaker",
     "ClientInfo",
     "Connack",
     "Connect",
@@ -96,15 +104,18 @@ __all__ = [
     "HttpHeaders",
     "Keeping",
     "KeepingServices",
+    "KeptWhileConnected",
     "ListenAddress",
     "Message",
     "MqttConnection",
     "MqttError",
     "MqttFailedError",
+    "NoAnswerError",
     "NodeServices",
     "Outgoing",
     "Packet",
     "Passwords",
+    "Patience",
     "Pingreq",
     "Plugin",
     "PluginConfig",
@@ -114,6 +125,7 @@ __all__ = [
     "Properties",
     "Publish",
     "RetainRules",
+    "RetryConfig",
     "SharedStrategy",
     "SomeTime",
     "Subscribe",

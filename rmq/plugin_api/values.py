@@ -1,9 +1,10 @@
-"""Values that the configurations of several plugins have: headers of HTTP requests, times that aren't 0."""
+"""Values that the configurations of several plugins have: headers, times that aren't 0, retries, circuit breakers."""
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from rmq.config.section import Section
 from rmq.config.units import Duration
 
 
@@ -28,3 +29,18 @@ def _more_than_none(seconds: float) -> float:
 HttpHeaders = Annotated[dict[str, str], AfterValidator(_are_headers)]
 # A duration in seconds, more than 0.
 SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
+
+
+class RetryConfig(Section):
+    """A request that failed is sent again: ``times`` at most, after ``interval``, each ``backoff`` times longer."""
+
+    times: Annotated[int, Field(ge=0, le=100)] = 3
+    interval: Duration = 1.0
+    backoff: Annotated[float, Field(ge=1, le=100, strict=False)] = 2.0
+
+
+class BreakerConfig(Section):
+    """After ``failures`` one behind the other nobody is asked for ``pause``; 0 failures: never."""
+
+    failures: Annotated[int, Field(ge=0)] = 5
+    pause: SomeTime = 10.0

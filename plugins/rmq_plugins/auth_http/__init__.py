@@ -4,8 +4,7 @@ config        the keys of etc/plugins/rmq-auth-http.toml
 placeholders  %c, %u and the others, and how they are put into queries, forms and JSON
 endpoint      one request over HTTP and its answer, bounded in time and size
 answers       what an answer means
-breaker       the circuit breaker: an endpoint that fails isn't asked for a while
-asking        requests with retries, within the time that a handler has
+asking        requests to the endpoint, within the time that a handler has
 verdicts      what is remembered of each client, and for how long
 plugin        the plugin itself
 """

@@ -11,20 +11,12 @@ from typing import Final
 
 import orjson
 
-from rmq.plugin_api import ALLOW, DENY, UNDECIDED, AccessRule, ClientInfo, read_rules
+from rmq.plugin_api import ALLOW, DENY, UNDECIDED, AccessRule, ClientInfo, NoAnswerError, read_rules
 
 _WORDS: Final = {"allow": ALLOW, "deny": DENY, "ignore": UNDECIDED}
 _FAILED: Final = (408, 429)
 # A number of seconds as large as this is a number of milliseconds: in seconds it is the year 5138.
 _LEAST_MILLIS: Final = 100_000_000_000
-
-
-class NoAnswerError(Exception):
-    """The endpoint gave no answer that means anything; ``kind`` is what its failure counts as."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 class Answer:

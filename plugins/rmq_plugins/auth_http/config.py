@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rmq.plugin_api import ByteSize, Duration, HttpHeaders, PluginConfig, SomeTime
+from rmq.plugin_api import BreakerConfig, ByteSize, Duration, HttpHeaders, PluginConfig, RetryConfig, SomeTime
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
@@ -62,21 +62,6 @@ class AccessRequestConfig(RequestConfig):
     params: dict[str, str] = Field(
         default_factory=lambda: {"access": "%A", "username": "%u", "clientid": "%c", "ipaddr": "%a", "topic": "%t"}
     )
-
-
-class RetryConfig(PluginConfig):
-    """A request that failed is sent again: ``times`` at most, after ``interval``, each ``backoff`` times longer."""
-
-    times: Annotated[int, Field(ge=0, le=100)] = 3
-    interval: Duration = 1.0
-    backoff: Annotated[float, Field(ge=1, le=100, strict=False)] = 2.0
-
-
-class BreakerConfig(PluginConfig):
-    """After ``failures`` one behind the other nobody is asked for ``pause``; 0 failures: never."""
-
-    failures: Annotated[int, Field(ge=0)] = 5
-    pause: SomeTime = 10.0
 
 
 class AuthHttpConfig(PluginConfig):

@@ -8,8 +8,8 @@ from typing import Final
 import httpx
 import trio
 
-from rmq.plugin_api import ClientInfo
-from rmq_plugins.auth_http.answers import Answer, NoAnswerError, understood
+from rmq.plugin_api import ClientInfo, NoAnswerError
+from rmq_plugins.auth_http.answers import Answer, understood
 from rmq_plugins.auth_http.config import AuthHttpConfig, RequestConfig
 from rmq_plugins.auth_http.placeholders import Parameters, Values
 

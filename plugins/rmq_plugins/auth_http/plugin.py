@@ -15,13 +15,13 @@ from rmq.plugin_api import (
     AuthResult,
     ClientInfo,
     Handle,
+    NoAnswerError,
     Plugin,
     PluginError,
     PluginHost,
     judge_publish,
     judge_subscribe,
 )
-from rmq_plugins.auth_http.answers import NoAnswerError
 from rmq_plugins.auth_http.asking import Asking
 from rmq_plugins.auth_http.config import AuthHttpConfig
 from rmq_plugins.auth_http.endpoint import Request, trusted
@@ -86,12 +86,7 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
         figures: dict[str, object] = {name: dict(said) for name, said in self._said.items()}
         figures |= {"cache_hits": self._memory.hits, "clients": len(self._memory)}
         if asking is not None:
-            figures |= {
-                "requests": asking.requests,
-                "retries": asking.retries,
-                "failures": dict(asking.failures),
-                "breaker": asking.breaker.state,
-            }
+            figures |= asking.patience.figures()
         return figures
 
     async def _prepared(self, config: AuthHttpConfig) -> Asking:

@@ -5,7 +5,6 @@ signatures keys, and whether a token was signed with one of them
 keys       which keys count: those of the configuration, and those that an issuer publishes
 fetching   the document of an issuer's keys, over HTTP
 claims     what a token claims: whether that holds for this client, and what it gives it
-grants     what is remembered of each client: the rules of its token
 plugin     the plugin itself
 """
 

@@ -15,16 +15,16 @@ from rmq.plugin_api import (
     AuthResult,
     ClientInfo,
     Handle,
+    KeptWhileConnected,
     Plugin,
     PluginError,
     PluginHost,
     judge_publish,
     judge_subscribe,
 )
-from rmq_plugins.auth_jwt.claims import ClaimRefused, ClaimRules
+from rmq_plugins.auth_jwt.claims import ClaimRefused, ClaimRules, Grant
 from rmq_plugins.auth_jwt.config import AuthJwtConfig
 from rmq_plugins.auth_jwt.fetching import fetcher
-from rmq_plugins.auth_jwt.grants import Grants
 from rmq_plugins.auth_jwt.keys import Keys, KeysNotThere, PublishedKeys
 from rmq_plugins.auth_jwt.signatures import (
     BadKey,
@@ -52,7 +52,7 @@ class AuthJwtPlugin(Plugin[AuthJwtConfig]):
 
     def __init__(self, config: AuthJwtConfig, host: PluginHost) -> None:
         super().__init__(config, host)
-        self._grants = Grants()
+        self._grants = KeptWhileConnected[Grant]()
         self._said = {"allowed": 0, "denied": 0, "ignored": 0, "failed": 0}
         self._keys = Keys(())
         self._rules = _claim_rules(config)

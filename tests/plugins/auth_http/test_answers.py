@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import orjson
 import pytest
-from rmq_plugins.auth_http.answers import Answer, NoAnswerError, understood
+from rmq_plugins.auth_http.answers import Answer, understood
 
-from rmq.plugin_api import ALLOW, DENY, UNDECIDED, judge_publish, judge_subscribe, read_rules
+from rmq.plugin_api import ALLOW, DENY, UNDECIDED, NoAnswerError, judge_publish, judge_subscribe, read_rules
 from tests.plugins.acl.clients import client
 
 ME = client("me", "you")

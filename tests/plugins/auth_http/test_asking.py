@@ -6,14 +6,14 @@ from collections.abc import Callable
 import pytest
 import structlog
 import trio
-from rmq_plugins.auth_http.answers import Answer, NoAnswerError
+from rmq_plugins.auth_http.answers import Answer
 from rmq_plugins.auth_http.asking import SHARE, Asking
 from rmq_plugins.auth_http.config import AuthHttpConfig
 from rmq_plugins.auth_http.endpoint import Endpoint, Request
 from rmq_plugins.auth_http.placeholders import Values
 from trio.testing import MockClock
 
-from rmq.plugin_api import ALLOW, ClientInfo
+from rmq.plugin_api import ALLOW, ClientInfo, NoAnswerError
 from tests.plugins.acl.clients import client
 
 BUDGET_S = 10.0
@@ -59,7 +59,8 @@ async def test_a_failure_is_tried_again_with_longer_pauses(
     began = trio.current_time()
     assert await world.ask() == "answered"
     assert [round(at - began) for at in world.tried] == [0, 1, 3, 7]
-    assert world.asking.failures == {"status": 3} and world.asking.retries == 3
+    patience = world.asking.patience
+    assert patience.failures == {"status": 3} and patience.retries == 3
 
 
 @pytest.mark.parametrize(

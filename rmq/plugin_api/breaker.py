@@ -1,4 +1,4 @@
-"""The circuit breaker: an endpoint that fails again and again isn't asked for a while, then by one request first."""
+"""The circuit breaker: a server that fails again and again isn't asked for a while, then by one request first."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,7 +1,8 @@
 """The circuit breaker, by a clock of the test."""
 
 import pytest
-from rmq_plugins.auth_http.breaker import CLOSED, HALF_OPEN, OPEN, CircuitBreaker
+
+from rmq.plugin_api.breaker import CLOSED, HALF_OPEN, OPEN, CircuitBreaker
 
 
 class Clock:
