@@ -17,6 +17,9 @@ declare -A package_of=(
     [promtool]=prometheus
     [wrk]=wrk
     [curl]=curl
+    [pg_lsclusters]=postgresql
+    [mariadbd]=mariadb-server
+    [redis-server]=redis-server
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -38,6 +41,9 @@ declare -A purpose_of=(
     [iptables]="containers"
     [debootstrap]="containers"
     [curl]="the commands of API documents"
+    [pg_lsclusters]="users in PostgreSQL"
+    [mariadbd]="users in MariaDB"
+    [redis-server]="users in Redis"
     [promtool]="monitoring by Prometheus"
     [wrk]="the speed of the HTTP API"
     [npm]="interoperability with mqtt.js"

@@ -2,6 +2,7 @@
 
 acl        who may connect, publish and subscribe, by ordered rules
 auth_http  the same, as an HTTP server says
+auth_db    the same, as a database has it: SQLite, PostgreSQL, MySQL or Redis
 auth_jwt   tokens that clients show say who they are, and what they may
 auto_subscription  clients that connect are subscribed without asking for it
 bridge_mqtt  messages sent on to other MQTT brokers, and fetched from them (two plugins)

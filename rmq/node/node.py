@@ -56,6 +56,7 @@ PLUGINS_SHARE: Final = 0.8
 # is installed. The engine knows them by dotted path and from here alone.
 PLUGINS: Final[dict[str, str]] = {
     "rmq-acl": "rmq_plugins.acl:AclPlugin",
+    "rmq-auth-db": "rmq_plugins.auth_db:AuthDbPlugin",
     "rmq-auth-http": "rmq_plugins.auth_http:AuthHttpPlugin",
     "rmq-auth-jwt": "rmq_plugins.auth_jwt:AuthJwtPlugin",
     "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",

@@ -57,7 +57,7 @@ from rmq.plugin_api.keeping import Keeping, KeepingServices
 from rmq.plugin_api.kept import KeptWhileConnected
 from rmq.plugin_api.patience import NoAnswerError, Patience
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
-from rmq.plugin_api.rights import AccessRule, judge_publish, judge_subscribe, read_rules
+from rmq.plugin_api.rights import MAX_RULES, AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
 from rmq.plugin_api.values import BreakerConfig, HttpHeaders, RetryConfig, SomeTime
 from rmq.session.client_info import ClientInfo
@@ -74,6 +74,7 @@ __all__ = [
     "FROM_SYSTEM",
     "FROM_WILL",
     "LATER",
+    "MAX_RULES",
     "POINTS",
     "PUBACK",
     "PUBCOMP",

@@ -21,14 +21,28 @@ IMPORT_NAMES = {
 # The one library whose private names we use: another version is another library. See rmq_cluster.raft.library.
 PINNED = ["pysyncobj==0.3.17"]
 
+# Extras that a plugin needs for some of its configurations, and whether rmq imports them itself.
+RUNTIME_EXTRAS = {"mysql": False, "postgresql": False, "redis": True}
+
 # pytest is what loads this module, so it is there: nobody who runs a node needs it.
 PYTEST_PLUGIN = "rmq.testing.pytest_plugin"
 
 
-def declared() -> list[set[str]]:
-    """The import names of each declared dependency."""
-    names = [re.split(r"[\s\[<>=!~;]", entry, maxsplit=1)[0] for entry in pyproject()["project"]["dependencies"]]
+def import_names(entries: list[str]) -> list[set[str]]:
+    """Of each requirement."""
+    names = [re.split(r"[\s\[<>=!~;]", entry, maxsplit=1)[0] for entry in entries]
     return [IMPORT_NAMES.get(name, {name}) for name in names]
+
+
+def declared() -> list[set[str]]:
+    """The import names of each dependency of everybody's."""
+    return import_names(pyproject()["project"]["dependencies"])
+
+
+def optional() -> list[set[str]]:
+    """The import names of the extras that rmq imports."""
+    extras = pyproject()["project"]["optional-dependencies"]
+    return [names for extra, imports in RUNTIME_EXTRAS.items() if imports for names in import_names(extras[extra])]
 
 
 def imported() -> set[str]:
@@ -41,12 +55,19 @@ def imported() -> set[str]:
 
 
 def test_whatever_is_imported_is_declared() -> None:
-    assert imported() <= set().union(*declared())
+    assert imported() <= set().union(*declared(), *optional())
 
 
 def test_whatever_is_declared_is_imported() -> None:
-    for names in declared():
+    for names in [*declared(), *optional()]:
         assert imported() & names, names
+
+
+def test_extras_are_installed_for_the_tests() -> None:
+    extras = pyproject()["project"]["optional-dependencies"]
+    assert extras.keys() == {*RUNTIME_EXTRAS, "test", "lint"}
+    for extra in RUNTIME_EXTRAS:
+        assert set(extras[extra]) <= set(extras["test"])
 
 
 def test_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:

@@ -5,6 +5,7 @@ import trio
 from rmq.hooks.chains import HookChains
 from rmq.hooks.registry import HookRegistry
 from rmq.metrics.counters import Counters
+from rmq.node.passwords import ArgonPasswords
 from rmq.plugin_api import Message, NodeServices, PluginHost
 
 
@@ -29,6 +30,7 @@ class PluginBench:
             lambda: {"connections.count": 3},
             lambda: {"messages.publish": 4},
             self._count_error,
+            passwords=ArgonPasswords(),
         )
 
     def host(self, plugin: str) -> PluginHost:

@@ -1,0 +1,330 @@
+"""Real database servers for tests: one each, private, on a port of its own, in a folder that goes with it.
+
+They are Debian's packages (scripts/test_packages.sh installs them); a test whose server isn't installed is skipped, but
+with CI=true it fails. PostgreSQL refuses to run as root, so there it runs as the user of its package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.broker_process import free_ports
+
+START_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 20.0
+# Where Debian keeps programs that aren't for everybody.
+_PLACES: Final = ("/usr/sbin", "/usr/lib/postgresql/*/bin")
+# Who can't write to the database has no business with the machine's own one.
+SECRET: Final = 'tell nobody: it\'s "100%" \\ secret'
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program; skips the test where it isn't installed."""
+    places = [place for pattern in _PLACES for place in sorted(glob.glob(pattern), reverse=True)]
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} of Debian's package {package} isn't installed")
+        pytest.skip(f"{name} of Debian's package {package} isn't installed")
+    return found
+
+
+class Server:
+    """A database server as a process; ``kill`` and ``start`` as often as a test wants, ``close`` at its end."""
+
+    user: str | None = None
+    """Who it runs as where the tests run as root; None as they do."""
+
+    def __init__(self) -> None:
+        (self.port,) = free_ports(1)
+        self.folder = Path(tempfile.mkdtemp(prefix="rmq-db-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            if self._as_user is not None:
+                shutil.chown(self.folder, *self._owner())
+            self.prepare()
+            self.start()
+            self.fill()
+        except BaseException:
+            self.close()
+            raise
+
+    def prepare(self) -> None:
+        """Make what it needs before it starts."""
+
+    def command(self) -> Sequence[str]:
+        """How it is started."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it takes questions."""
+        raise NotImplementedError
+
+    def fill(self) -> None:
+        """Make its users and tables."""
+
+    @property
+    def server(self) -> str:
+        """Where it is, as the configuration has it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._as_user
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server doesn't start:\n{self.log}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)  # wakes up early when it ends
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
+        return (self.folder / "server.log").read_text(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._process is not None
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Have it stand still, with its connections open."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        for pid in self._pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it, and take its folder away."""
+        if self._process is not None:
+            self.thaw()
+            self._end(signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, *command: str, text: str = "") -> str:
+        """What a program says, run as the server is."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self._as_user,
+            timeout=START_TIMEOUT_S,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    @property
+    def _as_user(self) -> str | None:
+        return self.user if os.geteuid() == 0 else None
+
+    def _owner(self) -> tuple[int, int]:
+        entry = pwd.getpwnam(self._as_user or "root")
+        return entry.pw_uid, entry.pw_gid
+
+    def _pids(self) -> list[int]:
+        """The server and its children."""
+        if self._process is None or self._process.poll() is not None:
+            return []
+        pids = [self._process.pid]
+        for pid in pids:
+            for path in glob.glob(f"/proc/{pid}/task/*/children"):
+                with contextlib.suppress(OSError):
+                    pids += [int(word) for word in Path(path).read_text().split()]
+        return pids
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        children = self._pids()[1:] if number == signal.SIGKILL else []
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+class Postgresql(Server):
+    """PostgreSQL with a database ``mqtt`` and a user ``rmq`` that may read it."""
+
+    user = "postgres"
+
+    def prepare(self) -> None:
+        """Make a cluster of databases, with passwords over TCP."""
+        owner = self.run(
+            program("initdb", "postgresql"),
+            "-D",
+            "data",
+            "--no-sync",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-U",
+            "postgres",
+        )
+        assert owner
+        rules = "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (self.folder / "data" / "pg_hba.conf").write_text(rules)
+
+    def command(self) -> Sequence[str]:
+        """Without waiting for disks."""
+        return [
+            program("postgres", "postgresql"),
+            "-D",
+            "data",
+            "-p",
+            str(self.port),
+            "-k",
+            str(self.folder),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=40",
+            "-c",
+            "shared_buffers=16MB",
+        ]
+
+    def answers(self) -> bool:
+        """By its own program for that."""
+        ready = program("pg_isready", "postgresql-client-common")
+        done = subprocess.run([ready, "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
+        return done.returncode == 0
+
+    def sql(self, text: str, database: str = "mqtt") -> None:
+        """Run statements as its owner."""
+        psql = program("psql", "postgresql-client-common")
+        self.run(
+            psql,
+            "-qX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            str(self.folder),
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            database,
+            text=text,
+        )
+
+    def fill(self) -> None:
+        """A database and its reader."""
+        secret = SECRET.replace("'", "''")
+        self.sql(f"CREATE DATABASE mqtt;\nCREATE USER rmq PASSWORD '{secret}';", "postgres")
+
+
+class Mariadb(Server):
+    """MariaDB with a database ``mqtt`` and a user ``rmq`` that may read it."""
+
+    user = "mysql"
+
+    def prepare(self) -> None:
+        """Make the tables of its own."""
+        self.run(
+            program("mariadb-install-db", "mariadb-server"),
+            "--no-defaults",
+            f"--datadir={self.folder}/data",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+            "--skip-name-resolve",
+            "--innodb-flush-method=nosync",
+            "--innodb-log-file-size=8M",
+        )
+
+    def command(self) -> Sequence[str]:
+        """Without waiting for disks."""
+        return [
+            program("mariadbd", "mariadb-server"),
+            "--no-defaults",
+            f"--datadir={self.folder}/data",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={self.folder}/mysqld.sock",
+            f"--pid-file={self.folder}/mysqld.pid",
+            "--skip-name-resolve",
+            "--innodb-flush-method=nosync",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-log-file-size=8M",
+            "--innodb-fast-shutdown=2",
+            "--character-set-server=utf8mb4",
+        ]
+
+    def answers(self) -> bool:
+        """By a login."""
+        admin = program("mariadb-admin", "mariadb-client")
+        command = [admin, "--no-defaults", f"--socket={self.folder}/mysqld.sock", "-u", "root", "status"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def sql(self, text: str, database: str = "mqtt") -> None:
+        """Run statements as its owner."""
+        client = program("mariadb", "mariadb-client")
+        socket = f"--socket={self.folder}/mysqld.sock"
+        self.run(client, "--no-defaults", "--default-character-set=utf8mb4", socket, "-u", "root", database, text=text)
+
+    def fill(self) -> None:
+        """A database and its reader."""
+        secret = SECRET.replace("\\", "\\\\").replace("'", "\\'")
+        self.sql(
+            f"CREATE DATABASE mqtt; CREATE USER 'rmq'@'127.0.0.1' IDENTIFIED BY '{secret}';"
+            "GRANT SELECT ON mqtt.* TO 'rmq'@'127.0.0.1';",
+            "",
+        )
+
+
+class Redis(Server):
+    """Redis with a password; what tests write survives it by their writing it again."""
+
+    def command(self) -> Sequence[str]:
+        """Nothing on disk."""
+        path = self.folder / "redis.conf"
+        quoted = SECRET.replace("\\", "\\\\").replace('"', '\\"')
+        path.write_text(
+            f'bind 127.0.0.1\nport {self.port}\nsave ""\nappendonly no\ndir {self.folder}\nrequirepass "{quoted}"\n'
+        )
+        return [program("redis-server", "redis-server"), str(path)]
+
+    def answers(self) -> bool:
+        """By a question."""
+        client = program("redis-cli", "redis-tools")
+        command = [client, "-p", str(self.port), "-a", SECRET, "--no-auth-warning", "ping"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == "PONG"
+
+    def tell(self, *words: str) -> None:
+        """Run one command."""
+        self.run(program("redis-cli", "redis-tools"), "-p", str(self.port), "-a", SECRET, "--no-auth-warning", *words)
+
+
+Make = Callable[[], Server]
