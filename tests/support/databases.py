@@ -15,13 +15,14 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.support.broker_process import free_ports
+from tests.support.certificates import Authority
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
@@ -48,13 +49,21 @@ class Server:
     user: str | None = None
     """Who it runs as where the tests run as root; None as they do."""
 
-    def __init__(self) -> None:
-        (self.port,) = free_ports(1)
+    def __init__(self, authority: Authority) -> None:
+        self.port, self.tls_port = free_ports(2)
         self.folder = Path(tempfile.mkdtemp(prefix="rmq-db-"))
         self._process: subprocess.Popen[bytes] | None = None
         try:
+            for path, source in (
+                (self.certfile, authority.server.certfile),
+                (self.keyfile, authority.server.keyfile),
+                (self.cafile, authority.cafile),
+            ):
+                shutil.copy(source, path)
+            self.keyfile.chmod(0o600)
             if self._as_user is not None:
-                shutil.chown(self.folder, *self._owner())
+                for path in (self.folder, self.certfile, self.keyfile, self.cafile):
+                    shutil.chown(path, *self._owner())
             self.prepare()
             self.start()
             self.fill()
@@ -77,9 +86,34 @@ class Server:
         """Make its users and tables."""
 
     @property
+    def certfile(self) -> Path:
+        """The certificate that it shows."""
+        return self.folder / "server.crt"
+
+    @property
+    def keyfile(self) -> Path:
+        """Its key."""
+        return self.folder / "server.key"
+
+    @property
+    def cafile(self) -> Path:
+        """Who vouches for clients."""
+        return self.folder / "ca.crt"
+
+    @property
     def server(self) -> str:
         """Where it is, as the configuration has it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def tls_server(self) -> str:
+        """Where it is spoken to by TLS."""
+        return self.server
+
+    @property
+    def socket_path(self) -> str:
+        """Its Unix socket, as the configuration has it."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -193,8 +227,8 @@ class Postgresql(Server):
             "postgres",
         )
         assert owner
-        rules = "local all all trust\nhost all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-        (self.folder / "data" / "pg_hba.conf").write_text(rules)
+        rules = ("local all postgres trust", "local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256")
+        (self.folder / "data" / "pg_hba.conf").write_text("\n".join(rules) + "\n")
 
     def command(self) -> Sequence[str]:
         """Without waiting for disks."""
@@ -208,6 +242,14 @@ class Postgresql(Server):
             str(self.folder),
             "-c",
             "listen_addresses=127.0.0.1",
+            "-c",
+            "ssl=on",
+            "-c",
+            f"ssl_cert_file={self.certfile}",
+            "-c",
+            f"ssl_key_file={self.keyfile}",
+            "-c",
+            f"ssl_ca_file={self.cafile}",
             "-c",
             "fsync=off",
             "-c",
@@ -239,6 +281,11 @@ class Postgresql(Server):
             database,
             text=text,
         )
+
+    @property
+    def socket_path(self) -> str:
+        """A file."""
+        return f"{self.folder}/.s.PGSQL.{self.port}"
 
     def fill(self) -> None:
         """A database and its reader."""
@@ -280,6 +327,9 @@ class Mariadb(Server):
             "--innodb-log-file-size=8M",
             "--innodb-fast-shutdown=2",
             "--character-set-server=utf8mb4",
+            f"--ssl-cert={self.certfile}",
+            f"--ssl-key={self.keyfile}",
+            f"--ssl-ca={self.cafile}",
         ]
 
     def answers(self) -> bool:
@@ -294,12 +344,20 @@ class Mariadb(Server):
         socket = f"--socket={self.folder}/mysqld.sock"
         self.run(client, "--no-defaults", "--default-character-set=utf8mb4", socket, "-u", "root", database, text=text)
 
+    @property
+    def socket_path(self) -> str:
+        """A file."""
+        return f"{self.folder}/mysqld.sock"
+
     def fill(self) -> None:
         """A database and its reader."""
         secret = SECRET.replace("\\", "\\\\").replace("'", "\\'")
         self.sql(
-            f"CREATE DATABASE mqtt; CREATE USER 'rmq'@'127.0.0.1' IDENTIFIED BY '{secret}';"
-            "GRANT SELECT ON mqtt.* TO 'rmq'@'127.0.0.1';",
+            "CREATE DATABASE mqtt;"
+            + "".join(
+                f"CREATE USER 'rmq'@'{host}' IDENTIFIED BY '{secret}'; GRANT SELECT ON mqtt.* TO 'rmq'@'{host}';"
+                for host in ("127.0.0.1", "localhost")
+            ),
             "",
         )
 
@@ -311,10 +369,32 @@ class Redis(Server):
         """Nothing on disk."""
         path = self.folder / "redis.conf"
         quoted = SECRET.replace("\\", "\\\\").replace('"', '\\"')
-        path.write_text(
-            f'bind 127.0.0.1\nport {self.port}\nsave ""\nappendonly no\ndir {self.folder}\nrequirepass "{quoted}"\n'
-        )
+        lines = [
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"unixsocket {self.socket_path}",
+            f"tls-port {self.tls_port}",
+            f"tls-cert-file {self.certfile}",
+            f"tls-key-file {self.keyfile}",
+            f"tls-ca-cert-file {self.cafile}",
+            "tls-auth-clients optional",
+            'save ""',
+            "appendonly no",
+            f"dir {self.folder}",
+            f'requirepass "{quoted}"',
+        ]
+        path.write_text("\n".join(lines) + "\n")
         return [program("redis-server", "redis-server"), str(path)]
+
+    @property
+    def tls_server(self) -> str:
+        """Another port."""
+        return f"127.0.0.1:{self.tls_port}"
+
+    @property
+    def socket_path(self) -> str:
+        """A file."""
+        return f"{self.folder}/redis.sock"
 
     def answers(self) -> bool:
         """By a question."""
@@ -325,6 +405,3 @@ class Redis(Server):
     def tell(self, *words: str) -> None:
         """Run one command."""
         self.run(program("redis-cli", "redis-tools"), "-p", str(self.port), "-a", SECRET, "--no-auth-warning", *words)
-
-
-Make = Callable[[], Server]

@@ -172,8 +172,14 @@ def _postgresql(target: Target) -> _Dialled:
         arguments |= {"sslmode": "verify-full", "sslrootcert": target.ca_file or "system"}
         if target.cert_file:
             arguments |= {"sslcert": target.cert_file, "sslkey": target.key_file}
-    host = target.socket_path or target.host
-    return _url("postgresql+psycopg", target, host, None if target.socket_path else target.port), arguments
+    if not target.socket_path:
+        return _url("postgresql+psycopg", target, target.host, target.port), arguments
+    # libpq wants the folder, and makes the name of the file from the port.
+    folder, _, name = target.socket_path.rpartition("/")
+    before, _, port = name.rpartition(".")
+    if before != ".s.PGSQL" or not port.isdecimal():
+        return _url("postgresql+psycopg", target, target.socket_path, None), arguments
+    return _url("postgresql+psycopg", target, folder, int(port)), arguments
 
 
 def _mysql(target: Target) -> _Dialled:

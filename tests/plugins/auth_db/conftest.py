@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.auth_db.filling import BACKENDS, Filled, InMariadb, InPostgresql, InRedis, InSqlite
+from tests.support.certificates import Certificates
+from tests.support.certificates import certificates as certificates
 from tests.support.databases import Mariadb, Postgresql, Redis
 
 OpenFilled = Callable[[str], Filled]
 
 
 @pytest.fixture(scope="module")
-def open_filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenFilled]:
+def open_filled(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[OpenFilled]:
     """The database of a backend, empty but for its tables; its server is started when it is needed first."""
     there: dict[str, Filled] = {}
+    authority = certificates.authority
 
     def open_one(backend: str) -> Filled:
         if backend not in there:
@@ -22,11 +25,11 @@ def open_filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenFilled
             if backend == "sqlite":
                 there[backend] = InSqlite(folder)
             elif backend == "postgresql":
-                there[backend] = InPostgresql(folder, Postgresql())
+                there[backend] = InPostgresql(folder, Postgresql(authority))
             elif backend == "mysql":
-                there[backend] = InMariadb(folder, Mariadb())
+                there[backend] = InMariadb(folder, Mariadb(authority))
             else:
-                there[backend] = InRedis(folder, Redis())
+                there[backend] = InRedis(folder, Redis(authority))
         there[backend].empty()
         return there[backend]
 

@@ -1,6 +1,7 @@
 """rmq-auth-db in a running node, beside each kind of database, seen by clients and by administrators."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.integration.http_api.http import Http
+from tests.plugins.auth_db.conftest import OpenFilled
 from tests.plugins.auth_db.filling import Filled, InSqlite
 from tests.plugins.auth_db.test_stores import NASTY
 from tests.support import wire
@@ -59,6 +61,13 @@ class Place:
         return self.api.ask(method, f"/api/v1/plugins/1/rmq-auth-db/{what}").status
 
     @property
+    def auth(self) -> dict[str, int]:
+        """How often who was found."""
+        found = self.attrs["auth"]
+        assert isinstance(found, dict)
+        return found
+
+    @property
     def attrs(self) -> dict[str, object]:
         """What the API shows of it."""
         found = self.api.ask("GET", "/api/v1/plugins/1/rmq-auth-db").json["attrs"]
@@ -72,19 +81,38 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
+@pytest.fixture(scope="module")
+def places(open_filled: OpenFilled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Filled], Place]]:
+    """A node beside each database, that ends before it."""
+    started: dict[str, Place] = {}
+
+    def of(filled: Filled) -> Place:
+        if filled.backend not in started:
+            folder = tmp_path_factory.mktemp("node")
+            started[filled.backend] = Place(folder, {**filled.options, **QUICK})
+        return started[filled.backend]
+
+    yield of
+    for place in started.values():
+        ended_well(place)
+
+
+def ended_well(place: Place) -> None:
+    assert place.node.stop() == 0, place.node.log[-4000:]
+    log = place.node.log
+    assert "Traceback" not in log and SECRET not in log and PASSWORD.decode() not in log, log[-4000:]
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Place]]:
-    started: list[Place] = []
+def place(filled: Filled, places: Callable[[Filled], Place]) -> Place:
+    """The node beside ``filled``."""
+    return places(filled)
 
-    def one(filled: Filled, **keys: object) -> Place:
-        started.append(Place(tmp_path, {**filled.options, **QUICK, **keys}))
-        return started[-1]
 
-    yield one
-    for place in started:
-        assert place.node.stop() == 0, place.node.log[-4000:]
-        log = place.node.log
-        assert "Traceback" not in log and SECRET not in log and PASSWORD.decode() not in log, log[-4000:]
+@pytest.fixture
+def served_place(served: Filled, places: Callable[[Filled], Place]) -> Place:
+    """The node beside ``served``."""
+    return places(served)
 
 
 def publish(client: Client, topic: str) -> int:
@@ -99,13 +127,26 @@ def log_in(new_client: NewClient, place: Place, client_id: str, name: str, code:
     return client
 
 
-def test_users_and_rules(start: Callable[..., Place], filled: Filled, new_client: NewClient) -> None:
+def come_back(new_client: NewClient, place: Place, client_id: str, name: str) -> None:
+    """Log in as a client does that is told to come back: until it is let in."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        client = new_client(place.address, client_id)
+        client.send(wire.connect(client_id, username=name, password=PASSWORD))
+        code = client.expect(Connack).code
+        if code == 0:
+            return
+        assert code == UNAVAILABLE and time.monotonic() < deadline, "nobody comes in again"
+        threading.Event().wait(0.05)  # the node takes so many connections a second
+
+
+def test_users_and_rules(place: Place, filled: Filled, new_client: NewClient) -> None:
     filled.add_user("bob", PASSWORD.decode())
     filled.add_user("root", PASSWORD.decode(), superuser=True)
     filled.add_rule("bob", "deny", "all", "up/bob/secret")
     filled.add_rule("bob", "allow", "publish", "up/${username}/#", position=1)
     filled.add_rule("bob", "allow", "subscribe", "down/${clientid}/+", position=1)
-    place = start(filled)
+    before = place.auth
     bob = log_in(new_client, place, "b-1", "bob")
     assert [publish(bob, topic) for topic in ("up/bob/x", "up/bob/secret", "up/ann/x", "else")] == [
         0,
@@ -124,33 +165,31 @@ def test_users_and_rules(start: Callable[..., Place], filled: Filled, new_client
     will = Will("up/ann/will", b"")
     new_client(place.address, "b-6").connect(username="bob", password=PASSWORD, will=will, code=NOT_AUTHORIZED)
     attrs = place.attrs
-    assert attrs["backend"] == filled.backend and attrs["breaker"] == "closed" and attrs["failures"] == {}
-    assert attrs["auth"] == {"allowed": 3, "denied": 2, "unknown": 4, "failed": 0, "busy": 0}
+    assert attrs["backend"] == filled.backend and attrs["breaker"] == "closed"
+    counted = {what: count - before[what] for what, count in place.auth.items()}
+    assert counted == {"allowed": 3, "denied": 2, "unknown": 4, "failed": 0, "busy": 0}
 
 
-def test_what_a_client_calls_itself_opens_no_door(
-    start: Callable[..., Place], filled: Filled, new_client: NewClient
-) -> None:
+def test_what_a_client_calls_itself_opens_no_door(place: Place, filled: Filled, new_client: NewClient) -> None:
     filled.add_user("bob", PASSWORD.decode(), superuser=True)
     filled.add_rule("bob", "allow", "all", "#")
     filled.add_user("ann", PASSWORD.decode())
-    place = start(filled)
+    failures = place.attrs["failures"]
     for nasty in NASTY:
         log_in(new_client, place, "x", nasty, code=BAD_LOGIN)
         client = log_in(new_client, place, nasty, "ann")
         assert publish(client, "t") == NOT_AUTHORIZED, nasty
         client.close()
     log_in(new_client, place, "x", "bob")
-    attrs = place.attrs
-    assert attrs["failures"] == {} and attrs["breaker"] == "closed"
+    assert place.attrs["failures"] == failures and place.attrs["breaker"] == "closed"
 
 
 def test_while_the_server_is_gone_clients_are_told_to_come_back_and_do(
-    start: Callable[..., Place], served: Filled, new_client: NewClient
+    served_place: Place, served: Filled, new_client: NewClient
 ) -> None:
     served.add_user("bob", PASSWORD.decode())
     served.add_rule("bob", "allow", "all", "t")
-    place = start(served)
+    place = served_place
     other = log_in(new_client, place, "o", "bob")
     assert publish(other, "t") == 0
     served.server.kill()
@@ -164,23 +203,14 @@ def test_while_the_server_is_gone_clients_are_told_to_come_back_and_do(
         served.server.start()
     served.empty()
     served.add_user("bob", PASSWORD.decode())
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        back = new_client(place.address, "g-4")
-        back.send(wire.connect("g-4", username="bob", password=PASSWORD))
-        code = back.expect(Connack).code
-        if code == 0:
-            break
-        assert code == UNAVAILABLE and time.monotonic() < deadline, "nobody comes in again"
+    come_back(new_client, place, "g-4", "bob")
     assert place.attrs["breaker"] == "closed"
 
 
-def test_while_the_server_hangs_nobody_else_waits(
-    start: Callable[..., Place], served: Filled, new_client: NewClient
-) -> None:
+def test_while_the_server_hangs_nobody_else_waits(served_place: Place, served: Filled, new_client: NewClient) -> None:
     served.add_user("bob", PASSWORD.decode())
     served.add_rule("bob", "allow", "all", "t")
-    place = start(served, pool_size=2, breaker={"failures": 0})
+    place = served_place
     other = log_in(new_client, place, "o", "bob")
     assert publish(other, "t") == 0
     waiting = [new_client(place.address, f"h-{number}") for number in range(8)]
@@ -201,10 +231,10 @@ def test_while_the_server_hangs_nobody_else_waits(
     deadline = time.monotonic() + WAIT_S
     while place.attrs["connections_busy"]:
         assert time.monotonic() < deadline, "a connection is busy for ever"
-    log_in(new_client, place, "h-9", "bob")
+    come_back(new_client, place, "h-9", "bob")
 
 
-def test_loaded_unloaded_and_reloaded(start: Callable[..., Place], tmp_path: Path, new_client: NewClient) -> None:
+def test_loaded_unloaded_and_reloaded(tmp_path: Path, new_client: NewClient) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
@@ -212,7 +242,7 @@ def test_loaded_unloaded_and_reloaded(start: Callable[..., Place], tmp_path: Pat
     one.add_user("bob", PASSWORD.decode())
     one.add_rule("bob", "allow", "all", "t")
     other.add_user("ann", PASSWORD.decode())
-    place = start(one)
+    place = Place(tmp_path, {**one.options, **QUICK})
     bob = log_in(new_client, place, "l-1", "bob")
     assert publish(bob, "t") == 0
 
@@ -233,15 +263,16 @@ def test_loaded_unloaded_and_reloaded(start: Callable[..., Place], tmp_path: Pat
     assert publish(bob, "t") == 0
     assert place.do("load") == 200
     log_in(new_client, place, "l-5", "bob", code=BAD_LOGIN)
+    ended_well(place)
 
 
-def test_passwords_of_databases_are_shown_to_nobody(start: Callable[..., Place], tmp_path: Path) -> None:
-    away = InSqlite(tmp_path)
-    away.options = {"backend": "postgresql", "server": "127.0.0.1:1", "database": "m", "password": SECRET}
-    place = start(away)
+def test_passwords_of_databases_are_shown_to_nobody(tmp_path: Path) -> None:
+    away = {"backend": "postgresql", "server": "127.0.0.1:1", "database": "m", "password": SECRET}
+    place = Place(tmp_path, {**QUICK, **away})
     shown = place.api.ask("GET", "/api/v1/plugins/1/rmq-auth-db/config").text
     assert json.dumps(SECRET)[1:-1] not in shown and "password" in shown
     assert "gives no answer yet" in place.node.log
+    ended_well(place)
 
 
 def test_by_default_users_are_in_a_file_among_the_nodes_data(tmp_path: Path, new_client: NewClient) -> None:

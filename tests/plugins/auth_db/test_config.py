@@ -79,7 +79,7 @@ def test_the_password_comes_from_the_environment_and_is_never_shown() -> None:
     ]
     settings = load(environ=environment, overrides=values)
     config = settings.plugin_settings(NAME, AuthDbConfig)
-    assert isinstance(config, AuthDbConfig) and config.password == "tell-nobody"
+    assert config.password == "tell-nobody"
     printed = effective_toml(settings, {NAME: config})
     assert "tell-nobody" not in printed and "bcrypt" in printed
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from rmq_plugins.auth_db.store import Question, Store
 from rmq.plugin_api import NoAnswerError, PluginError
 from tests.plugins.auth_db.conftest import OpenFilled
 from tests.plugins.auth_db.filling import Filled
+from tests.support.certificates import Certificates
 from tests.support.databases import SECRET
 
 pytestmark = pytest.mark.realtime
@@ -250,3 +252,29 @@ def test_a_server_that_is_away_or_lets_nobody_in_may_come_back(served: Filled) -
     elsewhere = store_of(served, server="127.0.0.1:1")
     assert try_queries(elsewhere, Question())
     elsewhere.close()
+
+
+def test_over_tls_the_server_shows_who_it_is(served: Filled, certificates: Certificates) -> None:
+    served.add_user("bob", "", written="of bob")
+    tls: dict[str, object] = {"server": served.server.tls_server, "tls": True}
+    store = store_of(served, **tls, tls_ca_file=certificates.authority.cafile)
+    assert find(store, "bob") == "of bob"
+    store.close()
+    strangers = store_of(served, **tls, tls_ca_file=certificates.stranger.cafile)
+    with pytest.raises(NoAnswerError, match=r"(?i)certificate") as caught:
+        find(strangers, "bob")
+    assert caught.value.kind == "connection"
+    strangers.close()
+    own = certificates.authority.client("rmq")
+    Path(own.keyfile).chmod(0o600)  # libpq insists
+    keys: dict[str, object] = {"tls_cert_file": own.certfile, "tls_key_file": own.keyfile}
+    with_own = store_of(served, **tls, **keys, tls_ca_file=certificates.authority.cafile)
+    assert find(with_own, "bob") == "of bob"
+    with_own.close()
+
+
+def test_by_a_unix_socket(served: Filled) -> None:
+    served.add_user("bob", "", written="of bob")
+    store = store_of(served, server=served.server.socket_path)
+    assert find(store, "bob") == "of bob" and served.server.socket_path in store.name
+    store.close()
