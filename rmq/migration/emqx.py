@@ -13,6 +13,7 @@ from rmq.migration.findings import Findings, MigrationError
 from rmq.migration.hocon import parsed
 from rmq.migration.settings import check
 
+_DATABASES: Final = ("password_based:mysql", "password_based:postgresql", "password_based:redis")
 _KINDS: Final = {"tcp": "tcp", "ssl": "tls", "ws": "ws", "wss": "wss"}
 _LISTENER: Final = {"max_connections": "max_connections", "proxy_protocol": "proxy_protocol"}
 _MQTT: Final = {
@@ -161,6 +162,8 @@ def _take_authentication(found: Findings, value: object) -> None:
             found.leave(
                 f"authentication {kind}", "rmq-auth-http does that: its URLs go into plugins/rmq-auth-http.toml"
             )
+        elif kind in _DATABASES:
+            found.leave(f"authentication {kind}", "rmq-auth-db does that: its queries go into plugins/rmq-auth-db.toml")
         else:
             found.leave(f"authentication {kind.strip(':')}", "there is nothing like it")
 

@@ -144,6 +144,9 @@ def test_connections_that_the_server_closed_are_made_again(served: Filled) -> No
     served.add_user("bob", "", written="of bob")
     at_once(store, 3)
     served.server.kill()
+    served.server.start()
+    at_once(store, 3)
+    served.server.kill()
     with pytest.raises(NoAnswerError) as caught:
         find(store, "bob")
     assert caught.value.kind == "connection" and SECRET not in str(caught.value)

@@ -104,6 +104,14 @@ def test_an_archive(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("backend", ["mysql", "postgresql", "redis"])
+def test_users_in_a_database_stay_there(tmp_path: Path, backend: str) -> None:
+    path = tmp_path / "cluster.hocon"
+    path.write_text(f"authentication = [{{mechanism = password_based, backend = {backend}, enable = true}}]\n")
+    (one,) = emqx.read(path).left
+    assert one.what == f"authentication password_based:{backend}" and "rmq-auth-db" in one.becomes
+
+
 def test_an_archive_that_isn_t_one(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match=r"META\.hocon"):
         emqx.read(archive(tmp_path, x=b"y"))
