@@ -3,6 +3,7 @@
 config        the keys of etc/plugins/rmq-auth-db.toml
 placeholders  ${username} and the others in queries, and where they may stand
 hashes        the hashes of passwords that tables have, and whether a password is the one of a hash
+proved        which passwords were right a moment ago
 rows          what rows mean: a user, the rules of a client
 store         what a database is asked, and a question that can be cut short
 sql_store     SQLite, PostgreSQL and MySQL, by SQLAlchemy

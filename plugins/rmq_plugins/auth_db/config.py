@@ -83,6 +83,7 @@ class AuthDbConfig(PluginConfig):
     auth_query: str = DEFAULT
     acl_query: str = DEFAULT
     password_hash_algorithm: HashConfig = HashConfig()
+    login_cache_ttl: Duration = 600.0
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
     pool_size: Annotated[int, Field(ge=1, le=100)] = 8
     max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 1000

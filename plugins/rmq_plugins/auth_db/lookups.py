@@ -11,6 +11,7 @@ from rmq.plugin_api import AccessRule, ClientInfo, NoAnswerError, Patience, read
 from rmq_plugins.auth_db.config import AuthDbConfig
 from rmq_plugins.auth_db.hashes import Hashes
 from rmq_plugins.auth_db.placeholders import Values, are_text, values_of
+from rmq_plugins.auth_db.proved import Proved
 from rmq_plugins.auth_db.rows import User, read_user, rule_items
 from rmq_plugins.auth_db.store import Question, Store
 
@@ -42,6 +43,7 @@ class Lookups:
         self._needs_name = "${username}" in config.user_query
         self._threads = trio.CapacityLimiter(config.pool_size)
         self._hash_threads = trio.CapacityLimiter(config.hash_threads)
+        self.proved = Proved(config.login_cache_ttl, now)
         self._running = 0
         self._idle = trio.Event()
         self._idle.set()
@@ -78,8 +80,14 @@ class Lookups:
 
     async def is_right(self, user: User, password: bytes) -> bool:
         """Whether it is the user's password; raises ``BadHash``."""
+        key = self.proved.key(user.password_hash, user.salt, password)
+        if self.proved.holds(key):
+            return True
         check = partial(self._hashes.is_right, user.password_hash, user.salt, password)
-        return await trio.to_thread.run_sync(check, limiter=self._hash_threads, abandon_on_cancel=True)
+        right = await trio.to_thread.run_sync(check, limiter=self._hash_threads, abandon_on_cancel=True)
+        if right:
+            self.proved.keep(key)
+        return right
 
     async def spend(self, password: bytes) -> None:
         """Take as long as ``is_right``, for somebody who isn't there."""

@@ -93,6 +93,7 @@ class AuthDbPlugin(Plugin[AuthDbConfig]):
         figures: dict[str, object] = {"backend": self.config.backend, "auth": dict(self._auth), "acl": dict(self._acl)}
         figures |= {"clients": len(self._memory), "logins_waiting": self._logins, "weak_hashes": self._is_weak}
         if self._lookups is not None:
+            figures |= {"passwords_remembered": self._lookups.proved.hits}
             figures |= {"connections_busy": self._lookups.busy, **self._lookups.patience.figures()}
         return figures
 

@@ -33,11 +33,12 @@ class SlowStore:
         self.row: Row = {"password_hash": "h"}
         self.failing = ""
         self.is_closed = False
+        self.can_be_cut = True
 
     def find_user(self, values: Values, question: Question) -> Row | None:
         self.asked.append(values)
         self.began.set()
-        with question.cut_by(self.answer.set):
+        with question.cut_by(self.answer.set if self.can_be_cut else _nothing):
             assert self.answer.wait(10)
         self.ended.set()
         if self.failing:
@@ -49,6 +50,10 @@ class SlowStore:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+def _nothing() -> None:
+    """A database that doesn't let go."""
 
 
 def lookups_of(store: SlowStore, **keys: object) -> Lookups:
@@ -81,6 +86,7 @@ async def test_a_question_that_takes_too_long_is_cut_off() -> None:
 
 async def test_who_waits_for_a_thread_is_in_time_or_has_no_answer() -> None:
     store = SlowStore()
+    store.can_be_cut = False
     lookups = lookups_of(store, timeout="50ms", breaker={"failures": 0})
     kinds: list[str] = []
 
@@ -92,7 +98,9 @@ async def test_who_waits_for_a_thread_is_in_time_or_has_no_answer() -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(ask)
-    assert kinds == ["timeout"] * 5 and len(store.asked) == 1
+    assert kinds == ["timeout"] * 5 and len(store.asked) == 1 and lookups.busy == 1
+    store.answer.set()
+    assert await trio.to_thread.run_sync(store.ended.wait, 10)
 
 
 async def test_what_a_client_calls_itself_opens_no_breaker() -> None:

@@ -15,6 +15,7 @@ from rmq.plugin_api import ALLOW, DENY, DENY_AND_DISCONNECT, DENY_ONCE, UNDECIDE
 from tests.plugins.acl.clients import client
 from tests.plugins.auth_db.filling import InSqlite
 from tests.support.plugins import PluginBench
+from tests.support.users import cheap_hash
 
 pytestmark = pytest.mark.realtime
 
@@ -96,6 +97,18 @@ async def test_who_gets_in(world: World) -> None:
     ):
         assert await world.login(name, password) == (DENY, BAD_LOGIN), name
     assert world.auth == {"allowed": 2, "denied": 4, "unknown": 2}
+
+
+async def test_a_right_password_is_remembered_and_the_table_is_asked_all_the_same(world: World) -> None:
+    world.filled.add_user("bob", "pw")
+    for hits in (0, 1, 2):
+        assert await world.login("bob") == (ALLOW, 0)
+        assert await world.login("bob", b"wrong") == (DENY, BAD_LOGIN)
+        assert world.plugin.attrs()["passwords_remembered"] == hits
+    world.filled.run("UPDATE mqtt_user SET password_hash = %s", (cheap_hash("new"),))
+    assert await world.login("bob") == (DENY, BAD_LOGIN) and await world.login("bob", b"new") == (ALLOW, 0)
+    world.filled.run("DELETE FROM mqtt_user", ())
+    assert await world.login("bob", b"new") == (DENY, BAD_LOGIN)
 
 
 async def test_whose_name_is_in_a_certificate_needs_no_password(world: World) -> None:
