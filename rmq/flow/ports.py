@@ -84,7 +84,7 @@ class FlowPorts:
         raise RuntimeError("no store")
 
     def on_routed(self, message: Message) -> None:
-        """A message is being routed, whoever published it; only called when ``FlowContext.observed`` says so."""
+        """A message for all its subscribers is being routed; only called when ``FlowContext.observed`` says so."""
 
     def on_packet(self, channel: Channel, packet: Packet) -> None:
         """Any packet but PUBLISH, the acknowledgements and PINGREQ."""

@@ -159,6 +159,18 @@ def test_what_needs_storage_waits_for_it_and_the_rest_goes_on(engine: Engine) ->
     assert engine.broker.counters.dropped_storage_failed == 1
 
 
+def test_who_observes_all_messages_isnt_told(engine: Engine) -> None:
+    """rmq-message-storage would give it to whoever subscribes to its topic later."""
+    address(engine)
+    told: list[str] = []
+    engine.broker.observe(lambda message: told.append(message.topic))
+    dev, publisher = engine.connect("dev"), engine.connect("p")
+    for number, topic in enumerate(("to/dev/t", "seen", "to/nobody/t"), 1):
+        publisher.send(wire.publish(topic, b"x", 1, number))
+    assert dev.payloads() == [b"x"]
+    assert told == ["seen"]
+
+
 def test_figures(engine: Engine) -> None:
     address(engine)
     engine.connect("dev")
