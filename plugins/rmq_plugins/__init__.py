@@ -5,6 +5,7 @@ auth_http  the same, as an HTTP server says
 auth_db    the same, as a database has it: SQLite, PostgreSQL, MySQL or Redis
 auth_jwt   tokens that clients show say who they are, and what they may
 auto_subscription  clients that connect are subscribed without asking for it
+bridges      what all bridges share; no plugin itself
 bridge_mqtt  messages sent on to other MQTT brokers, and fetched from them (two plugins)
 counter    shows that the node counts
 p2p_messaging  messages for one client, by topics that name it

@@ -2,27 +2,17 @@
 
 import base64
 import binascii
-import os
-import re
+import ssl
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import V5, V311, ByteSize, Duration, PluginConfig, WholeSeconds, Will, is_valid_topic_name
+from rmq.plugin_api import V5, V311, ByteSize, PluginConfig, WholeSeconds, Will, is_valid_topic_name
+from rmq_plugins.bridges.config import BridgeBaseConfig, Clients, FromEnvironment, Qos, SomeTime
+from rmq_plugins.bridges.config import read_tls as read_files
 
-# How many bridges, entries of one, and connections of an entry there may be: each is a session on both sides.
-MAX_BRIDGES: Final = 100
-MAX_ENTRIES: Final = 100
-MAX_CLIENTS: Final = 64
-# A session has so many packet identifiers for what waits; beside the queue stands what is in flight.
-MAX_QUEUE: Final = 60_000
-MAX_INFLIGHT: Final = 1_000
-
-_FROM_ENVIRONMENT: Final = re.compile(r"\$\{ENV:([A-Za-z_][A-Za-z0-9_]*)\}")
 _PORTS: Final = {"tcp": 1883, "mqtt": 1883, "tls": 8883, "mqtts": 8883}
-
-Qos = Annotated[int, Field(ge=0, le=2)]
 
 
 class Server:
@@ -48,29 +38,6 @@ def _is_server(text: str) -> str:
     if parts.scheme not in _PORTS or not parts.hostname or rest or port == 0:
         raise ValueError("a broker is written tcp://host:port or tls://host:port")
     return text
-
-
-def _is_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", text):
-        raise ValueError("a name has up to 64 letters, digits, dots, hyphens and underscores")
-    return text
-
-
-def _with_environment(text: str) -> str:
-    missing = [name for name in _FROM_ENVIRONMENT.findall(text) if name not in os.environ]
-    if missing:
-        raise ValueError(f"the environment has no {missing[0]}")
-    return _FROM_ENVIRONMENT.sub(lambda found: os.environ[found[1]], text)
-
-
-def _more_than_none(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0")
-    return seconds
-
-
-SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
-FromEnvironment = Annotated[str, AfterValidator(_with_environment)]
 
 
 class WillConfig(PluginConfig):
@@ -118,32 +85,20 @@ class V5Config(PluginConfig):
     last_will: WillConfig | None = None
 
 
-class BridgeConfig(PluginConfig):
+class BridgeConfig(BridgeBaseConfig):
     """What bridges of both directions have; times in seconds."""
 
-    enable: bool = False
-    name: Annotated[str, AfterValidator(_is_name)]
     client_id_prefix: Annotated[str, Field(max_length=64)] = "rmq"
     server: Annotated[str, AfterValidator(_is_server)]
     root_cert: str = ""
-    client_cert: str = ""
-    client_key: str = ""
     username: FromEnvironment = ""
     password: FromEnvironment = ""
-    concurrent_client_limit: Annotated[int, Field(ge=1, le=MAX_CLIENTS)] = 1
+    concurrent_client_limit: Clients = 1
     connect_timeout: SomeTime = 20.0
     keepalive: Annotated[WholeSeconds, Field(ge=1, le=65_535)] = 60
-    reconnect_interval: SomeTime = 5.0
     mqtt_ver: Literal["v4", "v5"] = "v4"
     v4: V4Config = V4Config()
     v5: V5Config = V5Config()
-    session_retention: Annotated[WholeSeconds, Field(ge=60)] = 7 * 86_400
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "BridgeConfig":
-        if bool(self.client_cert) != bool(self.client_key):
-            raise ValueError("client_cert and client_key belong together")
-        return self
 
     @property
     def version(self) -> int:
@@ -162,8 +117,11 @@ class BridgeConfig(PluginConfig):
         return None if will is None else will.will()
 
 
-def are_different(names: list[str]) -> None:
-    """``ValueError`` names what stands there twice."""
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise ValueError(f"{name} stands there twice")
+async def read_tls(bridge: BridgeConfig) -> ssl.SSLContext | None:
+    """How a bridge secures its connections, None without TLS; raises ``PluginError`` naming the file that is wrong."""
+    return await read_files(bridge, bridge.root_cert) if Server(bridge.server).is_tls else None
+
+
+def remote_id(bridge: BridgeConfig, direction: str, key: str, number: int) -> str:
+    """The client id on the other broker; RMQTT's but for the node, so that another node may go on."""
+    return f"{bridge.client_id_prefix}:{bridge.name}:{direction}:{key}:{number}"

@@ -1,40 +1,32 @@
 """rmq-bridge-egress-mqtt: what is published here goes to other brokers. Its keys and the plugin."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, field_validator
 
-from rmq.plugin_api import Plugin, PluginConfig, PluginHost, Subscribe, SubscriptionRequest, is_valid_topic_filter
-from rmq_plugins.bridge_mqtt import topics
-from rmq_plugins.bridge_mqtt.bridges import Bridges, Planned, entry_key, read_tls
-from rmq_plugins.bridge_mqtt.config import (
+from rmq.plugin_api import PluginConfig, Subscribe, SubscriptionRequest
+from rmq_plugins.bridge_mqtt.config import BridgeConfig, Server, read_tls, remote_id
+from rmq_plugins.bridge_mqtt.link import MqttLink, OutwardSide, Side
+from rmq_plugins.bridge_mqtt.rewriting import Outward
+from rmq_plugins.bridges import topics
+from rmq_plugins.bridges.config import (
     MAX_BRIDGES,
     MAX_ENTRIES,
-    MAX_INFLIGHT,
     MAX_QUEUE,
-    BridgeConfig,
+    Inflight,
+    LocalFilterConfig,
     Qos,
-    Server,
+    QueueLength,
     are_different,
+    entry_key,
 )
-from rmq_plugins.bridge_mqtt.link import OutwardSide, Side
-from rmq_plugins.bridge_mqtt.rewriting import Outward
-from rmq_plugins.bridge_mqtt.topics import TopicMap
+from rmq_plugins.bridges.plugin import BridgePlugin
+from rmq_plugins.bridges.running import Planned
+from rmq_plugins.bridges.topics import TopicMap
 
 PLACEHOLDER: Final = "${local.topic}"
-
-
-def _is_filter(text: str) -> str:
-    if not is_valid_topic_filter(text) or text.startswith("$share/"):
-        raise ValueError(f"{text!r} isn't a topic filter")
-    return text
-
-
-class LocalConfig(PluginConfig):
-    """What of this node's goes out."""
-
-    topic_filter: Annotated[str, AfterValidator(_is_filter)]
 
 
 class RemoteConfig(PluginConfig):
@@ -49,7 +41,7 @@ class RemoteConfig(PluginConfig):
 class EntryConfig(PluginConfig):
     """One stream of messages, in order."""
 
-    local: LocalConfig
+    local: LocalFilterConfig
     remote: RemoteConfig = RemoteConfig()
 
     @property
@@ -61,8 +53,8 @@ class EntryConfig(PluginConfig):
 class EgressBridgeConfig(BridgeConfig):
     """One broker that messages go to."""
 
-    message_channel_capacity: Annotated[int, Field(ge=1, le=MAX_QUEUE)] = MAX_QUEUE
-    max_inflight: Annotated[int, Field(ge=1, le=MAX_INFLIGHT)] = 16
+    message_channel_capacity: QueueLength = MAX_QUEUE
+    max_inflight: Inflight = 16
     entries: Annotated[tuple[EntryConfig, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES)]
 
     @field_validator("entries")
@@ -84,49 +76,30 @@ class EgressConfig(PluginConfig):
         return value
 
 
-class EgressPlugin(Plugin[EgressConfig]):
+class EgressPlugin(BridgePlugin[EgressConfig]):
     """Each entry has a session on this node that is subscribed for it, and keeps what the other broker hasn't taken."""
 
     name = "rmq-bridge-egress-mqtt"
     descr = "Messages sent on to other MQTT brokers"
     Config = EgressConfig
 
-    def __init__(self, config: EgressConfig, host: PluginHost) -> None:
-        super().__init__(config, host)
-        self._bridges = Bridges(host)
-
-    async def start(self) -> None:
-        """Begin with all entries."""
-        await self.reload(self.config)
-
-    async def reload(self, config: EgressConfig) -> None:
-        """End the entries that have changed, and begin with the new ones; what waits for those that stay stays."""
-        await self._bridges.follow(await _planned(config))
-        self.config = config
-
-    async def stop(self) -> None:
-        """End all connections; the sessions stay."""
-        await self._bridges.follow([])
-
-    def attrs(self) -> dict[str, object]:
-        """Each entry, and all of them."""
-        return self._bridges.attrs()
-
-
-async def _planned(config: EgressConfig) -> list[Planned]:
-    found: list[Planned] = []
-    for bridge in config.bridges:
-        if not bridge.enable:
-            continue
-        tls = await read_tls(bridge)
-        for entry in bridge.entries:
-            shared = bridge.concurrent_client_limit > 1
-            for number in range(bridge.concurrent_client_limit):
-                sign = f"{bridge!r} {entry!r}"
-                side = partial(_side, bridge, entry, shared=shared)
-                label = f"{entry.local.topic_filter} -> {entry.remote.topic}"
-                found.append(Planned("egress", bridge, tls, entry.key, number, label, sign, side))
-    return found
+    async def planned(self, config: EgressConfig) -> Sequence[Planned]:
+        """One connection, or several, for each entry."""
+        found: list[Planned] = []
+        for bridge in config.bridges:
+            if not bridge.enable:
+                continue
+            tls = await read_tls(bridge)
+            for entry in bridge.entries:
+                shared = bridge.concurrent_client_limit > 1
+                for number in range(bridge.concurrent_client_limit):
+                    far_id = remote_id(bridge, "egress", entry.key, number)
+                    side = partial(_side, bridge, entry, shared=shared)
+                    make = partial(MqttLink, bridge=bridge, tls=tls, remote_id=far_id, side=side)
+                    label = f"{entry.local.topic_filter} -> {entry.remote.topic}"
+                    sign = f"{bridge!r} {entry!r}"
+                    found.append(Planned("bridge", "egress", bridge.name, entry.key, number, label, sign, make))
+        return found
 
 
 def _side(bridge: EgressBridgeConfig, entry: EntryConfig, *, shared: bool) -> Side:

@@ -1,25 +1,20 @@
 """rmq-bridge-ingress-mqtt: what is published on other brokers comes here. Its keys and the plugin."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, field_validator
 
-from rmq.plugin_api import (
-    Plugin,
-    PluginConfig,
-    PluginHost,
-    Subscribe,
-    SubscriptionRequest,
-    WholeSeconds,
-    is_valid_topic_filter,
-)
-from rmq_plugins.bridge_mqtt import topics
-from rmq_plugins.bridge_mqtt.bridges import Bridges, Planned, entry_key, read_tls
-from rmq_plugins.bridge_mqtt.config import MAX_BRIDGES, MAX_ENTRIES, BridgeConfig, Qos, Server, are_different
-from rmq_plugins.bridge_mqtt.link import InwardSide, Side
+from rmq.plugin_api import PluginConfig, Subscribe, SubscriptionRequest, WholeSeconds, is_valid_topic_filter
+from rmq_plugins.bridge_mqtt.config import BridgeConfig, Server, read_tls, remote_id
+from rmq_plugins.bridge_mqtt.link import InwardSide, MqttLink, Side
 from rmq_plugins.bridge_mqtt.rewriting import Inward
-from rmq_plugins.bridge_mqtt.topics import TopicMap
+from rmq_plugins.bridges import topics
+from rmq_plugins.bridges.config import MAX_BRIDGES, MAX_ENTRIES, Qos, are_different, entry_key
+from rmq_plugins.bridges.plugin import BridgePlugin
+from rmq_plugins.bridges.running import Planned
+from rmq_plugins.bridges.topics import TopicMap
 
 PLACEHOLDER: Final = "${remote.topic}"
 
@@ -82,48 +77,30 @@ class IngressConfig(PluginConfig):
         return value
 
 
-class IngressPlugin(Plugin[IngressConfig]):
+class IngressPlugin(BridgePlugin[IngressConfig]):
     """Each entry is a client of the other broker, and acknowledges there what this node has acknowledged."""
 
     name = "rmq-bridge-ingress-mqtt"
     descr = "Messages fetched from other MQTT brokers"
     Config = IngressConfig
 
-    def __init__(self, config: IngressConfig, host: PluginHost) -> None:
-        super().__init__(config, host)
-        self._bridges = Bridges(host)
-
-    async def start(self) -> None:
-        """Begin with all entries."""
-        await self.reload(self.config)
-
-    async def reload(self, config: IngressConfig) -> None:
-        """End the entries that have changed, and begin with the new ones."""
-        await self._bridges.follow(await _planned(config))
-        self.config = config
-
-    async def stop(self) -> None:
-        """End all connections; the sessions stay."""
-        await self._bridges.follow([])
-
-    def attrs(self) -> dict[str, object]:
-        """Each entry, and all of them."""
-        return self._bridges.attrs()
-
-
-async def _planned(config: IngressConfig) -> list[Planned]:
-    found: list[Planned] = []
-    for bridge in config.bridges:
-        if not bridge.enable:
-            continue
-        tls = await read_tls(bridge)
-        for entry in bridge.entries:
-            for number in range(bridge.concurrent_client_limit):
-                sign = f"{bridge!r} {entry!r}"
-                side = partial(_side, bridge, entry)
-                label = f"{entry.remote.topic} -> {entry.local.topic}"
-                found.append(Planned("ingress", bridge, tls, entry.key, number, label, sign, side))
-    return found
+    async def planned(self, config: IngressConfig) -> Sequence[Planned]:
+        """One connection, or several, for each entry."""
+        found: list[Planned] = []
+        for bridge in config.bridges:
+            if not bridge.enable:
+                continue
+            tls = await read_tls(bridge)
+            for entry in bridge.entries:
+                for number in range(bridge.concurrent_client_limit):
+                    far_id = remote_id(bridge, "ingress", entry.key, number)
+                    make = partial(
+                        MqttLink, bridge=bridge, tls=tls, remote_id=far_id, side=partial(_side, bridge, entry)
+                    )
+                    label = f"{entry.remote.topic} -> {entry.local.topic}"
+                    sign = f"{bridge!r} {entry!r}"
+                    found.append(Planned("bridge", "ingress", bridge.name, entry.key, number, label, sign, make))
+        return found
 
 
 def _side(bridge: IngressBridgeConfig, entry: EntryConfig) -> Side:

@@ -1,11 +1,8 @@
-"""One entry: connects both sides, relays, and connects again."""
+"""One entry: connects to both brokers and relays."""
 
 import ssl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Sequence
 
-import structlog
 import trio
 
 from rmq.plugin_api import (
@@ -22,14 +19,11 @@ from rmq.plugin_api import (
     ended_by,
 )
 from rmq_plugins.bridge_mqtt.config import BridgeConfig, Server
-from rmq_plugins.bridge_mqtt.figures import Figures
-from rmq_plugins.bridge_mqtt.place import Place
 from rmq_plugins.bridge_mqtt.relay import Relay
 from rmq_plugins.bridge_mqtt.rewriting import Inward, Outward
-
-FAILURE: Final = 0x80
-# How long the node may take to accept one of its own clients: its quorum may be busy.
-LOCAL_TIMEOUT_S: Final = 20.0
+from rmq_plugins.bridges.link import AgainError, Link, deadline
+from rmq_plugins.bridges.own import OwnClient, have_subscribed
+from rmq_plugins.bridges.place import Place
 
 
 class OutwardSide:
@@ -59,80 +53,31 @@ class InwardSide:
 Side = OutwardSide | InwardSide
 
 
-class _SmallerWindowError(Exception):
-    """The other broker takes fewer messages at a time than we were ready to send it."""
-
-
-class Link:
-    """``client_id`` is the one on this node, ``remote_id`` the one on the other broker; neither names a node.
-
-    So in a cluster one node has both at a time, whatever each of them believes: who connects takes them over.
-    """
+class MqttLink(Link):
+    """``remote_id`` is the client id on the other broker; like ``client_id`` it names no node."""
 
     def __init__(
         self,
         host: PluginHost,
         place: Place,
+        client_id: str,
         bridge: BridgeConfig,
         tls: ssl.SSLContext | None,
-        client_id: str,
         remote_id: str,
-        side: Side,
+        side: Callable[[], Side],
     ) -> None:
-        self.client_id = client_id
-        self.figures = Figures()
-        self.is_connected = False
-        self._host = host
-        self._place = place
+        self._server = Server(bridge.server)
+        super().__init__(host, place, client_id, str(self._server), bridge.reconnect_interval)
         self._bridge = bridge
         self._tls = tls
         self._remote_id = remote_id
-        self._side = side
-        self._log: structlog.stdlib.BoundLogger = host.logger.bind(bridge=bridge.name, client_id=remote_id)
-        self._window = side.max_inflight
-        self._subscribed = False  # by this object, so as the configuration says now
+        self._side = side()
+        self._own = OwnClient(host, client_id, bridge.session_retention, self._side.max_queue)
+        self._own.receive_maximum = self._side.max_inflight
         self._forget_remote = False  # what the other broker knows of identifiers is about a session that is gone
-        self._server = Server(bridge.server)
-        self._scope = trio.CancelScope()
-        self._ended = trio.Event()
 
-    async def run(self) -> None:
-        """Relay until ``end``, where and as often as it can be."""
-        try:
-            with self._scope:
-                while True:
-                    await self._place.here(self.client_id)
-                    with trio.CancelScope() as until_elsewhere:
-                        async with trio.open_nursery() as nursery:
-                            nursery.start_soon(self._leave, until_elsewhere)
-                            await self._attempts()
-        finally:
-            self._ended.set()
-
-    async def end(self) -> None:
-        """Close both connections; the sessions stay."""
-        self._scope.cancel()
-        await self._ended.wait()
-
-    async def _leave(self, scope: trio.CancelScope) -> None:
-        await self._place.elsewhere(self.client_id)
-        self._subscribed = False
-        scope.cancel()
-
-    async def _attempts(self) -> None:
-        while True:
-            try:
-                await self._once()
-            except MqttFailedError as error:
-                self.figures.failed += 1
-                if str(error) != self.figures.problem:
-                    self.figures.problem = str(error)
-                    self._log.warning("bridge not connected", problem=str(error), server=str(self._server))
-            except _SmallerWindowError:
-                continue
-            await trio.sleep(self._bridge.reconnect_interval)
-
-    async def _once(self) -> None:
+    async def relay(self) -> None:
+        """Connect both sides and relay until one of them ends."""
         side = self._side
         if isinstance(side, OutwardSide) and not self._subscribed:
             # Before all else: from now on messages wait, whether the other broker is there or not.
@@ -146,7 +91,6 @@ class Link:
             else:
                 await self._fetch_in(side, remote)
         finally:
-            self.is_connected = False
             await remote.close(Disconnect())
 
     async def _send_out(self, side: OutwardSide, remote: MqttConnection) -> None:
@@ -157,9 +101,10 @@ class Link:
                 self._forget_remote = False
             connack = await self._connect_remote(remote, self._bridge.is_clean)
             taken = connack.receive_maximum
-            if 0 < taken < self._window:
-                self._window = taken  # [MQTT-3.3.4-9]
-                raise _SmallerWindowError
+            if 0 < taken < self._own.receive_maximum:
+                # The other broker takes fewer messages at a time than we were ready to send it [MQTT-3.3.4-9].
+                self._own.receive_maximum = taken
+                raise AgainError
             side.rewrite.max_size = max(connack.maximum_packet_size, 0)
             side.rewrite.retain_available = connack.retain_available != 0
             most = connack.maximum_qos if connack.maximum_qos >= 0 else 2  # [MQTT-3.2.2-11]
@@ -177,33 +122,26 @@ class Link:
                 await local.close(Disconnect())
                 local, _ = await self._connect_local(clean=True)
             if not (connack.session_present and self._subscribed):
-                await self._subscribe(remote, side.subscribe)
+                with deadline(self._bridge.connect_timeout, "no SUBACK in time"):
+                    await have_subscribed(remote, side.subscribe)
                 self._subscribed = True
             await self._exchange(remote, local, remote, Relay(side.rewrite(), side.qos, self.figures), connack)
         finally:
             await local.close(Disconnect())
 
     async def _connect_local(self, *, clean: bool) -> tuple[MqttConnection, Connack]:
-        side = self._side
-        connection = await self._host.connect(side.max_queue)
-        try:
-            with _deadline(LOCAL_TIMEOUT_S, "this node takes too long"):
-                packet = Connect(V5, self.client_id, clean, 0)
-                packet.session_expiry_interval = self._bridge.session_retention
-                packet.receive_maximum = self._window
-                connack = await connection.connect(packet)
-                if isinstance(side, OutwardSide) and not (self._subscribed and connack.session_present):
-                    self._forget_remote = self._forget_remote or not connack.session_present
-                    await self._subscribe(connection, side.subscribe)
-        except BaseException:
-            await connection.close()
-            raise
+        if isinstance(self._side, InwardSide):
+            return await self._own.connect(clean=clean)
+        connection, connack = await self._own.connect(
+            clean=clean, subscribe=self._side.subscribe, even_if_kept=not self._subscribed
+        )
+        self._forget_remote = self._forget_remote or not connack.session_present
         return connection, connack
 
     async def _open_remote(self) -> MqttConnection:
         bridge = self._bridge
         most = bridge.v5.maximum_packet_size if bridge.version == V5 else 0
-        with _deadline(bridge.connect_timeout, "no connection in time"):
+        with deadline(bridge.connect_timeout, "no connection in time"):
             return await MqttConnection.open(self._server.host, self._server.port, bridge.version, self._tls, most)
 
     async def _connect_remote(self, connection: MqttConnection, clean: bool) -> Connack:
@@ -217,7 +155,7 @@ class Link:
             packet.receive_maximum = bridge.v5.receive_maximum
             packet.maximum_packet_size = bridge.v5.maximum_packet_size
             packet.topic_alias_maximum = bridge.v5.topic_alias_maximum
-        with _deadline(bridge.connect_timeout, "no CONNACK in time"):
+        with deadline(bridge.connect_timeout, "no CONNACK in time"):
             return await connection.connect(packet)
 
     async def _wipe_remote(self) -> None:
@@ -230,18 +168,10 @@ class Link:
         finally:
             await connection.close()
 
-    async def _subscribe(self, connection: MqttConnection, packet: Subscribe) -> None:
-        with _deadline(self._bridge.connect_timeout, "no SUBACK in time"):
-            codes = await connection.subscribe(packet)
-        if any(code >= FAILURE for code in codes):
-            raise MqttFailedError(f"the subscription to {packet.requests[0].topic_filter} was refused", codes[0])
-
     async def _exchange(
         self, source: MqttConnection, target: MqttConnection, remote: MqttConnection, relay: Relay, connack: Connack
     ) -> None:
-        self.is_connected = True
-        self.figures.problem = ""
-        self._log.info("bridge connected", server=str(self._server))
+        self.connected()
         keepalive = self._bridge.keepalive if connack.server_keepalive < 0 else connack.server_keepalive
         exchange = _Exchange(source, target, remote, relay)
         async with trio.open_nursery() as nursery:
@@ -301,13 +231,3 @@ class _Exchange:
                 self.problem = self.problem or error
                 scope.cancel()
                 return
-
-
-@contextmanager
-def _deadline(seconds: float, text: str) -> Iterator[None]:
-    """``trio.fail_after`` whose error is an ``MqttFailedError`` that says ``text``."""
-    try:
-        with trio.fail_after(seconds):
-            yield
-    except trio.TooSlowError:
-        raise MqttFailedError(text) from None

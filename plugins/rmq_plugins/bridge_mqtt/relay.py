@@ -21,11 +21,9 @@ from rmq.plugin_api import (
     Packet,
     Publish,
 )
-from rmq_plugins.bridge_mqtt.figures import Figures
+from rmq_plugins.bridges.figures import Figures
+from rmq_plugins.bridges.own import FAILURE, LATER
 
-FAILURE: Final = 0x80
-# What a target may well accept another time: unspecified error, implementation specific error, quota exceeded.
-LATER: Final = frozenset({0x80, 0x83, 0x97})
 IDENTIFIER_IN_USE: Final = 0x91
 
 # The message as the target gets it, or why it gets none.

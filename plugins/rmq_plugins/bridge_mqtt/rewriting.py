@@ -3,8 +3,8 @@
 from typing import Final
 
 from rmq.plugin_api import Properties, Publish, decode_block, encode_block, topic_matches
-from rmq_plugins.bridge_mqtt import marks
-from rmq_plugins.bridge_mqtt.topics import TopicMap
+from rmq_plugins.bridges import marks
+from rmq_plugins.bridges.topics import TopicMap
 
 # Fixed header, lengths, packet identifier and a Message Expiry Interval: what a PUBLISH has besides its contents.
 OVERHEAD: Final = 32

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rmq_plugins.bridge_mqtt.bridges import entry_key
-from rmq_plugins.bridge_mqtt.place import runs_on
+from rmq_plugins.bridges.config import entry_key
+from rmq_plugins.bridges.place import runs_on
 
 from tests.plugins.bridge_mqtt.conftest import Mosquitto, await_subscriber, bridge_option, receive_all
 from tests.support.client import Client

@@ -1,8 +1,8 @@
 """The exchange between two sessions, without either: what goes where for each QoS on both sides."""
 
 import pytest
-from rmq_plugins.bridge_mqtt.figures import Figures
 from rmq_plugins.bridge_mqtt.relay import Relay
+from rmq_plugins.bridges.figures import Figures
 
 from rmq.plugin_api import PUBACK, PUBCOMP, PUBREC, PUBREL, Ack, MqttFailedError, Publish
 

@@ -1,9 +1,9 @@
 """What becomes of a message on its way: names, flags, marks, limits; and which node of a cluster an entry runs on."""
 
 import pytest
-from rmq_plugins.bridge_mqtt.place import runs_on
 from rmq_plugins.bridge_mqtt.rewriting import Inward, Outward
-from rmq_plugins.bridge_mqtt.topics import TopicMap
+from rmq_plugins.bridges.place import runs_on
+from rmq_plugins.bridges.topics import TopicMap
 
 from rmq.plugin_api import Properties, Publish, decode_block, encode_block
 
