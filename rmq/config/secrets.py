@@ -4,7 +4,9 @@ import re
 
 MASK = "********"
 
-_SECRET_WORDS = frozenset({"password", "passwd", "secret", "token", "cookie", "authorization", "apikey"})
+_SECRET_WORDS = frozenset(
+    {"password", "passwd", "secret", "token", "cookie", "authorization", "apikey", "jwt", "nkey", "seed"}
+)
 _URL_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:)[^/@\s]+(?=@)")
 
 

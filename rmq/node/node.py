@@ -62,6 +62,8 @@ PLUGINS: Final[dict[str, str]] = {
     "rmq-auto-subscription": "rmq_plugins.auto_subscription:AutoSubscriptionPlugin",
     "rmq-bridge-egress-mqtt": "rmq_plugins.bridge_mqtt:EgressPlugin",
     "rmq-bridge-ingress-mqtt": "rmq_plugins.bridge_mqtt:IngressPlugin",
+    "rmq-bridge-egress-nats": "rmq_plugins.bridge_nats:EgressPlugin",
+    "rmq-bridge-ingress-nats": "rmq_plugins.bridge_nats:IngressPlugin",
     "rmq-counter": "rmq_plugins.counter:CounterPlugin",
     "rmq-http-api": "rmq_http_api.plugin:HttpApiPlugin",
     "rmq-p2p-messaging": "rmq_plugins.p2p_messaging:P2pMessagingPlugin",

@@ -12,6 +12,7 @@ IMPORT_NAMES = {
     "argon2-cffi": {"argon2"},
     "google-re2": {"re2"},
     "mypy-extensions": {"mypy_extensions"},
+    "nats-py": {"nats"},
     "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},
     "pyjwt": {"jwt"},

@@ -35,6 +35,9 @@ class Link(abc.ABC):
         self._host = host
         self._place = place
         self._pause_s = pause_s
+        # Whether an entry that has never been connected goes on trying.
+        self.retries_at_first = True
+        self._was_connected = False
         self._subscribed = False  # by this object, and nobody else since: so as the configuration says now
         self._log: structlog.stdlib.BoundLogger = host.logger.bind(client_id=client_id, server=server)
         self._scope = trio.CancelScope()
@@ -69,6 +72,7 @@ class Link(abc.ABC):
     def connected(self) -> None:
         """For ``relay``: both sides are there."""
         self.is_connected = True
+        self._was_connected = True
         self.figures.problem = ""
         self._log.info("bridge connected")
 
@@ -86,6 +90,8 @@ class Link(abc.ABC):
                 if str(error) != self.figures.problem:
                     self.figures.problem = str(error)
                     self._log.warning("bridge not connected", problem=str(error))
+                if not (self._was_connected or self.retries_at_first):
+                    await trio.sleep_forever()
             except AgainError:
                 continue
             finally:

@@ -1,0 +1,1 @@
+"""Tests of plugins/rmq_plugins/bridge_nats."""
