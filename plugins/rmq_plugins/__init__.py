@@ -21,5 +21,5 @@ sys_topic  the node's figures and its clients' coming and going, as messages on 
 topic_rewrite  topics that clients name stand for others, by rules
 web_hook   what happens on the node, told to HTTP servers and files
 
-Later releases bring more bridges and the other plugins.
+Later releases bring the other plugins.
 """

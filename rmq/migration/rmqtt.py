@@ -20,6 +20,8 @@ _PLUGINS = {
     "rmqtt-auth-jwt": "rmq-auth-jwt",
     "rmqtt-bridge-egress-mqtt": "rmq-bridge-egress-mqtt",
     "rmqtt-bridge-ingress-mqtt": "rmq-bridge-ingress-mqtt",
+    "rmqtt-bridge-egress-nats": "rmq-bridge-egress-nats",
+    "rmqtt-bridge-ingress-nats": "rmq-bridge-ingress-nats",
     "rmqtt-message-storage": "rmq-message-storage",
     "rmqtt-session-storage": "rmq-session-storage",
     "rmqtt-topic-rewrite": "rmq-topic-rewrite",

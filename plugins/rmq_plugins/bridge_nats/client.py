@@ -78,7 +78,7 @@ class NatsOptions:
 
 
 class NatsConnection:
-    """One connection, made by ``opened``. What it raises is ``BridgeFailedError``."""
+    """One connection, there after ``open``. What it raises is ``BridgeFailedError``."""
 
     def __init__(self, options: NatsOptions) -> None:
         self._options = options
@@ -92,14 +92,10 @@ class NatsConnection:
         self.overflown = 0  # messages that nobody read in time
 
     async def open(self) -> None:
-        """Connect to the first of the servers that answers."""
-        try:
-            await self._within(self._connect(), self._options.connect_s, "no connection in time")
-            if self._options.tls is not None and not self._options.tls.used:
-                raise BridgeFailedError("the server offers no TLS")
-        except BaseException:
-            await self.close()
-            raise
+        """Connect to the first of the servers that answers; ``close`` is to be called whatever comes of it."""
+        await self._within(self._connect(), self._options.connect_s, "no connection in time")
+        if self._options.tls is not None and not self._options.tls.used:
+            raise BridgeFailedError("the server offers no TLS")
 
     async def _connect(self) -> None:
         options = self._options
@@ -171,6 +167,7 @@ class NatsConnection:
     async def close(self) -> None:
         """End it; never raises, and waits for nobody who doesn't answer."""
         task = asyncio.ensure_future(self._client.close())
+        task.add_done_callback(_forget)
         await asyncio.wait([task], timeout=GOODBYE_S)
         task.cancel()
 
@@ -315,13 +312,6 @@ class NatsConnection:
     async def _ack(self, messages: Sequence[Incoming]) -> None:
         for one in messages:
             await one.message.ack()
-
-
-async def opened(options: NatsOptions) -> NatsConnection:
-    """A connection; ``BridgeFailedError`` says why there is none."""
-    connection = NatsConnection(options)
-    await connection.open()
-    return connection
 
 
 def _forget(task: "asyncio.Future[Any]") -> None:

@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from rmq.plugin_api import PluginHost, Properties, Publish
-from rmq_plugins.bridge_nats.client import GOODBYE_S, NatsConnection, NatsOptions, Outgoing, opened
+from rmq_plugins.bridge_nats.client import GOODBYE_S, NatsConnection, NatsOptions, Outgoing
 from rmq_plugins.bridge_nats.headers import headers_of
 from rmq_plugins.bridge_nats.subjects import SubjectMap, is_subject
 from rmq_plugins.bridge_nats.worker import Worker
@@ -75,8 +75,9 @@ class NatsOutwardLink(OutwardLink[Outgoing]):
 @asynccontextmanager
 async def connection_of(worker: Worker, options: NatsOptions) -> AsyncIterator[NatsConnection]:
     """A connection, closed in the end; ``BridgeFailedError`` where there is none."""
-    connection = await worker.call(partial(opened, options))
+    connection = NatsConnection(options)
     try:
+        await worker.call(connection.open)
         yield connection
     finally:
         with trio.move_on_after(GOODBYE_S * 2, shield=True):

@@ -14,25 +14,25 @@ class Worker:
     """One thread, begun with the first call. Nothing else may touch what coroutines make in it."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
+    def _begun(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run, args=(self._loop,), name=self._name, daemon=True)
+            self._thread.start()
+        return self._loop
 
     async def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine there and return, or raise, what it does.
 
         When the caller is cancelled the coroutine is cancelled too, and isn't waited for.
         """
-        if self._thread.ident is None:
-            self._thread.start()
         token = trio.lowlevel.current_trio_token()
         done = trio.Event()
-        future = asyncio.run_coroutine_threadsafe(work(), self._loop)
+        future = asyncio.run_coroutine_threadsafe(work(), self._begun())
 
         def tell(_: object) -> None:
             try:
@@ -50,16 +50,23 @@ class Worker:
 
     async def stop(self) -> None:
         """End the loop and its thread, with whatever still runs there."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop)
+        if self._loop is not None and self._thread is not None:
+            asyncio.run_coroutine_threadsafe(_cancel_all(self._loop), self._loop)
             await trio.to_thread.run_sync(self._thread.join)
-        else:
-            self._loop.close()
+            self._loop = self._thread = None
 
-    async def _cancel_all(self) -> None:
-        others = [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=1.0)
-        self._loop.stop()
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    others = [task for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=1.0)
+    loop.stop()

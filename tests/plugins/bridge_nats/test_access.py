@@ -2,80 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import base64
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from rmq.config import load
-from rmq.node import Clock, Node
-from rmq.plugin_host.operations import PluginOperationError
+from tests.plugins.bridge_nats.nodes import NAME, publish, running, shows, write
 from tests.support.certificates import Certificates
-from tests.support.client import Client
 from tests.support.nats_server import NatsClient, NatsServer
 
 pytestmark = pytest.mark.realtime
 
 MAKE = Callable[..., NatsServer]
 DIAL_NATS = Callable[..., NatsClient]
-NAME = "rmq-bridge-egress-nats"
 # A key made for this test.
 SEED = "SUAL4UXM5UVDBSWW52HCKJUVK5Y4IOEYVORAROMKL6JMSJKGZTQT2GPQE4"
 PUBLIC = "UA6DPXR5BCIAAJNGQWI4H3OEOEWTSCYMVQPICQCTKYEWEMCXVC6QEJFC"
-
-
-@asynccontextmanager
-async def running(folder: Path, keys: str) -> AsyncIterator[Node]:
-    """A node in this process with one bridge for ``out/#``."""
-    (folder / "plugins").mkdir(exist_ok=True)
-    write(folder, keys)
-    (folder / "node.toml").write_text(
-        '[listener.tcp.external]\naddr = "127.0.0.1:0"\n[listener.ws.external]\nenable = false\n'
-        f'[plugins]\ndefault_startups = ["{NAME}"]\n[storage]\nenable = false\n'
-    )
-    node = Node(load(folder / "node.toml"), Clock())
-    node.open()
-    started = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(node.run, started.set)
-        await started.wait()
-        yield node
-        nursery.cancel_scope.cancel()
-
-
-def write(folder: Path, keys: str, topic_filter: str = "out/#") -> None:
-    """The bridge's file."""
-    (folder / "plugins" / f"{NAME}.toml").write_text(
-        f'[[bridges]]\nenable = true\nname = "link"\nreconnect_interval = "50ms"\n{keys}\n'
-        f'[[bridges.entries]]\nlocal.topic_filter = "{topic_filter}"\n'
-    )
-
-
-async def shows(node: Node, key: str, condition: Callable[[Any], bool]) -> Any:
-    """What the plugin shows of its first entry, as soon as it is so."""
-    with trio.fail_after(20):
-        while True:
-            rows: Any = (node.plugins.state(NAME).attrs or {}).get("entries") or {}
-            for row in rows.values():
-                if condition(row[key]):
-                    return row[key]
-            await trio.sleep(0.01)
-
-
-async def publish(node: Node, *messages: tuple[str, bytes]) -> None:
-    """As a client of the node."""
-
-    def work() -> None:
-        client = Client((node.listeners[0].host, node.listeners[0].port), "pub")
-        client.connect()
-        for topic, payload in messages:
-            client.publish(topic, payload, 1)
-        client.close()
-
-    await trio.to_thread.run_sync(work)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +54,31 @@ async def test_an_nkey_signs_what_the_server_asks(tmp_path: Path, make_nats: MAK
     await trio.to_thread.run_sync(server.start)
     async with running(tmp_path, f'servers = "{server.url}"\nauth.nkey = "{SEED}"') as node:
         await shows(node, "connected", bool)
+
+
+async def test_a_jwt_is_shown_and_its_seed_signs(tmp_path: Path) -> None:
+    shown: list[dict[str, str]] = []
+    told = trio.Event()
+
+    async def asks(stream: trio.SocketStream) -> None:
+        await stream.send_all(b'INFO {"server_id":"x","max_payload":1048576,"auth_required":true,"nonce":"n0nce"}\r\n')
+        heard = b""
+        while b"\r\n" not in heard:
+            heard += await stream.receive_some()
+        shown.append(json.loads(heard.partition(b"\r\n")[0].removeprefix(b"CONNECT ")))
+        told.set()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+        nursery.start_soon(trio.serve_listeners, asks, [listener])
+        keys = f'servers = "nats://127.0.0.1:{port}"\nauth = {{ jwt = "a.b.c", jwt_seed = "{SEED}" }}'
+        async with running(tmp_path, keys):
+            await told.wait()
+        nursery.cancel_scope.cancel()
+    assert shown[0]["jwt"] == "a.b.c"
+    key = ed25519.Ed25519PublicKey.from_public_bytes(base64.b32decode(PUBLIC)[1:33])
+    key.verify(base64.b64decode(shown[0]["sig"]), b"n0nce")
 
 
 async def test_over_tls_with_certificates_of_both(tmp_path: Path, make_nats: MAKE, certificates: Certificates) -> None:
@@ -172,31 +143,3 @@ async def test_what_the_server_forbids_or_has_no_room_for_is_dropped_and_counted
         assert await shows(node, "failed", lambda failed: failed is not None) == 0
         got = await trio.to_thread.run_sync(there.take)
         assert (got.subject, got.payload) == ("out.ok", b"2")
-
-
-async def test_a_reload_keeps_what_waits_and_a_wrong_one_changes_nothing(
-    tmp_path: Path, make_nats: MAKE, dial_nats: DIAL_NATS
-) -> None:
-    server = make_nats()
-    async with running(tmp_path, f'servers = "{server.url}"') as node:
-        await shows(node, "problem", bool)
-        await publish(node, *[("out/a", b"%d" % number) for number in range(30)])
-        await shows(node, "queued", lambda queued: queued == 30)
-
-        write(tmp_path, 'servers = "nonsense"')
-        with pytest.raises(PluginOperationError, match="a server is written nats://host:port"):
-            await node.plugins.reload_config(NAME)
-        await shows(node, "queued", lambda queued: queued == 30)
-
-        await trio.to_thread.run_sync(server.start)
-        there = await trio.to_thread.run_sync(lambda: dial_nats(server))
-        # The entry may have been connected before somebody was subscribed: another way of connecting begins anew.
-        await trio.to_thread.run_sync(lambda: there.subscribe("out.>"))
-        await node.plugins.unload(NAME)
-        assert not node.plugins.state(NAME).active
-        await publish(node, ("out/a", b"while unloaded"))
-        write(tmp_path, f'servers = "{server.url}"\nping_interval = "5s"')
-        await node.plugins.load(NAME)
-        while (await trio.to_thread.run_sync(there.take)).payload != b"while unloaded":
-            pass
-        await shows(node, "queued", lambda queued: queued == 0)
