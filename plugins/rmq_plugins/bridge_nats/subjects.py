@@ -9,6 +9,10 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+# A server ends the connection at a line of more than 4096 bytes (max_control_line), of which an inbox's name and two
+# numbers are the rest; such a message would come again and again.
+MAX_SUBJECT: Final = 3_900
+
 _NOT_IN_A_TOKEN: Final = re.compile(r"[\x00-\x20\x7f*>%]")
 _ESCAPED: Final = re.compile(r"%(?:[01][0-9A-F]|20|7F|2A|3E|25)")
 
@@ -51,7 +55,7 @@ class SubjectMap:
         self._skip = skip_levels
 
     def name(self, topic: str) -> str | None:
-        """The subject; None where there is none."""
+        """The subject; None where there is none, or one that is too long."""
         if len(self._parts) == 1:
             return self._parts[0]
         if self._skip:
@@ -59,7 +63,8 @@ class SubjectMap:
             if len(levels) <= self._skip:
                 return None
             topic = levels[self._skip]
-        return subject_of(topic).join(self._parts)
+        found = subject_of(topic).join(self._parts)
+        return found if len(found.encode()) <= MAX_SUBJECT else None
 
 
 def check_subject(template: str, placeholder: str) -> str:

@@ -137,9 +137,9 @@ async def test_what_the_server_forbids_or_has_no_room_for_is_dropped_and_counted
     keys = f'servers = "{server.url}"\nauth = {{ username = "a", password = "b" }}'
     async with running(tmp_path, keys) as node:
         await shows(node, "connected", bool)
-        await publish(node, ("out/no", b"1"), ("out/ok", b"x" * 5000), ("out/ok", b"2"))
+        await publish(node, ("out/no", b"1"), ("out/ok", b"x" * 5000), ("out/" + "long" * 1024, b""), ("out/ok", b"2"))
         await shows(node, "sent", lambda sent: sent == 1)
-        await shows(node, "dropped", lambda dropped: dropped == {"refused": 1, "too_large": 1})
+        await shows(node, "dropped", lambda dropped: dropped == {"refused": 1, "too_large": 1, "topic": 1})
         assert await shows(node, "failed", lambda failed: failed is not None) == 0
         got = await trio.to_thread.run_sync(there.take)
         assert (got.subject, got.payload) == ("out.ok", b"2")

@@ -74,6 +74,12 @@ def test_templates(template: str, skip: int, name: str | None) -> None:
     assert SubjectMap(template, LOCAL, skip).name("a/b/c") == name
 
 
+def test_a_subject_that_a_server_would_end_the_connection_for() -> None:
+    names = SubjectMap(LOCAL, LOCAL)
+    assert names.name("a" * 3_900) is not None
+    assert names.name("é" * 1_951) is None
+
+
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=5)
 
 
