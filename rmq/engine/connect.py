@@ -283,12 +283,14 @@ class _Opened(Receipt):
         broker = self._broker
         channel = self._channel
         session = broker.state.sessions.get(self._info.client_id)
+        cluster = broker.state.cluster
         # Claimed through another node meanwhile?
-        if session is None or broker.state.cluster.epoch_of(self._info.client_id) != channel.epoch:
-            disconnect.close(broker, channel, codes.SESSION_TAKEN_OVER, "another connection took the session over")
-        elif broker.cluster.replicates and session.disconnected_at:
-            # This node was declared down meanwhile, and the session closed with all others that it had open.
-            disconnect.close(broker, channel, codes.SERVER_UNAVAILABLE, broker.ctx.no_answer)
+        if session is None or cluster.epoch_of(self._info.client_id) != channel.epoch:
+            self._refuse(session, codes.SESSION_TAKEN_OVER, "another connection took the session over")
+        elif broker.cluster.replicates and (session.disconnected_at or self._info.client_id not in cluster.owners):
+            # This node was declared down meanwhile, and the session closed with all others that it had open; or
+            # another one claimed it and has let go of it again, so that nobody would know of this connection.
+            self._refuse(session, codes.SERVER_UNAVAILABLE, broker.ctx.no_answer)
         elif channel.state == CONNECTING:
             present = session.created_epoch != channel.epoch
             broker.go_on(channel, lambda: _bind(broker, channel, self._packet, self._info, session, present))
@@ -298,6 +300,14 @@ class _Opened(Receipt):
 
     def give_up(self) -> None:
         disconnect.close(self._broker, self._channel, codes.SERVER_UNAVAILABLE, self._broker.ctx.no_answer)
+
+    def _refuse(self, session: Session | None, reason_code: int, text: str) -> None:
+        broker = self._broker
+        channel = self._channel
+        disconnect.close(broker, channel, reason_code, text)
+        if session is not None and session.epoch == channel.epoch:
+            # The will of a CONNECT that was refused is published by nobody.
+            disconnect.leave_session(broker, session, channel.epoch, session.expiry_interval, None, reason_code)
 
 
 def _window(channel: Channel, packet: Connect) -> int:

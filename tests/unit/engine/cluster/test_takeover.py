@@ -307,3 +307,43 @@ def test_what_was_acknowledged_in_vain_counts_as_sent_in_a_snapshot(group: Group
     one.kill()
     got = resumed(group.start(1), "s").receive_all()
     assert [(m.payload, m.dup) for m in got] == [(b"0", True), (b"1", True), (b"2", True)]
+
+
+def test_a_connect_whose_client_id_another_node_claimed_and_let_go_of_is_refused(group: Group, three: Three) -> None:
+    """Its session is open, but it hasn't been answered yet; nobody would know of its connection [MQTT-3.1.4-3]."""
+    one, two, last = three
+    last.holds_applying = True  # an answer waits until all have it
+    second = begin(two, "c")
+    one.holds_commands = True
+    first = begin(one, "c")
+    first.lose()
+    one.holds_commands = False
+    group.settle()  # the claim of a connection that is gone
+    assert second.read() == []
+    last.holds_applying = False
+    group.settle()
+    assert second.take(Connack).code == 0x88
+    assert live(three, "c") == []
+    assert all(member.session("c").disconnected_at for member in three)
+    assert resumed(two, "c").channel.session is two.session("c")
+    assert live(three, "c") == [2]
+    group.check()
+
+
+def test_the_will_of_a_connect_that_was_refused_is_published_by_nobody(group: Group, three: Three) -> None:
+    """Its node was declared down before it had answered, when the session was open for the others."""
+    one, two, last = three
+    watcher = last.connect("w")
+    watcher.subscribe(("will", 1))
+    last.holds_applying = True
+    client = two.open()
+    will = wire.Will("will", b"x", 1)
+    client.send(wire.connect("c", clean=False, keep_alive=0, properties=EXPIRY, will=will))
+    group.declare_down(two)
+    last.holds_applying = False
+    group.settle()
+    assert client.take(Connack).code == 0x88
+    group.pass_time(60)
+    assert [message.payload for message in watcher.receive_all()] == []
+    assert live(three, "c") == []
+    group.check()
