@@ -20,6 +20,7 @@ declare -A package_of=(
     [pg_lsclusters]=postgresql
     [mariadbd]=mariadb-server
     [redis-server]=redis-server
+    [chromium]=chromium
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -40,6 +41,7 @@ declare -A purpose_of=(
     [docker-compose]="containers"
     [iptables]="containers"
     [debootstrap]="containers"
+    [chromium]="the page about the HTTP API in a browser"
     [curl]="the commands of API documents"
     [pg_lsclusters]="users in PostgreSQL"
     [mariadbd]="users in MariaDB"

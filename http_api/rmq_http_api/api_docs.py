@@ -40,6 +40,12 @@ class SpecQuery(Query):
     dialect: str = Field(DEFAULT, description="A name that /api-docs/dialects.json has")
 
 
+class PageQuery(Query):
+    """With which document the page begins; the page itself reads that, and takes a name that nobody has for none."""
+
+    dialect: str = Field("", description="A name that /api-docs/dialects.json has")
+
+
 class DocumentObject(TypedDict):
     """A document that there is."""
 
@@ -97,6 +103,7 @@ class ApiDocs:
                 "api_docs",
                 "The description as a page",
                 self.page,
+                PageQuery,
                 media_types=(_plain(MEDIA_TYPES[PAGE]),),
                 open=True,
             ),
@@ -148,7 +155,7 @@ class ApiDocs:
             found = self._descriptions[dialect.name] = json_answer(document.whole())
         return found
 
-    async def page(self, call: Plain) -> Answer:
+    async def page(self, call: Call[PageQuery, None]) -> Answer:
         """Swagger UI."""
         return self._answer(PAGE)
 
