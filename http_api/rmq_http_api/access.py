@@ -83,6 +83,14 @@ class Access:
         token = await self._users.logins.issue(login.caller.name, login.stamp, self._config.login_lifetime)
         return login.caller, token
 
+    async def log_out(self, request: Request) -> None:
+        """The token of this request, which was judged already, is good no more. Raises what a change raises."""
+        _, _, token = request.headers["authorization"].partition(" ")
+        try:
+            await self._users.logins.end_token(token.strip())
+        except (BadLoginToken, OldLoginToken):
+            pass  # somebody else has just ended it
+
     def _is_ours(self, request: Request) -> bool:
         """Whether the request may do everything without credentials."""
         return self._is_open and is_local(request)

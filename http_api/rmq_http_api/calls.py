@@ -71,6 +71,9 @@ class Logins(Protocol):
         ``ManagementError`` as every change, for the first token of all has the secret made.
         """
 
+    async def end(self) -> None:
+        """The token that this request came with is good no more; it must have come with one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):

@@ -19,3 +19,7 @@ class ListenerLogins:
     async def token(self, name: str, password: str) -> tuple[Caller, str]:
         """The same, and a token for them."""
         return await self._access.log_in_for_token(self._request, name, password)
+
+    async def end(self) -> None:
+        """The token that the request came with is good no more."""
+        await self._access.log_out(self._request)

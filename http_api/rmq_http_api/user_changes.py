@@ -62,10 +62,10 @@ class UserChanges:
         await self._users.delete(name)
         _note("user taken out", caller, name)
 
-    async def log_out(self, caller: Caller) -> None:
-        """No token that the caller has is good any more."""
-        await self._users.logins.end(caller.name)
-        _note("logged out", caller, caller.name)
+    async def log_out(self, call: Call[Any, Any]) -> None:
+        """The token that the caller came with is good no more; others of the same user are."""
+        await call.logins.end()
+        _note("logged out", call.caller, call.caller.name)
 
 
 def note_login(caller: Caller) -> None:

@@ -20,7 +20,7 @@ from rmq.management.requests import PublishRequest
 
 FORMAT: Final = 1
 # What isn't exported: tokens of logins belong to the nodes that gave them.
-LEFT_OUT: Final = frozenset({"login_secret", "ended_logins"})
+LEFT_OUT: Final = frozenset({"login_secret", "ended_logins", "ended_tokens"})
 # A retained message of 256 MB, as the protocol allows it, isn't taken along.
 MAX_LINE: Final = 64 * 1024 * 1024
 

@@ -11,19 +11,23 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from secrets import token_bytes
-from typing import Final
+from secrets import token_bytes, token_hex
+from typing import Any, Final
 
 from rmq.management.accounts import AccountStore
 from rmq.management.errors import AccountExists, AccountNotFound
 
-# The secret of all tokens is the one account of its kind; how often the logins of a user were ended is one for each.
+# The secret of all tokens is the one account of its kind. For each user there is one with how often all logins were
+# ended, and one with the ids of single tokens that were ended before their time was over.
 SECRET_KIND: Final = "login_secret"
 SECRET_NAME: Final = "tokens"
 ENDED_KIND: Final = "ended_logins"
+ENDED_TOKENS_KIND: Final = "ended_tokens"
+# Whoever ends more of his tokens before their time is over ends them all.
+MAX_ENDED_TOKENS: Final = 64
 SECRET_BYTES: Final = 32
 # What every token begins with, so that programs that look for secrets in the wrong places know one.
 PREFIX: Final = "rmq_login"
@@ -73,12 +77,17 @@ class LoginTokens:
                 pass  # another node was faster, and its secret is the one of all
             secret = self._secret()
             assert secret is not None, "it is there when that was answered"
-        claims = {"name": name, "stamp": stamp, "ended": self._ended(name), "until": self._clock() + lifetime_s}
+        until = self._clock() + lifetime_s
+        claims = {"id": token_hex(6), "name": name, "stamp": stamp, "ended": self._ended(name), "until": until}
         content = _encoded(json.dumps(claims, separators=(",", ":")).encode())
         return f"{PREFIX}.{content}.{_encoded(_signature(secret, content))}"
 
     def read(self, token: str) -> LoggedIn:
         """Whose it is; raises ``BadLoginToken``, ``OldLoginToken``."""
+        claims = self._claims(token)
+        return LoggedIn(claims["name"], claims["stamp"])
+
+    def _claims(self, token: str) -> dict[str, Any]:
         secret = self._secret()
         parts = token.split(".")
         if secret is None or len(token) > MAX_TOKEN or len(parts) != 3 or parts[0] != PREFIX or not token.isascii():
@@ -86,14 +95,44 @@ class LoginTokens:
         if not hmac.compare_digest(parts[2], _encoded(_signature(secret, parts[1]))):
             raise BadLoginToken
         try:
-            claims = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+            claims: dict[str, Any] = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         except (Base64Error, ValueError):
             raise BadLoginToken from None
         if claims["until"] <= self._clock():
             raise OldLoginToken("its time is over")
         if claims["ended"] != self._ended(claims["name"]):
             raise OldLoginToken("that login was ended")
-        return LoggedIn(claims["name"], claims["stamp"])
+        if claims.get("id") in self._ended_tokens(claims["name"]):
+            raise OldLoginToken("that login was ended")
+        return claims
+
+    async def end_token(self, token: str) -> None:
+        """From now on this token is good on no node, and the others of its user are; raises what ``read`` raises.
+
+        One that was made by an earlier version of rmq has no id: all of its user end.
+        """
+        claims = self._claims(token)
+        name = claims["name"]
+        if "id" not in claims:
+            await self.end(name)
+            return
+        now = self._clock()
+        ended = {claims["id"]: claims["until"]}
+
+        def with_it(value: bytes) -> bytes:
+            return json.dumps({one: until for one, until in json.loads(value).items() if until > now} | ended).encode()
+
+        try:
+            value = await self._accounts.change(ENDED_TOKENS_KIND, name, with_it)
+        except AccountNotFound:
+            try:
+                await self._accounts.create(ENDED_TOKENS_KIND, name, with_it(b"{}"))
+            except AccountExists:  # another of his was ended meanwhile
+                await self._accounts.change(ENDED_TOKENS_KIND, name, with_it)
+            return
+        if len(json.loads(value)) > MAX_ENDED_TOKENS:
+            await self.end(name)
+            await self._accounts.change(ENDED_TOKENS_KIND, name, lambda value: b"{}")
 
     async def end(self, name: str) -> None:
         """From now on no token that this user has is good, on no node."""
@@ -107,10 +146,11 @@ class LoginTokens:
 
     async def forget(self, name: str) -> None:
         """The user is gone; what their tokens say of them is true of nobody."""
-        try:
-            await self._accounts.delete(ENDED_KIND, name)
-        except AccountNotFound:
-            pass
+        for kind in (ENDED_KIND, ENDED_TOKENS_KIND):
+            try:
+                await self._accounts.delete(kind, name)
+            except AccountNotFound:
+                pass
 
     def _secret(self) -> bytes | None:
         account = self._accounts.find(SECRET_KIND, SECRET_NAME)
@@ -119,6 +159,13 @@ class LoginTokens:
     def _ended(self, name: str) -> int:
         account = self._accounts.find(ENDED_KIND, name)
         return 0 if account is None else int(account.value)
+
+    def _ended_tokens(self, name: str) -> Mapping[str, float]:
+        account = self._accounts.find(ENDED_TOKENS_KIND, name)
+        if account is None:
+            return {}
+        found: Mapping[str, float] = json.loads(account.value)
+        return found
 
 
 def looks_like_login(token: str) -> bool:

@@ -25,7 +25,7 @@ class LoginBody(Body):
 
 
 class LogoutBody(Body):
-    """Whose logins end."""
+    """Whose token it is that ends."""
 
     username: str
 
@@ -72,7 +72,7 @@ class LoginRoutes:
                 "POST",
                 logout,
                 "v5_logout",
-                "Log out: all tokens of the user end",
+                "Log out: the token that is shown ends",
                 self.log_out,
                 NoQuery,
                 LogoutBody,
@@ -99,8 +99,8 @@ class LoginRoutes:
         )
 
     async def log_out(self, call: Call[NoQuery, LogoutBody]) -> Answer:
-        """204; only for the user whose token it is."""
+        """204; only for the user whose token it is, and other tokens of that user go on."""
         if call.caller.how != TOKEN or call.caller.name != call.body.username:
             raise ApiError(401, "WRONG_TOKEN_OR_USERNAME", "this takes a token of the user who logs out")
-        await self._changes.log_out(call.caller)
+        await self._changes.log_out(call)
         return empty_answer()

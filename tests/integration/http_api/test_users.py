@@ -139,16 +139,20 @@ def test_a_user_of_one_node_is_a_user_of_all(three: ClusterProcesses) -> None:
     one, two, three_ = apis(three)
     make(one, "anna", "secret-of-anna", role="viewer")
     token = token_of(three_, "anna", "secret-of-anna")
+    second = token_of(three_, "anna", "secret-of-anna")
     assert opens(one, token) and opens(two, token) and opens(three_, token)
     change = {"role": "administrator"}
     assert two.ask("PUT", "/api/v5/users/anna", change, ADMIN).status == 200
     assert one.ask("GET", "/api/v1/users", headers=token).status == 200
     assert three_.ask("POST", "/api/v5/logout", {"username": "anna"}, token).status == 204
     assert not opens(two, token) and not opens(one, token) and not opens(three_, token)
+    assert opens(one, second) and opens(two, second) and opens(three_, second), "another login goes on"
     token = token_of(one, "anna", "secret-of-anna")
     change = {"old_pwd": "secret-of-anna", "new_pwd": "another-secret"}
     assert two.ask("POST", "/api/v5/users/anna/change_pwd", change, token).status == 204
-    assert not opens(three_, token) and log_in(one, "anna", "secret-of-anna").status == 401
+    assert (
+        not opens(three_, token) and not opens(three_, second) and log_in(one, "anna", "secret-of-anna").status == 401
+    )
     token = token_of(one, "anna", "another-secret")
     assert three_.ask("DELETE", "/api/v5/users/anna", headers=ADMIN).status == 204
     assert not opens(two, token) and log_in(one, "anna", "another-secret").status == 401

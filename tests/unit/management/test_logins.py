@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
+from typing import Any
 
 import pytest
 
 from rmq.management.logins import (
     ENDED_KIND,
+    ENDED_TOKENS_KIND,
+    MAX_ENDED_TOKENS,
     MAX_TOKEN,
     SECRET_KIND,
     SECRET_NAME,
@@ -19,6 +23,13 @@ from rmq.management.logins import (
 )
 from rmq.management.users import NewUser
 from tests.unit.management.world import World
+
+_dumps = json.dumps
+
+
+def without_id(claims: dict[str, Any], **options: Any) -> str:
+    """As earlier versions wrote them."""
+    return _dumps({name: value for name, value in claims.items() if name != "id"}, **options)
 
 
 async def issued(world: World, name: str = "anna", stamp: str = "s") -> str:
@@ -53,6 +64,83 @@ async def test_logins_are_ended_for_one_user(world: World) -> None:
     await logins.end("anna")
     with pytest.raises(OldLoginToken):
         logins.read(again)
+
+
+async def test_one_token_is_ended_and_others_go_on(world: World) -> None:
+    logins = world.service.users.logins
+    first, second, third, other = [await issued(world, name) for name in ("anna", "anna", "anna", "bert")]
+    for token in (first, second):
+        await logins.end_token(token)
+        with pytest.raises(OldLoginToken, match="ended"):
+            logins.read(token)
+        with pytest.raises(OldLoginToken, match="ended"):
+            await logins.end_token(token)
+    assert logins.read(third).name == "anna" and logins.read(other).name == "bert"
+    await logins.end("anna")
+    with pytest.raises(OldLoginToken):
+        logins.read(third)
+
+
+async def test_tokens_whose_time_is_over_arent_kept_as_ended(world: World) -> None:
+    logins = world.service.users.logins
+    await logins.end_token(await issued(world))
+    world.engine.advance(61)
+    last = await issued(world)
+    await logins.end_token(last)
+    (kept,) = world.local.accounts.all(ENDED_TOKENS_KIND)
+    assert len(json.loads(kept.value)) == 1
+    with pytest.raises(OldLoginToken, match="ended"):
+        logins.read(last)
+
+
+async def test_whoever_ends_many_tokens_ends_them_all(world: World) -> None:
+    """So that what is kept stays small; none of those that were ended is good again."""
+    logins = world.service.users.logins
+    left = await issued(world)
+    ended = [await issued(world) for _ in range(MAX_ENDED_TOKENS + 1)]
+    for token in ended:
+        assert logins.read(left).name == "anna"
+        await logins.end_token(token)
+    for token in (*ended, left):
+        with pytest.raises(OldLoginToken, match="ended"):
+            logins.read(token)
+    (kept,) = world.local.accounts.all(ENDED_TOKENS_KIND)
+    assert kept.value == b"{}"
+    assert logins.read(await issued(world)).name == "anna"
+
+
+async def test_a_token_of_an_earlier_version_ends_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no id by which it could be told from the others of its user."""
+    logins = world.service.users.logins
+    other = await issued(world)
+    with monkeypatch.context() as patched:
+        patched.setattr("rmq.management.logins.json.dumps", without_id)
+        old = await issued(world)
+    assert logins.read(old).name == "anna"
+    await logins.end_token(old)
+    for token in (old, other):
+        with pytest.raises(OldLoginToken, match="ended"):
+            logins.read(token)
+
+
+async def test_two_of_one_user_log_out_at_once_for_the_first_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins = world.service.users.logins
+    first, second = await issued(world), await issued(world)
+    accounts = logins._accounts
+    create = accounts.create
+
+    async def create_after_another(kind: str, name: str, value: bytes) -> None:
+        monkeypatch.setattr(accounts, "create", create)
+        await logins.end_token(second)
+        await create(kind, name, value)
+
+    monkeypatch.setattr(accounts, "create", create_after_another)
+    await logins.end_token(first)
+    for token in (first, second):
+        with pytest.raises(OldLoginToken, match="ended"):
+            logins.read(token)
 
 
 async def test_one_secret_for_all_and_the_first_one_counts(world: World) -> None:
@@ -110,9 +198,10 @@ async def test_what_is_no_token(world: World) -> None:
 async def test_a_user_who_goes_leaves_nothing(world: World) -> None:
     users = world.service.users
     await users.create(NewUser("anna", "secret-1"))
+    await users.logins.end_token(await issued(world))
     await users.logins.end("anna")
     await users.delete("anna")
-    assert world.local.accounts.all(ENDED_KIND) == []
+    assert world.local.accounts.all(ENDED_KIND) == world.local.accounts.all(ENDED_TOKENS_KIND) == []
 
 
 def test_a_stamp_tells_passwords_apart_and_has_nothing_of_them() -> None:

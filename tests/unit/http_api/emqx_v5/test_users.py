@@ -67,7 +67,7 @@ async def test_what_is_no_login(v5: V5) -> None:
     assert problem(await log_in(v5, "somebody", "secret")) == (429, "LOGIN_LOCKED")
 
 
-async def test_logging_out_ends_the_tokens_of_one_user(v5: V5) -> None:
+async def test_logging_out_ends_the_token_that_is_shown(v5: V5) -> None:
     await make_anna(v5)
     first, second = await token_of(v5), await token_of(v5)
     other = await token_of(v5, "somebody", "secret")
@@ -76,10 +76,23 @@ async def test_logging_out_ends_the_tokens_of_one_user(v5: V5) -> None:
     assert problem(await v5.ask("POST", "/logout", json=body)) == (401, "WRONG_TOKEN_OR_USERNAME")
     answer = await v5.ask("POST", "/logout", json={"username": "anna"}, headers=first)
     assert (answer.status_code, answer.content) == (204, b"")
-    for headers in (first, second):
+    for _ in range(2):
+        assert problem(await v5.ask("GET", "/nodes", headers=first)) == (401, "TOKEN_TIME_OUT")
+        again = await v5.ask("POST", "/logout", json={"username": "anna"}, headers=first)
+        assert problem(again) == (401, "TOKEN_TIME_OUT")
+    for headers in (second, other, await token_of(v5)):
+        assert (await v5.ask("GET", "/nodes", headers=headers)).status_code == 200
+
+
+async def test_another_password_ends_all_tokens_of_one_user(v5: V5) -> None:
+    await make_anna(v5)
+    ended = [await token_of(v5), await token_of(v5)]
+    other = await token_of(v5, "somebody", "secret")
+    change = {"old_pwd": "secret-1", "new_pwd": "secret-2"}
+    assert (await v5.ask("POST", "/users/anna/change_pwd", json=change, headers=ended[0])).status_code == 204
+    for headers in ended:
         assert problem(await v5.ask("GET", "/nodes", headers=headers)) == (401, "TOKEN_TIME_OUT")
     assert (await v5.ask("GET", "/nodes", headers=other)).status_code == 200
-    assert (await v5.ask("GET", "/nodes", headers=await token_of(v5))).status_code == 200
 
 
 # Users
