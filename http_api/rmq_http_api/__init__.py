@@ -23,6 +23,7 @@ tables          the table of a listener: all its dialects
 routing         the table of routes, matched on the path as it came
 calls           what a handler is given
 parameters      query and body, typed and checked
+payloads        texts of bodies as the bytes of messages
 paging          pages of long lists, and the link to the next one
 answers         what a handler gives back
 errors          everything that goes wrong as one type, and our words for it
@@ -31,6 +32,7 @@ shapes          what JSON objects of answers look like, for mypy and for OpenAPI
 api_docs        /api-docs: Swagger UI from the files of this package
 swagger         Swagger UI, as it is published
 
+account_routes  what the next two have in common
 api_keys        /api/v1/api_keys: keys for programs
 users           /api/v1/users: users of this API
 user_changes    what is done about users, with its lines in the audit log

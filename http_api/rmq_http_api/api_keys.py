@@ -1,7 +1,6 @@
 """/api/v1/api_keys: keys for programs. Administrators who have logged in make them; a key makes no keys."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import structlog
@@ -9,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, m
 
 from rmq.management.api_keys import ApiKey, ApiKeyChange, NewApiKey
 from rmq.management.errors import BadQuery
+from rmq_http_api.account_routes import account_route, moment
 from rmq_http_api.answers import Answer, json_answer, rows_answer
-from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
+from rmq_http_api.calls import Call, Caller
 from rmq_http_api.parameters import WHOLE, Body, NoQuery
-from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 
 audit = structlog.get_logger("rmq.audit")
@@ -107,35 +107,12 @@ class ApiKeyRoutes:
         """All of them."""
         one = f"{PREFIX}/{{name}}"
         return [
-            self._route("GET", PREFIX, "api_keys", "All API keys", self.all, list[KeyAnswer]),
-            self._route("POST", PREFIX, "api_key_create", "Make an API key", self.create, NewKeyAnswer, NewKeyBody),
-            self._route("GET", one, "api_key", "One API key", self.one, KeyAnswer),
-            self._route("PUT", one, "api_key_change", "Change an API key", self.change, KeyAnswer, KeyChangeBody),
-            self._route("DELETE", one, "api_key_delete", "Take an API key out", self.delete, None),
+            account_route("GET", PREFIX, "api_keys", "All API keys", self.all, list[KeyAnswer]),
+            account_route("POST", PREFIX, "api_key_create", "Make an API key", self.create, NewKeyAnswer, NewKeyBody),
+            account_route("GET", one, "api_key", "One API key", self.one, KeyAnswer),
+            account_route("PUT", one, "api_key_change", "Change an API key", self.change, KeyAnswer, KeyChangeBody),
+            account_route("DELETE", one, "api_key_delete", "Take an API key out", self.delete, None),
         ]
-
-    @staticmethod
-    def _route(
-        method: str,
-        path: str,
-        name: str,
-        summary: str,
-        handler: Callable[..., object],
-        answer: object,
-        body: type[Body] | None = None,
-    ) -> AnyRoute:
-        return Route(
-            method,
-            path,
-            name,
-            summary,
-            handler,  # type: ignore[arg-type]  # handlers of routes with and without a body
-            NoQuery,
-            body,
-            answers=(answer,),
-            role=ADMINISTRATOR,
-            login=True,
-        )
 
     async def all(self, call: Call[NoQuery, None]) -> Answer:
         """By name."""
@@ -186,8 +163,8 @@ class ApiKeyRoutes:
             "role": key.role,
             "enabled": key.enabled,
             "description": key.description,
-            "created_at": _moment(key.created_at),
-            "expires_at": None if key.expires_at is None else _moment(key.expires_at),
+            "created_at": moment(key.created_at),
+            "expires_at": None if key.expires_at is None else moment(key.expires_at),
             "expired": key.is_over(self._keys.clock()),
         }
 
@@ -195,10 +172,6 @@ class ApiKeyRoutes:
 def _note(event: str, caller: Caller, key: ApiKey) -> None:
     facts = {"key": key.name, "role": key.role, "enabled": key.enabled, "expires_at": key.expires_at}
     audit.info(event, **facts, user=caller.name, how=caller.how, address=caller.address)
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _seconds(text: str) -> float:

@@ -1,16 +1,15 @@
 """/api/v1/users: the users of this API. Administrators who have logged in make them."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from rmq.management.users import MAX_PASSWORD, MAX_TEXT, NewUser, User, UserChange
+from rmq_http_api.account_routes import account_route, moment
 from rmq_http_api.answers import Answer, json_answer, rows_answer
-from rmq_http_api.calls import ADMINISTRATOR, Call
+from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Body, NoQuery
-from rmq_http_api.routing import AnyRoute, Route
+from rmq_http_api.routing import AnyRoute
 from rmq_http_api.service import ApiService
 from rmq_http_api.user_changes import UserChanges
 
@@ -69,35 +68,16 @@ class UserRoutes:
         """All of them."""
         one = f"{PREFIX}/{{name}}"
         return [
-            self._route("GET", PREFIX, "users", "All users of the API", self.all, list[UserAnswer]),
-            self._route("POST", PREFIX, "user_create", "Make a user of the API", self.create, UserAnswer, NewUserBody),
-            self._route("GET", one, "user", "One user of the API", self.one, UserAnswer),
-            self._route("PUT", one, "user_change", "Change a user of the API", self.change, UserAnswer, UserChangeBody),
-            self._route("DELETE", one, "user_delete", "Take a user of the API out", self.delete, None),
+            account_route("GET", PREFIX, "users", "All users of the API", self.all, list[UserAnswer]),
+            account_route(
+                "POST", PREFIX, "user_create", "Make a user of the API", self.create, UserAnswer, NewUserBody
+            ),
+            account_route("GET", one, "user", "One user of the API", self.one, UserAnswer),
+            account_route(
+                "PUT", one, "user_change", "Change a user of the API", self.change, UserAnswer, UserChangeBody
+            ),
+            account_route("DELETE", one, "user_delete", "Take a user of the API out", self.delete, None),
         ]
-
-    @staticmethod
-    def _route(
-        method: str,
-        path: str,
-        name: str,
-        summary: str,
-        handler: Callable[..., object],
-        answer: object,
-        body: type[Body] | None = None,
-    ) -> AnyRoute:
-        return Route(
-            method,
-            path,
-            name,
-            summary,
-            handler,  # type: ignore[arg-type]  # handlers of routes with and without a body
-            NoQuery,
-            body,
-            answers=(answer,),
-            role=ADMINISTRATOR,
-            login=True,
-        )
 
     async def all(self, call: Call[NoQuery, None]) -> Answer:
         """By name."""
@@ -131,12 +111,11 @@ class UserRoutes:
 
 
 def _present(user: User) -> dict[str, object]:
-    made = datetime.fromtimestamp(user.created_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
         "name": user.name,
         "role": user.role,
         "description": user.description,
         "email": user.email,
-        "created_at": made if user.created_at else None,
+        "created_at": moment(user.created_at) if user.created_at else None,
         "default_password": user.has_default_password,
     }

@@ -99,13 +99,9 @@ class MessageRoutes:
     async def publish(self, call: Call[Loose, PublishBody]) -> Answer:
         """When it is published, in the name of ``client_id`` and by the access rules about it."""
         body = call.body
-        try:
-            payload = body.payload.encode()
-        except UnicodeEncodeError:  # half a surrogate pair
-            raise ApiError(400, "BAD_PARAMETER", "payload: can't be written in UTF-8") from None
         request = PublishRequest(
             topics=(body.topic,),
-            payload=payload,
+            payload=body.payload.encode(),
             qos=body.qos,
             retain=body.retain,
             publisher=body.client_id,

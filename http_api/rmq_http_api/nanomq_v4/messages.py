@@ -1,9 +1,7 @@
 """Publishing, subscribing and unsubscribing clients, one request at a time or many."""
 
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import Field, JsonValue, RootModel, ValidationError
 
@@ -17,6 +15,7 @@ from rmq_http_api.nanomq.answers import data_answer, done
 from rmq_http_api.nanomq.codes import MISSING_PARAMETER, SUCCEEDED, WRONG_PARAMETER, code_of
 from rmq_http_api.nanomq_v4.wording import PREFIX
 from rmq_http_api.parameters import WHOLE, Body, NoQuery
+from rmq_http_api.payloads import Encoding, payload_bytes
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
@@ -74,7 +73,7 @@ class PublishBody(Topics):
     """A message for one or several topic names."""
 
     payload: str
-    encoding: Literal["plain", "base64"] = "plain"
+    encoding: Encoding = "plain"
     qos: Qos = 0
     retain: bool = False
     properties: MessageProperties = Field(default_factory=MessageProperties)
@@ -216,7 +215,7 @@ def _request(body: PublishBody) -> PublishRequest:
     try:
         return PublishRequest(
             topics=body.all(),
-            payload=_payload(body),
+            payload=payload_bytes(body.payload, body.encoding),
             qos=body.qos,
             retain=body.retain,
             publisher=_either(body.clientid, body.client_id) or PUBLISHER,
@@ -224,7 +223,7 @@ def _request(body: PublishBody) -> PublishRequest:
             payload_format=properties.payload_format_indicator,
             content_type=properties.content_type,
             response_topic=properties.response_topic,
-            correlation_data=None if data is None else _bytes("properties.correlation_data", data),
+            correlation_data=None if data is None else data.encode(),
             user_properties=properties.pairs(),
         )
     except BadQuery as error:
@@ -244,22 +243,6 @@ def _check(outcomes: Sequence[FilterOutcome]) -> None:
 def _code_of_body(error: ValidationError) -> int:
     found = error.errors(include_url=False, include_input=False)
     return MISSING_PARAMETER if all(one["type"] == "missing" for one in found) else WRONG_PARAMETER
-
-
-def _payload(body: PublishBody) -> bytes:
-    if body.encoding == "plain":
-        return _bytes("payload", body.payload)
-    try:
-        return base64.b64decode(body.payload, validate=True)
-    except (binascii.Error, ValueError):
-        raise ApiError(400, "BAD_PARAMETER", "payload: isn't base64") from None
-
-
-def _bytes(name: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        raise ApiError(400, "BAD_PARAMETER", f"{name}: can't be written in UTF-8") from None
 
 
 def _text(value: str | float | bool) -> str:

@@ -1,8 +1,6 @@
 """Publishing, and subscribing and unsubscribing clients."""
 
-import base64
-import binascii
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
@@ -12,6 +10,7 @@ from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.errors import ApiError
 from rmq_http_api.parameters import BASE64, TOPIC_NAME, WHOLE, Body, NoQuery
+from rmq_http_api.payloads import Encoding, from_base64, payload_bytes
 from rmq_http_api.rmqtt_v1.wording import PREFIX
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
@@ -100,7 +99,7 @@ class PublishBody(Topics):
     )
     clientid: str = "system"
     payload: str
-    encoding: Literal["plain", "base64"] = "plain"
+    encoding: Encoding = "plain"
     qos: Qos = 0
     retain: bool = False
     properties: MessageProperties = Field(default_factory=MessageProperties)
@@ -174,7 +173,7 @@ class MessageRoutes:
             expiry = None  # for ever, as 0 means where it is configured
         request = PublishRequest(
             topics=body.all(),
-            payload=_payload(body),
+            payload=payload_bytes(body.payload, body.encoding),
             qos=body.qos,
             retain=body.retain,
             publisher=body.clientid,
@@ -207,29 +206,9 @@ class MessageRoutes:
         return json_answer(outcome.reason_code == 0)
 
 
-def _payload(body: PublishBody) -> bytes:
-    if body.encoding == "plain":
-        return _bytes("payload", body.payload)
-    return _from_base64("payload", body.payload)
-
-
 def _correlation_data(properties: MessageProperties) -> bytes | None:
     data = properties.correlation_data
-    return None if data is None else _from_base64("properties.correlation_data", data)
-
-
-def _from_base64(name: str, text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ApiError(400, "BAD_PARAMETER", f"{name}: isn't base64") from None
-
-
-def _bytes(name: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair
-        raise ApiError(400, "BAD_PARAMETER", f"{name}: can't be written in UTF-8") from None
+    return None if data is None else from_base64("properties.correlation_data", data)
 
 
 def _outcome(published: Published) -> bool | str:
