@@ -117,12 +117,11 @@ class WillView:
 class ClientView:
     """A client with its session.
 
-    Of a session without a connection the facts of the last connection are shown; when that was before the node was
-    started they aren't known: "", 0, False and None then. ``max_subscriptions`` 0 means no limit. ``queue_length``
-    counts what waits to be sent, ``inflight`` what was sent and isn't acknowledged; off line everything waits.
-    ``awaiting_release`` counts QoS 2 messages received and not yet released. Messages and bytes are those of the
-    connection, without what TLS or WebSocket add. ``payload_bytes`` of what waits or is sent and not acknowledged; of a
-    session that ends with its connection they aren't counted.
+    Of a session without a connection the facts of the last one are shown; what was before the node was started isn't
+    known: "", 0, False and None then. ``max_subscriptions`` 0 means no limit. ``queue_length`` counts what waits to be
+    sent, ``inflight`` what was sent and isn't acknowledged; off line everything waits. ``awaiting_release`` counts QoS
+    2 messages received and not yet released. Messages and bytes are those of the connection, without what TLS or
+    WebSocket add. ``payload_bytes`` of what waits or isn't acknowledged; they are counted for persistent sessions.
     """
 
     node_id: int
@@ -397,6 +396,5 @@ class FilterOutcome:
 
 def join_address(host: str, port: int) -> str:
     """``host:port`` as it is written, IPv6 in brackets; "" without a host."""
-    if not host:
-        return ""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port}" if host else ""
