@@ -4,6 +4,7 @@ routes         the whole table
 nodes          what nodes are and how they are
 figures        stats and metrics
 clients        clients that are connected
+client_lists   lists that clients and sessions have in common
 sessions       sessions, with a connection or without
 subscriptions  subscriptions and routes
 messages       publish, subscribe, unsubscribe

@@ -1,20 +1,14 @@
 """Clients that are connected: those of a node, one by its name, and one thrown out."""
 
-from rmq.management.errors import ClientNotFound, ClientOffline
-from rmq.management.models import ClientView, Page
-from rmq.management.queries import ClientQuery, Paging
+from rmq.management.errors import ClientOffline
+from rmq.management.models import ClientView
+from rmq.management.queries import ClientQuery
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
+from rmq_http_api.emqx_v2.client_lists import ClientLists
 from rmq_http_api.emqx_v2.messages import LooseBody
-from rmq_http_api.emqx_v2.pages import (
-    Loose,
-    PageQuery,
-    answers_of_objects,
-    answers_of_page,
-    objects_answer,
-    page_answer,
-)
-from rmq_http_api.emqx_v2.wording import DONE, PREFIX, UNDEFINED, done, local_time, node_id_of
+from rmq_http_api.emqx_v2.pages import Loose, PageQuery, answers_of_objects, answers_of_page
+from rmq_http_api.emqx_v2.wording import DONE, PREFIX, UNDEFINED, done, local_time
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
@@ -45,8 +39,8 @@ class ClientRoutes:
     """The routes of clients."""
 
     def __init__(self, service: ApiService) -> None:
-        self._service = service
         self._management = service.management
+        self._lists = ClientLists(service, ClientQuery(connected=True), client_object)
 
     def routes(self) -> list[AnyRoute]:
         """All of them."""
@@ -58,7 +52,7 @@ class ClientRoutes:
                 of_node,
                 "v2_client_list",
                 "The clients of a node",
-                self.of_node,
+                self._lists.of_node,
                 PageQuery,
                 answers=answers_of_page(ClientObject),
             ),
@@ -67,11 +61,11 @@ class ClientRoutes:
                 f"{of_node}/{{client}}",
                 "v2_node_client",
                 "One client of a node",
-                self.one_of_node,
+                self._lists.one_of_node,
                 Loose,
                 answers=objects,
             ),
-            Route("GET", one, "v2_client", "One client", self.client, Loose, answers=objects),
+            Route("GET", one, "v2_client", "One client", self._lists.one, Loose, answers=objects),
             Route("DELETE", one, "v2_kick_client", "Throw a client out", self.kick, Loose, answers=DONE),
             Route(
                 "PUT",
@@ -85,30 +79,6 @@ class ClientRoutes:
                 content="says anything",
             ),
         ]
-
-    async def of_node(self, call: Call[PageQuery, None]) -> Answer:
-        """A page of them by client id."""
-        node_id = await node_id_of(self._management, call.path.text("node"))
-
-        async def ask(paging: Paging) -> Page[ClientView]:
-            return await self._management.of_node.clients(node_id, ClientQuery(connected=True), paging)
-
-        return await page_answer(self._service, call.query, ask, client_object)
-
-    async def one_of_node(self, call: Plain) -> Answer:
-        """It, or nothing."""
-        node_id = await node_id_of(self._management, call.path.text("node"))
-        query = ClientQuery(client_id=call.path.text("client"), connected=True)
-        page = await self._management.of_node.clients(node_id, query, Paging(1))
-        return await objects_answer(self._service, page.items, client_object)
-
-    async def client(self, call: Plain) -> Answer:
-        """It, wherever it is, or nothing."""
-        try:
-            client = await self._management.client(call.path.text("client"))
-        except ClientNotFound:
-            return await objects_answer(self._service, (), client_object)
-        return await objects_answer(self._service, (client,) if client.connected else (), client_object)
 
     async def kick(self, call: Plain) -> Answer:
         """When it is gone, and its session with it."""

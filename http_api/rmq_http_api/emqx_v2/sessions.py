@@ -1,24 +1,13 @@
 """Sessions, with a connection or without: those of a node, and one by its client's name."""
 
-from rmq.management.errors import ClientNotFound
-from rmq.management.models import ClientView, Page
-from rmq.management.queries import ClientQuery, Paging
-from rmq_http_api.answers import Answer
-from rmq_http_api.calls import Call
-from rmq_http_api.emqx_v2.pages import (
-    Loose,
-    PageQuery,
-    answers_of_objects,
-    answers_of_page,
-    objects_answer,
-    page_answer,
-)
-from rmq_http_api.emqx_v2.wording import PREFIX, UNDEFINED, local_time, node_id_of
+from rmq.management.models import ClientView
+from rmq.management.queries import ClientQuery
+from rmq_http_api.emqx_v2.client_lists import ClientLists
+from rmq_http_api.emqx_v2.pages import Loose, PageQuery, answers_of_objects, answers_of_page
+from rmq_http_api.emqx_v2.wording import PREFIX, UNDEFINED, local_time
 from rmq_http_api.routing import AnyRoute, Route
 from rmq_http_api.service import ApiService
 from rmq_http_api.shapes import TypedDict
-
-Plain = Call[Loose, None]
 
 
 class SessionObject(TypedDict):
@@ -50,56 +39,31 @@ class SessionRoutes:
     """The routes of sessions; EMQX's documents say ``node`` for ``nodes`` once."""
 
     def __init__(self, service: ApiService) -> None:
-        self._service = service
-        self._management = service.management
+        self._lists = ClientLists(service, ClientQuery(), session_object)
 
     def routes(self) -> list[AnyRoute]:
         """All of them."""
         found: list[AnyRoute] = []
+        lists = self._lists
         page, objects = answers_of_page(SessionObject), answers_of_objects(SessionObject)
         for word in ("nodes", "node"):
             path = f"{PREFIX}/{word}/{{node}}/sessions"
             name = f"v2_{word}_session"
             found += [
-                Route("GET", path, f"{name}_list", "The sessions of a node", self.of_node, PageQuery, answers=page),
+                Route("GET", path, f"{name}_list", "The sessions of a node", lists.of_node, PageQuery, answers=page),
                 Route(
                     "GET",
                     f"{path}/{{client}}",
                     name,
                     "One session of a node",
-                    self.one_of_node,
+                    lists.one_of_node,
                     Loose,
                     answers=objects,
                 ),
             ]
         one = f"{PREFIX}/sessions/{{client}}"
-        found.append(Route("GET", one, "v2_session", "One session", self.session, Loose, answers=objects))
+        found.append(Route("GET", one, "v2_session", "One session", lists.one, Loose, answers=objects))
         return found
-
-    async def of_node(self, call: Call[PageQuery, None]) -> Answer:
-        """A page of them by client id."""
-        node_id = await node_id_of(self._management, call.path.text("node"))
-
-        async def ask(paging: Paging) -> Page[ClientView]:
-            return await self._management.of_node.clients(node_id, ClientQuery(), paging)
-
-        return await page_answer(self._service, call.query, ask, session_object)
-
-    async def one_of_node(self, call: Plain) -> Answer:
-        """It, or nothing."""
-        node_id = await node_id_of(self._management, call.path.text("node"))
-        query = ClientQuery(client_id=call.path.text("client"))
-        page = await self._management.of_node.clients(node_id, query, Paging(1))
-        return await objects_answer(self._service, page.items, session_object)
-
-    async def session(self, call: Plain) -> Answer:
-        """It, wherever it is, or nothing."""
-        found: tuple[ClientView, ...] = ()
-        try:
-            found = (await self._management.client(call.path.text("client")),)
-        except ClientNotFound:
-            pass  # an answer too
-        return await objects_answer(self._service, found, session_object)
 
 
 def session_object(client: ClientView) -> SessionObject:
