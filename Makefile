@@ -92,7 +92,7 @@ contracts: ## Extract tests/contracts from the API documents in SEEDS (default .
 	$(PYTHON) -m scripts.extract_contracts $(or $(SEEDS),../shared/seeds) tests/contracts
 
 clean: ## Remove everything that was built or installed here (data/ stays)
-	rm -rf .venv .venv-dev .venv-compiled .venv-bench build dist rmq.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-dev .venv-compiled .venv-bench .venv-interop build dist rmq.egg-info .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache tests/integration/interop/js/node_modules
 	find rmq cluster http_api plugins tests scripts -name __pycache__ -prune -exec rm -rf {} +
 
