@@ -10,7 +10,7 @@ rights  rules that a login gives its client
 values  values that several plugins' configurations have
 breaker the circuit breaker: a server that fails isn't asked for a while
 patience  requests with retries and a breaker, within the time that a handler has
-kept    what a plugin keeps for each client as long as it is connected
+while_connected  what a plugin keeps for each client as long as it is connected
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
 """
@@ -54,12 +54,12 @@ from rmq.plugin_api.client import MqttConnection, MqttFailedError, Outgoing, end
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared
 from rmq.plugin_api.host import HookHandler, NodeServices, Passwords, PluginHost
 from rmq.plugin_api.keeping import Keeping, KeepingServices
-from rmq.plugin_api.kept import KeptWhileConnected
 from rmq.plugin_api.patience import NoAnswerError, Patience
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.rights import MAX_RULES, AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
 from rmq.plugin_api.values import BreakerConfig, HttpHeaders, RetryConfig, SomeTime
+from rmq.plugin_api.while_connected import KeptWhileConnected
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
 

@@ -43,6 +43,15 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def _stands_still(pid: int) -> bool:
+    """Whether all threads of a process are stopped."""
+    states: list[str] = []
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        with contextlib.suppress(OSError):
+            states.append(Path(path).read_text().rpartition(")")[2].split()[0])
+    return all(state in "TtZX" for state in states)
+
+
 class Server:
     """A database server as a process; ``kill`` and ``start`` as often as a test wants, ``close`` at its end."""
 
@@ -140,8 +149,12 @@ class Server:
 
     def freeze(self) -> None:
         """Have it stand still, with its connections open."""
-        for pid in self._pids():
+        pids = self._pids()
+        for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not all(_stands_still(pid) for pid in pids):  # each of its threads stops when it gets to it
+            assert time.monotonic() < deadline, "the server doesn't stop"
 
     def thaw(self) -> None:
         """Have it go on."""

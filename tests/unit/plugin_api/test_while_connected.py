@@ -1,7 +1,7 @@
 """What is kept for clients ends with their connections, and is bounded for those that never got that far."""
 
 from rmq.plugin_api import ClientInfo, KeptWhileConnected
-from rmq.plugin_api.kept import MAX_CONNECTING
+from rmq.plugin_api.while_connected import MAX_CONNECTING
 from tests.plugins.acl.clients import client
 
 
