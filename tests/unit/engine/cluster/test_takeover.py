@@ -332,7 +332,7 @@ def test_a_connect_whose_client_id_another_node_claimed_and_let_go_of_is_refused
 
 def test_the_will_of_a_connect_that_was_refused_is_published_by_nobody(group: Group, three: Three) -> None:
     """Its node was declared down before it had answered, when the session was open for the others."""
-    one, two, last = three
+    _, two, last = three
     watcher = last.connect("w")
     watcher.subscribe(("will", 1))
     last.holds_applying = True
