@@ -122,7 +122,7 @@ class Store:
                     await trio.to_thread.run_sync(segment.append, data)
             except OSError:
                 if is_new:
-                    segment.close()
+                    segment.remove()
                 raise
             self.size += segment.size - before
             offset = before + FRAME_SIZE
