@@ -62,6 +62,7 @@ from rmq.plugin_api.values import BreakerConfig, HttpHeaders, RetryConfig, SomeT
 from rmq.plugin_api.while_connected import KeptWhileConnected
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
+from rmq.storage.packing import packer, unpack_all
 
 __all__ = [
     "ALLOW",
@@ -143,8 +144,10 @@ __all__ = [
     "is_valid_topic_name",
     "judge_publish",
     "judge_subscribe",
+    "packer",
     "read_rules",
     "split_shared",
     "topic_matches",
+    "unpack_all",
     "unshared",
 ]

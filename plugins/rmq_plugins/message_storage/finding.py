@@ -8,7 +8,7 @@ import json
 import struct
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from heapq import merge
 from typing import Final
 
@@ -27,9 +27,6 @@ PAGE_BYTES: Final = 256 * 1024
 _RUN: Final = 16_384
 # Searches that may be gone on with.
 _SEARCHES: Final = 64
-# Where in a record stands until when it is kept.
-_KEEP_UNTIL: Final = struct.Struct(">d")
-_KEEP_UNTIL_AT: Final = 28
 
 
 class Page:
@@ -43,13 +40,14 @@ class Page:
         self.messages = messages
 
 
-def read_page(data: bytes) -> Page:
-    """A page out of its bytes; ``ValueError``."""
+def read_page(data: bytes, now: float) -> Page:
+    """A page out of its bytes, without what isn't kept any more; ``ValueError``."""
     try:
         last, more = _PAGE.unpack_from(data)
     except struct.error as error:
         raise ValueError(str(error)) from None
-    return Page(last, list(unpacked_all(data[_PAGE.size :])), more=bool(more))
+    messages = [kept for kept in unpacked_all(data[_PAGE.size :]) if kept.keep_until > now]
+    return Page(last, messages, more=bool(more))
 
 
 def ask_page(topic_filter: str, after: int, upto: int) -> bytes:
@@ -73,11 +71,10 @@ def read_marks(data: bytes) -> dict[str, int]:
 class Finder:
     """Looks through this node's messages."""
 
-    def __init__(self, store: Store, intake: Intake, marks: Marks, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, intake: Intake, marks: Marks) -> None:
         self._store = store
         self._intake = intake
         self._marks = marks
-        self._now = now
         # By filter, end and where it stands; a page that is asked for again begins anew.
         self._searches: OrderedDict[tuple[str, int, int], Iterator[int]] = OrderedDict()
 
@@ -120,10 +117,7 @@ class Finder:
             self._searches[topic_filter, upto, last] = search
             if len(self._searches) > _SEARCHES:
                 self._searches.popitem(last=False)
-        now = self._now()
-        records = [
-            record for record in await self._store.read(ids) if _KEEP_UNTIL.unpack_from(record, _KEEP_UNTIL_AT)[0] > now
-        ]
+        records = await self._store.read(ids)
         return _PAGE.pack(last if more else max(last, upto), more) + b"".join(records)
 
     async def _search(self, topic_filter: str, after: int, upto: int) -> Iterator[int]:

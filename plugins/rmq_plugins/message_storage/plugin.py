@@ -71,7 +71,7 @@ class MessageStoragePlugin(Plugin[MessageStorageConfig]):
             self._store, config.topics, config.default_expiry, config.max_age, queue_max, host.now, host.logger
         )
         self._marks.crashed(max(self._store.last, int(alive_at * 1e6), 1))
-        finder = Finder(self._store, intake, self._marks, host.now)
+        finder = Finder(self._store, intake, self._marks)
         self._replays = Replays(host, finder, self._marks, self._fresh, config.max_waiting)
         host.answer_nodes(finder.answer)
         self._end_observing = host.keeping.observe(intake.take)

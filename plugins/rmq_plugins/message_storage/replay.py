@@ -204,13 +204,13 @@ class Replays:
         if node != self._host.node_id:
             answer = await self._host.ask_node(node, ask_page(topic_filter, after, upto))
             try:
-                page = None if answer is None else read_page(answer)
+                page = None if answer is None else read_page(answer, self._host.now())
             except ValueError:
                 page = None
             self.unanswered += page is None
             return page
         try:
-            return read_page(await self._finder.page(topic_filter, after, upto))
+            return read_page(await self._finder.page(topic_filter, after, upto), self._host.now())
         except (OSError, ValueError) as error:  # ValueError: what was read is no record
             self.failed += 1
             self._host.logger.error("kept messages can't be read", error=str(error))

@@ -9,6 +9,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -51,14 +52,13 @@ class Segment:
         self._data = bytearray()
         self._fd = -1
 
-    def note(self, id_: int, offset: int, length: int, keep_until: float, node: TopicNode) -> None:
-        """A record is there."""
-        self.ids.append(id_)
-        self._offsets.append(offset)
-        self._lengths.append(length)
-        self.nodes.add(node)
-        if keep_until > self.keep_until:
-            self.keep_until = keep_until
+    def note(self, start: int, ids: Sequence[int], lengths: Sequence[int], nodes: set[TopicNode], until: float) -> None:
+        """Records of these lengths are there, from an offset on; the last of them is kept ``until`` then."""
+        self.ids.extend(ids)
+        self._lengths.extend(lengths)
+        self._offsets.extend(accumulate(lengths[:-1], initial=start))
+        self.nodes |= nodes
+        self.keep_until = max(self.keep_until, until)
 
     def place(self, id_: int) -> Place | None:
         """Where a message is."""

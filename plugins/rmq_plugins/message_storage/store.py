@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from rmq_plugins.message_storage.record import unpacked
+from rmq_plugins.message_storage.record import packed, unpacked_all
 from rmq_plugins.message_storage.segment import FRAME_SIZE, Place, Segment, frames, path_of, paths
 from rmq_plugins.message_storage.topics import TopicNode, TopicTree
 
@@ -22,16 +22,17 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _AT_ONCE: Final = 256
 
 
-class Incoming:
-    """A message to be added: what is written of it, and what is known without reading that."""
+class Batch:
+    """Messages that are added together, in the order of their ids; the last of them is kept ``until`` then."""
 
-    __slots__ = ("data", "id", "keep_until", "topic")
+    __slots__ = ("ids", "nodes", "records", "size", "until")
 
-    def __init__(self, id_: int, keep_until: float, topic: str, data: bytes) -> None:
-        self.id = id_
-        self.keep_until = keep_until
-        self.topic = topic
-        self.data = data
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.records: list[bytes] = []
+        self.nodes: set[TopicNode] = set()
+        self.until = 0.0
+        self.size = 0
 
 
 class Store:
@@ -72,19 +73,19 @@ class Store:
         read = frames(path)
         while (frame := await trio.to_thread.run_sync(next, read, None)) is not None:
             start, data = frame
-            offset = 0
-            number = 0
-            while offset < len(data):
-                try:
-                    kept, end = unpacked(data, offset)
-                except ValueError:
-                    break
-                if kept.id > self.last:
-                    self._note(segment, kept.id, start + offset, end - offset, kept.keep_until, kept.message.topic)
-                offset = end
-                number += 1
-                if number % _AT_ONCE == 0:
-                    await trio.lowlevel.checkpoint()
+            batch = Batch()
+            try:
+                for number, kept in enumerate(unpacked_all(data)):
+                    record = packed(kept.id, kept.keep_until, kept.message, kept.message.payload)
+                    self.put(batch, kept.id, kept.keep_until, self.node(kept.message.topic), record)
+                    if number % _AT_ONCE == _AT_ONCE - 1:
+                        await trio.lowlevel.checkpoint()
+            except ValueError:
+                self.damaged += 1  # written by something else
+                break
+            if batch.size != len(data) or batch.ids[0] <= self.last:
+                break
+            self._note(segment, batch, start)
             segment.size = start + len(data)
         if segment.size < size:
             self.damaged += 1
@@ -98,23 +99,35 @@ class Store:
         self._segments.append(segment)
         self._firsts.append(segment.ids[0])
 
-    def _note(self, segment: Segment, id_: int, offset: int, length: int, keep_until: float, topic: str) -> None:
-        node = self.tree.node(topic)
-        node.ids.append(id_)
-        segment.note(id_, offset, length, keep_until, node)
-        self.last = id_
-        self.count += 1
+    def _note(self, segment: Segment, batch: Batch, start: int) -> None:
+        segment.note(start, batch.ids, [len(record) for record in batch.records], batch.nodes, batch.until)
+        self.last = batch.ids[-1]
+        self.count += len(batch.ids)
 
-    async def add(self, batch: Sequence[Incoming], now: float) -> None:
+    def node(self, topic: str) -> TopicNode:
+        """The place of a topic; the same as long as it isn't ``gone``."""
+        return self.tree.node(topic)
+
+    def put(self, batch: Batch, id_: int, keep_until: float, node: TopicNode, record: bytes) -> None:
+        """Put a message into a batch; its topic knows it from now on, ``add`` makes it be there."""
+        node.ids.append(id_)
+        batch.nodes.add(node)
+        batch.ids.append(id_)
+        batch.records.append(record)
+        batch.size += len(record)
+        if keep_until > batch.until:
+            batch.until = keep_until
+
+    async def add(self, batch: Batch, now: float) -> None:
         """Add messages behind all others; all of them or, with an ``OSError``, none."""
         async with self._disk:
             segment = self._current(now)
             is_new = segment is None
             if segment is None:
-                path = None if self._folder is None else path_of(self._folder, batch[0].id)
+                path = None if self._folder is None else path_of(self._folder, batch.ids[0])
                 segment = Segment(path, now)
             before = segment.size
-            data = b"".join([one.data for one in batch])
+            data = b"".join(batch.records)
             try:
                 if self._folder is None:
                     segment.append(data)
@@ -123,16 +136,14 @@ class Store:
             except OSError:
                 if is_new:
                     segment.remove()
+                gone = set(batch.ids)
+                for node in batch.nodes:
+                    node.forget(gone)
                 raise
             self.size += segment.size - before
-            offset = before + FRAME_SIZE
-            for number, one in enumerate(batch):
-                self._note(segment, one.id, offset, len(one.data), one.keep_until, one.topic)
-                if number == 0 and is_new:
-                    self._enter(segment)
-                offset += len(one.data)
-                if number % _AT_ONCE == _AT_ONCE - 1:
-                    await trio.lowlevel.checkpoint()
+            self._note(segment, batch, before + FRAME_SIZE)
+            if is_new:
+                self._enter(segment)
             while len(self._segments) > 1 and (self.size > self._capacity or self.count > self._max_count):
                 self.dropped += len(self._segments[0].ids)
                 await self._drop(0)

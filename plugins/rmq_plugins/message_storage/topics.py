@@ -10,15 +10,16 @@ _HASH: Final = "#"
 
 
 class TopicNode:
-    """One topic level; ``ids`` are in order."""
+    """One topic level; ``ids`` are in order. ``gone``: it isn't in the tree any more."""
 
-    __slots__ = ("children", "ids", "level", "parent")
+    __slots__ = ("children", "gone", "ids", "level", "parent")
 
     def __init__(self, parent: "TopicNode | None", level: str) -> None:
         self.parent = parent
         self.level = level
         self.children: dict[str, TopicNode] = {}
         self.ids = array("Q")
+        self.gone = False
 
     def after(self, id_: int, last: int) -> "array[int]":
         """The ids behind one, up to another."""
@@ -39,6 +40,7 @@ class TopicNode:
         node = self
         while not node.ids and not node.children and node.parent is not None:
             node.parent.children.pop(node.level, None)
+            node.gone = True
             node = node.parent
 
 

@@ -13,9 +13,9 @@ from rmq_plugins.message_storage.finding import Finder, read_page
 from rmq_plugins.message_storage.intake import Intake
 from rmq_plugins.message_storage.marks import CLOSED, ENTERING, EVERYTHING, LIVE, Mark, Marks
 from rmq_plugins.message_storage.marks_file import MarksFile, row_of
-from rmq_plugins.message_storage.record import packed, unpacked, unpacked_all
+from rmq_plugins.message_storage.record import packed, unpacked_all
 from rmq_plugins.message_storage.segment import paths
-from rmq_plugins.message_storage.store import Incoming, Store
+from rmq_plugins.message_storage.store import Batch, Store
 from rmq_plugins.message_storage.topics import TopicTree
 
 from rmq.plugin_api import Message, topic_matches
@@ -61,17 +61,33 @@ def test_a_message_comes_back_as_it_was(
 ) -> None:
     message = Message(topic, payload, qos, retain, publisher, properties, 12.5, 11.25, origin)
     data = packed(77, 99.5, message, payload)
-    kept, end = unpacked(data)
-    assert (kept.id, kept.keep_until, end) == (77, 99.5, len(data))
+    kept, second = unpacked_all(data * 2)
+    assert (kept.id, kept.keep_until) == (second.id, second.keep_until) == (77, 99.5)
     for name in ("topic", "payload", "qos", "retain", "publisher", "properties", "expires_at", "created_at", "origin"):
         assert getattr(kept.message, name) == getattr(message, name)
-    for cut in range(len(data)):
-        with pytest.raises(ValueError, match=r"."):
-            unpacked(data[:cut])
 
 
-def incoming(id_: int, topic: str = "t", payload: bytes = b"x" * 100, keep_until: float = 1000.0) -> Incoming:
-    return Incoming(id_, keep_until, topic, packed(id_, keep_until, Message(topic, payload, 0, False, ""), payload))
+@pytest.mark.parametrize("data", [b"\x01", b"\x91\x01", b"\xc1", b"\x99" + b"\x01" * 9])
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        list(unpacked_all(data))
+
+
+class Incoming:
+    """A message to be added."""
+
+    def __init__(self, id_: int, topic: str = "t", payload: bytes = b"x" * 100, keep_until: float = 1000.0) -> None:
+        self.id = id_
+        self.topic = topic
+        self.keep_until = keep_until
+        self.record = packed(id_, keep_until, Message(topic, payload, 0, False, ""), payload)
+
+
+async def add(store: Store, messages: Sequence[Incoming], now: float) -> None:
+    batch = Batch()
+    for one in messages:
+        store.put(batch, one.id, one.keep_until, store.node(one.topic), one.record)
+    await store.add(batch, now)
 
 
 async def contents(store: Store, topic_filter: str = "#") -> list[int]:
@@ -87,14 +103,14 @@ def new_store(folder: Path | None, capacity: int = 1 << 20, max_count: int = 10_
 async def test_count_and_bytes_are_bounded_and_the_oldest_go(tmp_path: Path, in_memory: bool) -> None:
     store = new_store(None if in_memory else tmp_path, max_count=160)
     for start in range(1, 1001, 7):
-        await store.add([incoming(id_, f"t/{id_ % 5}") for id_ in range(start, start + 7)], 1.0)
+        await add(store, [Incoming(id_, f"t/{id_ % 5}") for id_ in range(start, start + 7)], 1.0)
     assert 140 <= store.count <= 160 and store.count + store.dropped == 1001
     assert await contents(store) == list(range(1002 - store.count, 1002))
     assert await contents(store, "t/3") == [id_ for id_ in range(1002 - store.count, 1002) if id_ % 5 == 3]
     big = new_store(None if in_memory else tmp_path / "big")
     await big.open()
     for id_ in range(1, 101):
-        await big.add([incoming(id_, payload=b"x" * 50_000)], 1.0)
+        await add(big, [Incoming(id_, payload=b"x" * 50_000)], 1.0)
     assert 900_000 < big.size <= 1 << 20
     if not in_memory:
         assert sum(path.stat().st_size for path in (tmp_path / "big").iterdir()) == big.size
@@ -102,9 +118,9 @@ async def test_count_and_bytes_are_bounded_and_the_oldest_go(tmp_path: Path, in_
 
 async def test_what_is_over_goes_wherever_it_stands(tmp_path: Path) -> None:
     store = new_store(tmp_path, age=1.0)
-    await store.add([incoming(1, keep_until=100.0), incoming(2, keep_until=5.0)], 0.0)
-    await store.add([incoming(3, keep_until=5.0), incoming(4, "u", keep_until=5.0)], 2.0)
-    await store.add([incoming(5, keep_until=100.0)], 4.0)
+    await add(store, [Incoming(1, keep_until=100.0), Incoming(2, keep_until=5.0)], 0.0)
+    await add(store, [Incoming(3, keep_until=5.0), Incoming(4, "u", keep_until=5.0)], 2.0)
+    await add(store, [Incoming(5, keep_until=100.0)], 4.0)
     await store.tidy(6.0)
     assert await contents(store) == [1, 2, 5]
     await store.tidy(101.0)
@@ -115,7 +131,7 @@ async def test_what_is_over_goes_wherever_it_stands(tmp_path: Path) -> None:
 async def test_a_torn_end_is_cut_off_and_the_rest_is_there(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     for id_ in range(1, 11):
-        await store.add([incoming(id_)], 1.0)
+        await add(store, [Incoming(id_)], 1.0)
     await store.close()
     (path,) = paths(tmp_path)
     whole = path.read_bytes()
@@ -126,7 +142,7 @@ async def test_a_torn_end_is_cut_off_and_the_rest_is_there(tmp_path: Path) -> No
         await torn.open()
         there = path.stat().st_size // (len(whole) // 10) if path.exists() else 0
         assert await contents(torn) == list(range(1, there + 1))
-        await torn.add([incoming(50)], 1.0)
+        await add(torn, [Incoming(50)], 1.0)
         await torn.close()
         again = new_store(tmp_path)
         await again.open()
@@ -145,7 +161,7 @@ class Kept:
         self.marks = Marks(100)
         logger = structlog.stdlib.get_logger("test")
         self.intake = Intake(self.store, topics, 60.0, 100.0, max_waiting, lambda: self.now, logger)
-        self.finder = Finder(self.store, self.intake, self.marks, lambda: self.now)
+        self.finder = Finder(self.store, self.intake, self.marks)
 
     def publish(self, topic: str, payload: bytes = b"", expires_at: float = 0.0) -> None:
         self.intake.take(Message(topic, payload, 1, False, "", b"", expires_at, self.now))
@@ -153,7 +169,7 @@ class Kept:
     async def all(self, topic_filter: str, after: int = 0) -> list[tuple[str, bytes]]:
         found: list[tuple[str, bytes]] = []
         while True:
-            page = read_page(await self.finder.page(topic_filter, after, self.intake.last))
+            page = read_page(await self.finder.page(topic_filter, after, self.intake.last), self.now)
             found += [(kept.message.topic, kept.message.payload) for kept in page.messages]
             after = page.last
             if not page.more:
@@ -202,7 +218,7 @@ async def test_too_many_that_wait_are_counted_and_a_disk_that_fails_too(monkeypa
         kept.publish("t")
     assert (kept.intake.waiting, kept.intake.dropped) == (3, 2)
 
-    async def fail(batch: Sequence[Incoming], now: float) -> None:
+    async def fail(batch: Batch, now: float) -> None:
         await trio.lowlevel.checkpoint()
         raise OSError("no space left")
 
