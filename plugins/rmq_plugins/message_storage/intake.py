@@ -122,7 +122,7 @@ class Intake:
     def _pack(self, batch: Batch, waiting: Sequence[tuple[Message, bytes]], id_: int, now: float) -> None:
         """Put messages into a batch; their ids follow on this one."""
         nodes = self._nodes
-        put = self._store.put
+        ids, records, known = batch.ids, batch.records, batch.nodes
         default_expiry_s = self._default_expiry_s
         longest = now + self._max_age_s
         for message, payload in waiting:
@@ -138,8 +138,15 @@ class Intake:
             keep_until = message.expires_at or message.created_at + default_expiry_s
             if keep_until > longest:
                 keep_until = longest
-            if keep_until > now:
-                put(batch, id_, keep_until, node, packed(id_, keep_until, message, payload))
+            if keep_until > now:  # as ``Store.put``, without a call for each message
+                record = packed(id_, keep_until, message, payload)
+                node.ids.append(id_)
+                known.add(node)
+                ids.append(id_)
+                records.append(record)
+                batch.size += len(record)
+                if keep_until > batch.until:
+                    batch.until = keep_until
 
     def _node(self, topic: str) -> TopicNode | None:
         """The place of a topic that isn't known yet; None if its messages aren't kept."""

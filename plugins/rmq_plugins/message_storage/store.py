@@ -1,7 +1,7 @@
 """All segments: messages are added at the end, found by topic, read, and dropped from the beginning.
 
 SQLite was measured too: beside a busy interpreter each row that its thread adds waits for the interpreter's lock, 3.7
-ms a message with ``executemany``. Here a thread has one call for a whole batch.
+ms a message with ``executemany``. Here the thread has one call for a whole batch.
 """
 
 from bisect import bisect_right
