@@ -56,6 +56,7 @@ node_settings     the settings of this node: read, changed
 life              this node stopped, or started again
 condition         whether this node can serve, what it can do, what its process uses
 publishing        whether a message may be published in a client's name
+hook_figures      what the handlers of plugins cost
 host              figures of the machine and of this process
 """
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Final, Protocol, TypeVar
 
-from rmq.management.models import Gathered, HookFigures, Metrics, NodeRef, Page, Stats
+from rmq.management.models import Gathered, Metrics, NodeRef, Page, Stats
 from rmq.management.queries import Paging
 from rmq.management.turns import Turns
 from rmq.management.walk import Pace
@@ -84,23 +84,6 @@ def sum_metrics(gathered: Gathered[Metrics]) -> Metrics:
         for name, value in answer.values.items():
             values[name] = values.get(name, 0) + value
     return Metrics(_nodes(answer.nodes for answer in gathered.answers), values, gathered.missing)
-
-
-def sum_hooks(nodes: Iterable[Iterable[HookFigures]]) -> list[HookFigures]:
-    """What handlers of all nodes cost, added up by plugin and hook point."""
-    found: dict[tuple[str, str], HookFigures] = {}
-    for one in chain.from_iterable(nodes):
-        key = (one.plugin, one.point)
-        before = found.get(key, HookFigures(one.plugin, one.point, 0, 0, 0, 0))
-        found[key] = HookFigures(
-            one.plugin,
-            one.point,
-            before.calls + one.calls,
-            before.time_us + one.time_us,
-            before.errors + one.errors,
-            before.overruns + one.overruns,
-        )
-    return [found[key] for key in sorted(found)]
 
 
 def _nodes(nodes: Iterable[tuple[NodeRef, ...]]) -> tuple[NodeRef, ...]:

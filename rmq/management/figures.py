@@ -7,8 +7,9 @@ import trio
 
 from rmq import __version__
 from rmq.hooks.registry import HookRegistry
+from rmq.management.hook_figures import HookFigures
 from rmq.management.host import HostFigures, ProcessFigures, read_host, read_process
-from rmq.management.models import HistogramView, HookFigures, NodeFigures
+from rmq.management.models import HistogramView, NodeFigures
 from rmq.metrics.histogram import BOUNDS_US, Histogram
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from rmq.management.hook_figures import HookFigures
 from rmq.management.traffic import NO_TRAFFIC, TrafficView
 
 T = TypeVar("T")
@@ -307,18 +308,6 @@ class HistogramView:
     bounds_us: tuple[int, ...]
     counts: tuple[int, ...]
     sum_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class HookFigures:
-    """What the handlers of a plugin cost at a hook point, see ``hooks.usage``; ``time_us`` in microseconds."""
-
-    plugin: str
-    point: str
-    calls: int
-    time_us: int
-    errors: int
-    overruns: int
 
 
 @dataclass(frozen=True, slots=True)

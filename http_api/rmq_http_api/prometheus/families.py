@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from rmq.management.aggregate import sum_hooks, sum_metrics, sum_stats
-from rmq.management.models import Gathered, HistogramView, HookFigures, Metrics, NodeFigures, Stats
+from rmq.management.aggregate import sum_metrics, sum_stats
+from rmq.management.hook_figures import HookFigures, sum_hooks
+from rmq.management.models import Gathered, HistogramView, Metrics, NodeFigures, Stats
 from rmq_http_api.prometheus.names import COUNTER_PLACES, GAUGE_PLACES, PREFIX, SILENCE, SILENCE_PLACE, Place
 
 Kind = Literal["counter", "gauge", "histogram"]
