@@ -9,7 +9,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-fast test-compiled test-interop fuzz kills simulate soak lint format bench bench-cluster \
+.PHONY: help run cluster test test-fast test-compiled test-interop test-kafka fuzz kills simulate soak lint format bench bench-cluster \
 	compose-up compose-down compose-test wheel contracts clean
 
 help: ## Show this list
@@ -37,6 +37,11 @@ test-compiled: ## Run unit and conformance tests on the installed, compiled whee
 test-interop: dev ## Run the interoperability tests (paho, aiomqtt, gmqtt, mosquitto's clients, mqtt.js, emqx-client-monitor)
 	@PYTHON=$(PYTHON) scripts/test_packages.sh --js
 	RMQ_INTEROP_JS=1 RMQ_INTEROP_PYPI=1 $(DEV)/python -m pytest tests/integration/interop $(ARGS)
+
+test-kafka: dev ## Run the tests of bridges to Kafka with Kafka's own server, which Debian's Maven fetches once
+	@scripts/test_packages.sh --kafka
+	$(DEV)/python scripts/kafka_server.py
+	RMQ_TEST_KAFKA=1 $(DEV)/python -m pytest tests/plugins/bridge_kafka $(ARGS)
 
 fuzz: dev ## Run the fuzz tests at full length
 	RMQ_FUZZ_PACKETS=$${RMQ_FUZZ_PACKETS:-200000} RMQ_FUZZ_REQUESTS=$${RMQ_FUZZ_REQUESTS:-100} \

@@ -4,6 +4,7 @@
 #   --js       the npm package of the mqtt.js tests too, and a program from PyPI in an environment of its own, .venv-interop;
 #              `make test` must do without them, `make test-interop` doesn't
 #   --docker   Docker and what makes a base image, which `make compose-test` uses
+#   --kafka    Maven and Java, which `make test-kafka` fetches and runs Kafka's server with
 #   --cluster  RabbitMQ and NATS too, which `make bench-cluster` compares with
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,6 +30,10 @@ if [ "$extra" = --docker ]; then
     package_of[iptables]=iptables
     package_of[debootstrap]=debootstrap
 fi
+if [ "$extra" = --kafka ]; then
+    package_of[mvn]=maven
+    package_of[java]=default-jre-headless
+fi
 if [ "$extra" = --cluster ]; then
     package_of[rabbitmq-server]=rabbitmq-server
     package_of[nats-server]=nats-server
@@ -51,6 +56,8 @@ declare -A purpose_of=(
     [npm]="interoperability with mqtt.js"
     [rabbitmq-server]="the comparison with RabbitMQ"
     [nats-server]="the comparison with NATS"
+    [mvn]="bridges to Kafka's own server"
+    [java]="bridges to Kafka's own server"
 )
 js=tests/integration/interop/js
 failed=0

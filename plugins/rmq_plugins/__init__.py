@@ -6,6 +6,7 @@ auth_db    the same, as a database has it: SQLite, PostgreSQL, MySQL or Redis
 auth_jwt   tokens that clients show say who they are, and what they may
 auto_subscription  clients that connect are subscribed without asking for it
 bridges      what all bridges share; no plugin itself
+bridge_kafka  messages sent on to Kafka, and fetched from there (two plugins)
 bridge_mqtt  messages sent on to other MQTT brokers, and fetched from them (two plugins)
 bridge_nats  messages sent on to NATS, and taken from it (two plugins)
 counter    shows that the node counts

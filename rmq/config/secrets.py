@@ -5,7 +5,7 @@ import re
 MASK = "********"
 
 _SECRET_WORDS = frozenset(
-    {"password", "passwd", "secret", "token", "cookie", "authorization", "apikey", "jwt", "nkey", "seed"}
+    {"password", "passwd", "passphrase", "secret", "token", "cookie", "authorization", "apikey", "jwt", "nkey", "seed"}
 )
 _URL_PASSWORD = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^/@\s:]*:)[^/@\s]+(?=@)")
 
@@ -15,7 +15,7 @@ def is_secret_key(name: str) -> bool:
     words = re.split(r"[_\-.]", name.lower())
     if words[-1] == "file":
         return False
-    return not _SECRET_WORDS.isdisjoint(words) or words[-2:] == ["api", "key"]
+    return not _SECRET_WORDS.isdisjoint(words) or words[-2:] in (["api", "key"], ["key", "pem"])
 
 
 def masked(name: str, value: object) -> object:

@@ -10,6 +10,7 @@ from tests.architecture.sources import PACKAGES, imported_names, modules, pyproj
 # distribution -> import names, where they differ
 IMPORT_NAMES = {
     "argon2-cffi": {"argon2"},
+    "confluent-kafka": {"confluent_kafka"},
     "google-re2": {"re2"},
     "mypy-extensions": {"mypy_extensions"},
     "nats-py": {"nats"},
@@ -22,8 +23,8 @@ IMPORT_NAMES = {
 # The one library whose private names we use: another version is another library. See rmq_cluster.raft.library.
 PINNED = ["pysyncobj==0.3.17"]
 
-# Extras that a plugin needs for some of its configurations, and whether rmq imports them itself.
-RUNTIME_EXTRAS = {"mysql": False, "postgresql": False, "redis": True}
+# Extras that a plugin needs, or some of its configurations do, and whether rmq imports them itself.
+RUNTIME_EXTRAS = {"kafka": True, "mysql": False, "postgresql": False, "redis": True}
 
 # pytest is what loads this module, so it is there: nobody who runs a node needs it.
 PYTEST_PLUGIN = "rmq.testing.pytest_plugin"

@@ -76,6 +76,8 @@ def test_what_counts_as_a_secret() -> None:
     assert masked("token", "") == ""
     assert masked("retry_tokens_used", "x") == "x"
     assert masked("password", 5) == MASK
+    assert masked("ssl.key.pem", "-----BEGIN") == masked("private.key.passphrase", "x") == MASK
+    assert masked("ssl.key.location", "/key.pem") == "/key.pem"
     assert masked("use_token", True) is True
     assert masked("hosts", ["http://a:b@c", "d"]) == [f"http://a:{MASK}@c", "d"]
 
