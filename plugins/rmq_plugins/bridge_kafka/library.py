@@ -109,7 +109,8 @@ class _Client:
         self._wake()
 
     def _seen(self) -> None:
-        if not self.is_up:
+        """The servers are there, and what was wrong isn't any more."""
+        if not self.is_up or self.problem:
             self.is_up = True
             self.problem = ""
             self._wake()

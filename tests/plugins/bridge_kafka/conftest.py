@@ -85,6 +85,16 @@ def unlike_probes(records: Sequence[Message[bytes, bytes]]) -> list[Message[byte
     return [record for record in records if record.value() != b"probe"]
 
 
+def values(records: Sequence[Message[bytes, bytes]]) -> list[bytes]:
+    """What is in records, probes left out."""
+    return [record.value() or b"" for record in unlike_probes(records)]
+
+
+def in_order(found: Sequence[bytes]) -> list[int]:
+    """The numbers without those that came before: what order is kept of messages that may arrive twice."""
+    return list(dict.fromkeys(int(one) for one in found))
+
+
 def await_committed(observer: Observer, group: str, topic: str, wanted: int) -> None:
     """Wait until a group has committed so many records of all partitions together."""
     deadline = time.monotonic() + 30

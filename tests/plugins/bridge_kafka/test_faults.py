@@ -6,10 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Message
 
 from tests.plugins.bridge_kafka.conftest import (
     ANY_KAFKA,
@@ -21,9 +20,10 @@ from tests.plugins.bridge_kafka.conftest import (
     await_committed,
     await_subscriber,
     entry_in,
+    in_order,
     kafka_option,
     needs_server,
-    unlike_probes,
+    values,
 )
 from tests.support.client import Client, Silence
 from tests.support.kafka_server import Inside, Observer
@@ -32,15 +32,6 @@ pytestmark = pytest.mark.realtime
 
 COUNT = 2_000
 TO_FAR = '[{ local.topic_filter = "out/#", remote.topic = "far" }]'
-
-
-def values(records: Sequence[Message[bytes, bytes]]) -> list[bytes]:
-    return [record.value() or b"" for record in unlike_probes(records)]
-
-
-def in_order(found: Sequence[bytes]) -> list[int]:
-    """The numbers without those that came before: what order is kept of messages that may arrive twice."""
-    return list(dict.fromkeys(int(one) for one in found))
 
 
 class Publishing:
