@@ -35,6 +35,8 @@ SOME_TOPIC: Final = "t"
 
 # Kept until Kafka has it; in order, and each record once, as long as the producer lives.
 PROMISED: Final = {"acks": "all", "enable.idempotence": "true", "message.timeout.ms": "0"}
+# What is under way takes no more memory than this; the rest waits in the session.
+BOUNDED: Final = {"queue.buffering.max.kbytes": "65536"}
 
 
 def _makes_a_topic(text: str) -> str:
@@ -130,7 +132,7 @@ def _check(config: EgressConfig) -> None:
 
 
 def _properties(bridge: EgressBridgeConfig, client_id: str) -> dict[str, str]:
-    return PROMISED | bridge.library_properties(client_id)
+    return PROMISED | BOUNDED | bridge.library_properties(client_id)
 
 
 def _plan(config: EgressConfig, bridge: EgressBridgeConfig, entry: EntryConfig, number: int) -> Planned:

@@ -1,5 +1,6 @@
 """The exchange between a session on this node and a producer: a task takes messages, one hears what became of them."""
 
+import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -30,7 +31,7 @@ class Sending(Protocol):
 
 
 class Outflow:
-    """``queue_timeout_s`` is how long the producer may have no room."""
+    """``queue_timeout_s`` is how long the producer may have no room, 0: as long as it takes."""
 
     def __init__(
         self,
@@ -87,7 +88,11 @@ class Outflow:
             return
         if self._sender.send(outcome, number):
             return
-        with trio.move_on_after(self._queue_timeout_s):
+        if not packet.qos:
+            self._figures.drop("busy")
+            self._window.settle(number)
+            return
+        with trio.move_on_after(self._queue_timeout_s or math.inf):
             while True:
                 self._room = trio.Event()
                 await self._room.wait()

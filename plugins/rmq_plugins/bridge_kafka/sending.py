@@ -15,7 +15,7 @@ from rmq_plugins.bridges.place import Place
 
 
 class OutLink(KafkaLink):
-    """``queue_timeout_s`` is how long the library may have no room."""
+    """``queue_timeout_s`` is how long the library may have no room, 0: as long as it takes."""
 
     def __init__(
         self,
