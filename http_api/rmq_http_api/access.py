@@ -12,9 +12,9 @@ from typing import Final
 
 import trio
 
-from rmq.management.api_keys import ApiKeys, looks_like_secret
-from rmq.management.logins import BadLoginToken, OldLoginToken, looks_like_login
-from rmq.management.users import Users
+from rmq.management.accounts.api_keys import ApiKeys, looks_like_secret
+from rmq.management.accounts.logins import BadLoginToken, OldLoginToken, looks_like_login
+from rmq.management.accounts.users import Users
 from rmq_http_api.bearers import KeysNotThere, TokenJudge, TokenOver, TokenRefused
 from rmq_http_api.calls import ADMINISTRATOR, API_KEY, VIEWER, Caller
 from rmq_http_api.config import HttpApiConfig

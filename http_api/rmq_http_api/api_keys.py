@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from rmq.management.api_keys import ApiKey, ApiKeyChange, NewApiKey
+from rmq.management.accounts.api_keys import ApiKey, ApiKeyChange, NewApiKey
 from rmq.management.errors import BadQuery
 from rmq_http_api.account_routes import account_route, moment
 from rmq_http_api.answers import Answer, json_answer, rows_answer

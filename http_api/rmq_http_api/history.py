@@ -14,8 +14,8 @@ import orjson
 import structlog
 import trio
 
-from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryPoint, HistoryView, NodeRef
+from rmq.management.node.history import HistoryKind
 
 FILE: Final = "history.sqlite3"
 # The last resort: 7 days of points every 5 seconds take about a quarter of it.

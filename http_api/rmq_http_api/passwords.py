@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from rmq.management.logins import LoggedIn, OldLoginToken, stamp_of
-from rmq.management.users import ADMIN, DEFAULT_PASSWORD, Users
+from rmq.management.accounts.logins import LoggedIn, OldLoginToken, stamp_of
+from rmq.management.accounts.users import ADMIN, DEFAULT_PASSWORD, Users
 from rmq_http_api.calls import Caller
 from rmq_http_api.config import ApiUser
 from rmq_http_api.errors import ApiError, Unauthorized

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from rmq.management.history import NoHistory
+from rmq.management.node.history import NoHistory
 from rmq.plugin_api import Plugin, PluginError, PluginHost
 from rmq_http_api.access import Access
 from rmq_http_api.app import Application, RequestBounds

@@ -4,8 +4,8 @@ from typing import Any
 
 import structlog
 
+from rmq.management.accounts.users import KIND, NewUser, User, UserChange, Users
 from rmq.management.errors import WrongPassword
-from rmq.management.users import KIND, NewUser, User, UserChange, Users
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
 from rmq_http_api.errors import ApiError, Unauthorized
 from rmq_http_api.passwords import STORED, TOKEN

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from rmq.management.users import MAX_PASSWORD, MAX_TEXT, NewUser, User, UserChange
+from rmq.management.accounts.users import MAX_PASSWORD, MAX_TEXT, NewUser, User, UserChange
 from rmq_http_api.account_routes import account_route, moment
 from rmq_http_api.answers import Answer, json_answer, rows_answer
 from rmq_http_api.calls import Call

@@ -11,7 +11,7 @@ from rmq import __version__
 from rmq.engine.broker import Broker
 from rmq.engine.queue_census import SESSIONS_PER_TICK
 from rmq.hooks.registry import HookRegistry
-from rmq.management.accounts import AccountStore
+from rmq.management.accounts.store import AccountStore
 from rmq.management.changes import LocalChanges
 from rmq.management.clients import (
     ClientFacts,
@@ -22,11 +22,7 @@ from rmq.management.clients import (
     view_subscription,
     walk_clients,
 )
-from rmq.management.condition import Condition
 from rmq.management.errors import BadQuery, RetainedNotFound
-from rmq.management.figures import Figures
-from rmq.management.history import History, NoHistory
-from rmq.management.host import read_host
 from rmq.management.last_connections import LastConnections
 from rmq.management.local_operations import LocalOperations
 from rmq.management.models import (
@@ -44,7 +40,11 @@ from rmq.management.models import (
     Stats,
     SubscriptionView,
 )
-from rmq.management.plugins import PluginControl, view_plugin
+from rmq.management.node.condition import Condition
+from rmq.management.node.figures import Figures
+from rmq.management.node.history import History, NoHistory
+from rmq.management.node.host import read_host
+from rmq.management.node.plugins import PluginControl, view_plugin
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.turns import Turns
 from rmq.management.walk import take_page

@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmq.hooks.registry import HookRegistry
-from rmq.management.access import AccessTest
-from rmq.management.alarms import Alarms, AlarmView
-from rmq.management.data_files import DataFiles
-from rmq.management.delayed import Delayed
-from rmq.management.life import LifeControl, NoLife
-from rmq.management.listeners import ListenerControl, NodeListeners, NoListeners
-from rmq.management.node_settings import NoSettings, SettingsControl
-from rmq.management.retaining import Retaining
-from rmq.management.review import SubscriptionReview
-from rmq.management.settings import SharedSettings
-from rmq.management.sharing import Sharing
-from rmq.management.slow_subscriptions import SlowSubscriptions
-from rmq.management.stored import StoredView, view_stored
-from rmq.management.topic_metrics import TopicMetrics
-from rmq.management.tracing import Tracing
+from rmq.management.access.explanation import AccessTest
+from rmq.management.access.review import SubscriptionReview
+from rmq.management.data.files import DataFiles
+from rmq.management.messages.delayed import Delayed
+from rmq.management.messages.retaining import Retaining
+from rmq.management.messages.sharing import Sharing
+from rmq.management.messages.slow_subscriptions import SlowSubscriptions
+from rmq.management.messages.topic_metrics import TopicMetrics
+from rmq.management.node.alarms import Alarms, AlarmView
+from rmq.management.node.life import LifeControl, NoLife
+from rmq.management.node.listeners import ListenerControl, NodeListeners, NoListeners
+from rmq.management.node.own_settings import NoSettings, SettingsControl
+from rmq.management.node.shared_settings import SharedSettings
+from rmq.management.node.stored import StoredView, view_stored
+from rmq.management.traces.tracing import Tracing
 from rmq.session.limits import Limits
 
 if TYPE_CHECKING:

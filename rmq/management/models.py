@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rmq.management.hook_figures import HookFigures
+from rmq.management.node.hook_figures import HookFigures
 from rmq.management.traffic import NO_TRAFFIC, TrafficView
 
 T = TypeVar("T")

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
-from rmq.management.access import AccessCase, AccessView
-from rmq.management.access_cache import VerdictView, access_cache, drop_access_cache
-from rmq.management.alarms import AlarmView
-from rmq.management.data_files import NodeDataFiles
+from rmq.management.access.cache import VerdictView, access_cache, drop_access_cache
+from rmq.management.access.explanation import AccessCase, AccessView
+from rmq.management.data.files import NodeDataFiles
 from rmq.management.errors import PluginRefused
-from rmq.management.evacuation import EvacuationView, view_evacuation
-from rmq.management.listeners import ListenerAction, NodeListeners
-from rmq.management.node_settings import SettingsChange
+from rmq.management.messages.of_session import Part, SessionMessages, session_messages
+from rmq.management.messages.slow_subscriptions import SlowView
+from rmq.management.messages.topic_metrics import TopicFigures
+from rmq.management.node.alarms import AlarmView
+from rmq.management.node.evacuation import EvacuationView, view_evacuation
+from rmq.management.node.listeners import ListenerAction, NodeListeners
+from rmq.management.node.own_settings import SettingsChange
 from rmq.management.peers import Question
-from rmq.management.session_messages import Part, SessionMessages, session_messages
-from rmq.management.slow_subscriptions import SlowView
-from rmq.management.topic_metrics import TopicFigures
-from rmq.management.tracing import TraceFileView
+from rmq.management.traces.tracing import TraceFileView
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode

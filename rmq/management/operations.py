@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from rmq.management.access import AccessCase, AccessView
-from rmq.management.access_cache import VerdictView
-from rmq.management.alarms import AlarmView
+from rmq.management.access.cache import VerdictView
+from rmq.management.access.explanation import AccessCase, AccessView
 from rmq.management.errors import AlarmNotFound, ListenerNotFound, ManagementError
-from rmq.management.evacuation import EvacuationView
-from rmq.management.listeners import ListenerAction, NodeListeners
 from rmq.management.local import LocalNode
+from rmq.management.messages.of_session import Part, SessionMessages
+from rmq.management.messages.slow_subscriptions import SlowView
+from rmq.management.messages.topic_metrics import TopicFigures, added
 from rmq.management.models import Gathered, MissingNode
-from rmq.management.node_settings import SettingsOfAll
+from rmq.management.node.alarms import AlarmView
+from rmq.management.node.evacuation import EvacuationView
+from rmq.management.node.listeners import ListenerAction, NodeListeners
+from rmq.management.node.own_settings import SettingsOfAll
 from rmq.management.of_node import Ask
 from rmq.management.operation_questions import (
     AskAccess,
@@ -34,11 +37,8 @@ from rmq.management.operation_questions import (
     PreviewPlugin,
 )
 from rmq.management.peers import AskBroker, Question
-from rmq.management.session_messages import Part, SessionMessages
-from rmq.management.slow_subscriptions import SlowView
-from rmq.management.topic_metrics import TopicFigures, added
-from rmq.management.traces import Traces
-from rmq.management.tracing import TraceFileView
+from rmq.management.traces.traces import Traces
+from rmq.management.traces.tracing import TraceFileView
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
+from rmq.management.access.publishing import may_publish
 from rmq.management.errors import NodeNotFound
-from rmq.management.history import HistoryKind
 from rmq.management.models import (
     BrokerInfo,
     ClientView,
@@ -30,7 +30,7 @@ from rmq.management.models import (
     SubscriptionView,
     SystemFigures,
 )
-from rmq.management.publishing import may_publish
+from rmq.management.node.history import HistoryKind
 from rmq.management.queries import ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from rmq.management.access_rules import AccessRules
+from rmq.management.accounts.access_rules import AccessRules
+from rmq.management.accounts.api_keys import ApiKeys
+from rmq.management.accounts.bans import Bans
+from rmq.management.accounts.mqtt_users import MqttUsers
+from rmq.management.accounts.users import PasswordHashes, Users
 from rmq.management.aggregate import merge_pages
-from rmq.management.api_keys import ApiKeys
-from rmq.management.bans import Bans
 from rmq.management.cluster import ClusterControl, NoCluster
-from rmq.management.data import Data
+from rmq.management.data.transfer import Data
 from rmq.management.errors import ClientNotFound, NodeUnreachable
 from rmq.management.local import SEPARATOR, LocalNode, route_key
 from rmq.management.models import (
@@ -25,7 +27,7 @@ from rmq.management.models import (
     SessionView,
     SubscriptionView,
 )
-from rmq.management.mqtt_users import MqttUsers
+from rmq.management.node.plugin_configs import PluginConfigs
 from rmq.management.node_queries import NodeQueries
 from rmq.management.of_node import OfNode
 from rmq.management.operations import Operations
@@ -54,10 +56,8 @@ from rmq.management.peers import (
     UnloadPlugin,
     UnsubscribeClient,
 )
-from rmq.management.plugin_configs import PluginConfigs
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest, PublishRequest
-from rmq.management.users import PasswordHashes, Users
 from rmq.metrics.cluster_keys import ClusterFigures
 
 T = TypeVar("T")

@@ -4,10 +4,10 @@ import trio
 
 from rmq.engine.broker import Broker
 from rmq.flow.context import STORAGE_FAILED
-from rmq.management.alarms import AlarmReadings
 from rmq.management.errors import ManagementError
-from rmq.management.host import read_host
 from rmq.management.local import LocalNode
+from rmq.management.node.alarms import AlarmReadings
+from rmq.management.node.host import read_host
 from rmq.metrics.histogram import BOUNDS_US, Histogram
 
 

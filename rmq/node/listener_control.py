@@ -8,7 +8,7 @@ import trio
 
 from rmq.engine.disconnect import close
 from rmq.management.errors import ListenerFailed, ListenerNotFound
-from rmq.management.listeners import ListenerAction, ListenerView
+from rmq.management.node.listeners import ListenerAction, ListenerView
 from rmq.mqtt import codes
 from rmq.net.listener import Listener
 from rmq.net.listening_socket import ListenError

@@ -18,7 +18,7 @@ from rmq.hooks.async_runner import AsyncRunner
 from rmq.hooks.chains import HookChains
 from rmq.hooks.registry import HookRegistry
 from rmq.log import reopen_files, write_events
-from rmq.management.condition import SERVING, STOPPING
+from rmq.management.node.condition import SERVING, STOPPING
 from rmq.metrics.counters import Counters
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 from rmq.mqtt import codes

@@ -14,7 +14,7 @@ from rmq.config import (
 )
 from rmq.engine.broker import BrokerOptions
 from rmq.engine.busy import BusyLimits
-from rmq.management.alarms import AlarmLimits
+from rmq.management.node.alarms import AlarmLimits
 from rmq.net.inbound_rates import RateLimit
 from rmq.net.layer_stack import TlsOptions
 from rmq.net.listener import Listener, ListenerOptions

@@ -24,7 +24,7 @@ from rmq.config import (
 )
 from rmq.config.secrets import masked
 from rmq.management.errors import SettingsNotKept, SettingsRefused
-from rmq.management.node_settings import SettingsChange
+from rmq.management.node.own_settings import SettingsChange
 from rmq.net.listener import Listener
 from rmq.node.options import client_limits
 from rmq.plugin_host.operations import PluginOperationError

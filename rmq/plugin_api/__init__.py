@@ -30,7 +30,7 @@ from rmq.hooks.verdicts import (
     AuthResult,
     EnhancedAuthRequest,
 )
-from rmq.management.retaining import RetainRules
+from rmq.management.messages.retaining import RetainRules
 from rmq.mqtt.codes import PUBACK, PUBCOMP, PUBREC, PUBREL, REASON_NAMES, TOPIC_NAME_INVALID, V5, V311
 from rmq.mqtt.errors import MqttError
 from rmq.mqtt.message import FROM_ADMIN, FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, FROM_WILL, AddressedMessage, Message

@@ -10,7 +10,8 @@ import trio
 
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.management import ManagementService
-from rmq.management.access import Explain
+from rmq.management.access.explanation import Explain
+from rmq.management.access.review import Found, Suspect
 from rmq.management.cluster import NoCluster
 from rmq.management.errors import (
     ClientNotFound,
@@ -20,9 +21,8 @@ from rmq.management.errors import (
     OutcomeUnknown,
     StorageUnavailable,
 )
+from rmq.management.messages.retaining import RetainRules
 from rmq.management.requests import FilterRequest
-from rmq.management.retaining import RetainRules
-from rmq.management.review import Found, Suspect
 from rmq.mqtt.codes import QUOTA_EXCEEDED, V5
 from rmq.mqtt.message import FROM_BRIDGE, FROM_CLIENT, FROM_SYSTEM, Message
 from rmq.mqtt.packets import SubscriptionRequest

@@ -12,7 +12,7 @@ import structlog
 from rmq.engine.broker import Broker
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.hooks.verdicts import ALLOW, DENY, AuthRequest, AuthResult
-from rmq.management.mqtt_users import KIND, read_mqtt_user
+from rmq.management.accounts.mqtt_users import KIND, read_mqtt_user
 from rmq.mqtt import codes
 from rmq.storage.accounts import Account
 from rmq.users import hashing

@@ -14,7 +14,7 @@ from rmq.engine.broker import Broker
 from rmq.engine.timers import Timer
 from rmq.hooks.registry import Handle, HookRegistry
 from rmq.hooks.verdicts import ALLOW, DENY, UNDECIDED
-from rmq.management.access_rules import KIND, LITERAL, AccessRule, account_name, read_rules
+from rmq.management.accounts.access_rules import KIND, LITERAL, AccessRule, account_name, read_rules
 from rmq.management.errors import BadQuery
 from rmq.mqtt.topics import matches
 from rmq.plugin_api.filters import filter_covers, filters_overlap, unshared

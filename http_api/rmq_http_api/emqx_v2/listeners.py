@@ -1,9 +1,9 @@
 """Listeners and alarms: where clients connect, and what a person should see to, node by node."""
 
-from rmq.management.alarms import AlarmView
 from rmq.management.errors import NodeUnreachable
-from rmq.management.listeners import ListenerView, NodeListeners
 from rmq.management.models import Gathered
+from rmq.management.node.alarms import AlarmView
+from rmq.management.node.listeners import ListenerView, NodeListeners
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v2.pages import Loose

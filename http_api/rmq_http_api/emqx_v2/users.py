@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from rmq.management.users import NewUser, User, UserChange
+from rmq.management.accounts.users import NewUser, User, UserChange
 from rmq_http_api.answers import Answer
 from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Call
 from rmq_http_api.emqx_v2.pages import Loose

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from rmq.management.alarms import AlarmView
+from rmq.management.node.alarms import AlarmView
 from rmq_http_api.answers import Answer, empty_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.pages import Meta, PageQuery, missing_header, slice_answer

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 import structlog
 from pydantic import Field, field_validator
 
-from rmq.management.api_keys import LATEST, ApiKey, ApiKeyChange, NewApiKey
+from rmq.management.accounts.api_keys import LATEST, ApiKey, ApiKeyChange, NewApiKey
 from rmq_http_api.answers import Answer, empty_answer, json_answer, rows_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, Caller
 from rmq_http_api.emqx_v5.wording import INFINITY, PREFIX, rfc3339

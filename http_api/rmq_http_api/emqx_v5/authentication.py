@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal, TypeVar
 import orjson
 from pydantic import Field, ValidationError
 
+from rmq.management.accounts.mqtt_users import MAX_PASSWORD, MqttUser, SaltedHash
 from rmq.management.errors import AccountExists, AccountNotFound
-from rmq.management.mqtt_users import MAX_PASSWORD, MqttUser, SaltedHash
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call, PathValues
 from rmq_http_api.emqx_v5.forms import uploaded

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, RootModel
 
-from rmq.management.access_rules import MAX_RULES, MAX_WHO, AccessRule, RulesOf, Whose
+from rmq.management.accounts.access_rules import MAX_RULES, MAX_WHO, AccessRule, RulesOf, Whose
 from rmq.management.errors import AccountExists, AccountNotFound, PluginNotFound
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from rmq.management.bans import KINDS, Ban, BanKind, BanQuery
+from rmq.management.accounts.bans import KINDS, Ban, BanKind, BanQuery
 from rmq.management.errors import AccountExists
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call

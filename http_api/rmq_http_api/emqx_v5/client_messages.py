@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal, NotRequired
 
 from pydantic import Field
 
-from rmq.management.access_cache import VerdictView
-from rmq.management.session_messages import MAX_MESSAGES, MAX_PAYLOADS, Part, SessionMessage
+from rmq.management.access.cache import VerdictView
+from rmq.management.messages.of_session import MAX_MESSAGES, MAX_PAYLOADS, Part, SessionMessage
 from rmq_http_api.answers import Answer, empty_answer, rows_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.pages import V5Query, data_answer

@@ -1,6 +1,6 @@
 """/data: accounts and retained messages exported into files, and imported from them.
 
-The files are our own (``rmq.management.data_archive``); those of EMQX are for ``rmq-ctl import``.
+The files are our own (``rmq.management.data.archive``); those of EMQX are for ``rmq-ctl import``.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import Field
 
-from rmq.management.data_files import DataFile
+from rmq.management.data.files import DataFile
 from rmq.management.errors import DataFileNotFound, DataNotKept
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import ADMINISTRATOR, Call

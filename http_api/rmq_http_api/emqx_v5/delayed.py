@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from rmq.management.delayed import DelayedView
 from rmq.management.errors import DelayedNotFound
+from rmq.management.messages.delayed import DelayedView
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.names import find_node, named, node_names

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from rmq.management.errors import ListenerNotFound
-from rmq.management.listeners import ListenerAction, ListenerView, NodeListeners
 from rmq.management.models import Gathered
+from rmq.management.node.listeners import ListenerAction, ListenerView, NodeListeners
 from rmq_http_api.answers import Answer, json_answer, text_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.pages import V5Query, missing_header

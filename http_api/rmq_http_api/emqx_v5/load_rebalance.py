@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 
 from rmq.management.errors import ClusterRefused, NotInACluster
-from rmq.management.evacuation import EvacuationView
+from rmq.management.node.evacuation import EvacuationView
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.names import find_node, node_names

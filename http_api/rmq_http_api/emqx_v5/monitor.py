@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, NotRequired, cast
 from pydantic import Field
 
 from rmq.management.aggregate import is_taken_once, sum_stats
-from rmq.management.history import HistoryKind
 from rmq.management.models import Gathered, HistoryView, Stats
+from rmq.management.node.history import HistoryKind
 from rmq.management.peers import AskHistory
 from rmq_http_api.answers import Answer, json_answer, rows_answer
 from rmq_http_api.calls import Call

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from rmq.management.messages.retaining import MOST, PLUGIN
 from rmq.management.models import RetainedView
-from rmq.management.retaining import MOST, PLUGIN
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.pages import Meta, PageQuery, page_answer

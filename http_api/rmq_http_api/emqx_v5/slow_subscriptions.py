@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rmq.management.slow_subscriptions import SlowRules, SlowView
+from rmq.management.messages.slow_subscriptions import SlowRules, SlowView
 from rmq.plugin_api import Duration
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call

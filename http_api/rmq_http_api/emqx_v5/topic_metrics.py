@@ -5,7 +5,7 @@ from typing import Literal, NotRequired
 from pydantic import Field
 
 from rmq.management.errors import AccountExists, BadQuery
-from rmq.management.topic_metrics import TopicFigures
+from rmq.management.messages.topic_metrics import TopicFigures
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.pages import missing_header

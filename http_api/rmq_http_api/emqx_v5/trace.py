@@ -8,8 +8,8 @@ import trio
 from pydantic import ConfigDict, Field, model_validator
 
 from rmq.management.errors import AccountNotFound, ManagementError
-from rmq.management.traces import LineForm, PayloadForm, Trace, TraceKind
-from rmq.management.tracing import MAX_READ, TraceFileView
+from rmq.management.traces.traces import LineForm, PayloadForm, Trace, TraceKind
+from rmq.management.traces.tracing import MAX_READ, TraceFileView
 from rmq_http_api.answers import Answer, empty_answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.emqx_v5.moments import BodyMoment

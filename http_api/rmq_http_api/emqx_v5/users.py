@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rmq.management.accounts.users import ADMIN, MAX_TEXT, NewUser, User, UserChange
 from rmq.management.errors import AdminStays, WrongPassword
-from rmq.management.users import ADMIN, MAX_TEXT, NewUser, User, UserChange
 from rmq_http_api.answers import Answer, empty_answer, json_answer, rows_answer
 from rmq_http_api.calls import ADMINISTRATOR, VIEWER, Call
 from rmq_http_api.emqx_v5.wording import PREFIX

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from rmq.management.aggregate import sum_metrics, sum_stats
-from rmq.management.hook_figures import HookFigures, sum_hooks
 from rmq.management.models import Gathered, HistogramView, Metrics, NodeFigures, Stats
+from rmq.management.node.hook_figures import HookFigures, sum_hooks
 from rmq_http_api.prometheus.names import COUNTER_PLACES, GAUGE_PLACES, PREFIX, SILENCE, SILENCE_PLACE, Place
 
 Kind = Literal["counter", "gauge", "histogram"]

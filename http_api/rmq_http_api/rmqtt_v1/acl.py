@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rmq.management.access import AccessCase
+from rmq.management.access.explanation import AccessCase
 from rmq_http_api.answers import Answer, json_answer
 from rmq_http_api.calls import Call
 from rmq_http_api.parameters import Flag, Number, Query

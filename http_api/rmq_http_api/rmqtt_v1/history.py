@@ -7,8 +7,8 @@ import orjson
 from pydantic import Field, WithJsonSchema
 
 from rmq.management.aggregate import is_taken_once
-from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryPoint, HistoryView
+from rmq.management.node.history import HistoryKind
 from rmq.management.peers import AskHistory
 from rmq.management.turns import Turns
 from rmq_http_api.answers import Answer, json_answer

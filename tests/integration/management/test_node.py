@@ -16,9 +16,9 @@ import trio
 from rmq import __version__
 from rmq.config import Override, load
 from rmq.management import ManagementService
-from rmq.management.alarms import AlarmReadings
 from rmq.management.errors import ClientNotFound, ListenerNotFound, PluginNotFound, PluginRefused
 from rmq.management.models import Published
+from rmq.management.node.alarms import AlarmReadings
 from rmq.management.queries import ClientQuery
 from rmq.management.requests import FilterRequest, PublishRequest
 from rmq.mqtt import codes

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from rmq_plugins.retainer.config import RetainerConfig
 
-from rmq.management.retaining import MOST, RetainRules
+from rmq.management.messages.retaining import MOST, RetainRules
 
 SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-retainer.toml"
 RMQTTS = """

@@ -12,8 +12,8 @@ from rmq_http_api.history import FILE, MEMORY_RETENTION_S, PRUNE_INTERVAL_S, His
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryView, NodeRef
+from rmq.management.node.history import HistoryKind
 
 START = 1_700_000_000.0
 EVER = (0, 10**15, 100_000)

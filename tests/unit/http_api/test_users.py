@@ -18,8 +18,8 @@ from rmq_http_api.passwords import DEFAULT_REFUSED
 from rmq_http_api.routing import AnyRoute, Route
 from structlog.testing import capture_logs
 
-from rmq.management.api_keys import NewApiKey
-from rmq.management.users import NewUser, UserChange
+from rmq.management.accounts.api_keys import NewApiKey
+from rmq.management.accounts.users import NewUser, UserChange
 from tests.unit.http_api.api import Api, problem
 from tests.unit.management.world import World
 

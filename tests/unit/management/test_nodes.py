@@ -17,8 +17,8 @@ from rmq.management.errors import (
     NodeUnreachable,
     PluginNotFound,
 )
-from rmq.management.host import HostFigures, read_host
 from rmq.management.models import ClientView, MissingNode, NodePlugins, NodeRef, PluginView
+from rmq.management.node.host import HostFigures, read_host
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.requests import FilterRequest
 from rmq.metrics.gauges import Stats

@@ -9,8 +9,8 @@ import pytest
 
 from rmq.config import ConfigError
 from rmq.management.errors import NotInCharge, SettingsNotKept, SettingsRefused
-from rmq.management.life import NoLife
-from rmq.management.node_settings import NoSettings, SettingsChange
+from rmq.management.node.life import NoLife
+from rmq.management.node.own_settings import NoSettings, SettingsChange
 from tests.unit.node.settings_place import Place
 
 INFLIGHT = "listener.tcp.external.max_inflight"

@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from rmq.management.access_rules import KIND as RULES_KIND
-from rmq.management.access_rules import AccessRule
-from rmq.management.mqtt_users import KIND
+from rmq.management.accounts.access_rules import KIND as RULES_KIND
+from rmq.management.accounts.access_rules import AccessRule
+from rmq.management.accounts.mqtt_users import KIND
 from rmq.session.client_info import ClientInfo
 from rmq.users import BuiltInRules, BuiltInUsers, LoginCheck
 from tests.support import wire

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rmq.management.alarms import AlarmReadings
-from rmq.management.listeners import ListenerAction, ListenerView
+from rmq.management.node.alarms import AlarmReadings
+from rmq.management.node.listeners import ListenerAction, ListenerView
 from tests.unit.http_api.emqx_v2.admin import V2, code, result
 from tests.unit.management.world import Peers, World
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rmq.management.users import NewUser
+from rmq.management.accounts.users import NewUser
 from tests.support.engine import START
 from tests.unit.http_api.api import Api
 from tests.unit.http_api.emqx_v2.admin import FORM, V2, basic, code, result

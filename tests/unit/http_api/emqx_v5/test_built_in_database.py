@@ -7,8 +7,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from rmq.management.access_rules import KIND as RULES_KIND
-from rmq.management.mqtt_users import KIND as USERS_KIND
+from rmq.management.accounts.access_rules import KIND as RULES_KIND
+from rmq.management.accounts.mqtt_users import KIND as USERS_KIND
 from rmq.node.passwords import ArgonPasswords
 from rmq.users import hashing
 from tests.unit.http_api.emqx_v5.v5 import V5, problem

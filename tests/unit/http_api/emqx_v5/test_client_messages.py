@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from rmq.hooks.verdicts import ALLOW, DENY
-from rmq.management import session_messages
+from rmq.management.messages import of_session as session_messages
 from rmq.session.client_info import ClientInfo
 from tests.support import wire
 from tests.support.wire_parser import Publish

@@ -11,8 +11,8 @@ from rmq_http_api.emqx_v5.figure_names import METRICS, STATS
 from rmq_http_api.emqx_v5.not_served import NOT_SERVED
 
 from rmq.management.cluster import ClusterStatus, MemberView, NoCluster
-from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryPoint, HistoryView, NodeRef
+from rmq.management.node.history import HistoryKind
 from tests.unit.http_api.api import Api
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.management.world import Peers, World

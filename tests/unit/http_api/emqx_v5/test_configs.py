@@ -11,7 +11,7 @@ import pytest
 from rmq_http_api.emqx_v5.settings import TABLE
 
 from rmq.management.errors import SettingsRefused
-from rmq.management.node_settings import SettingsChange
+from rmq.management.node.own_settings import SettingsChange
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.management.world import Peers, World
 

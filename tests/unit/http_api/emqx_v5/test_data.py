@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rmq.engine.bans import KIND as BAN
-from rmq.management.api_keys import NewApiKey
+from rmq.management.accounts.api_keys import NewApiKey
 from rmq.management.queries import Paging
 from rmq.management.requests import PublishRequest
 from tests.unit.http_api.emqx_v5.v5 import V5, problem

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rmq.management.condition import SERVING
 from rmq.management.errors import ClusterRefused
+from rmq.management.node.condition import SERVING
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.http_api.test_cluster import FakeCluster
 from tests.unit.management.world import Peers, World

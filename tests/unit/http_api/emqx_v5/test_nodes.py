@@ -6,7 +6,7 @@ import pytest
 from rmq_http_api.emqx_v5.figure_names import METRICS, STATS
 
 import rmq
-from rmq.management.condition import SERVING
+from rmq.management.node.condition import SERVING
 from rmq.metrics.keys import METRICS as OURS
 from rmq.metrics.keys import STATS as GAUGES
 from tests.unit.http_api.emqx_v5.v5 import V5, problem

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rmq.management.alarms import AlarmReadings
 from rmq.management.errors import ListenerFailed, ListenerNotFound
-from rmq.management.listeners import ListenerAction, ListenerView
+from rmq.management.node.alarms import AlarmReadings
+from rmq.management.node.listeners import ListenerAction, ListenerView
 from tests.support.wire_parser import Publish
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 from tests.unit.management.world import Peers, World

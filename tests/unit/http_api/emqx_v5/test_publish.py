@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from rmq.management.condition import SERVING
+from rmq.management.node.condition import SERVING
 from tests.support import wire
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from rmq.management.api_keys import NewApiKey
-from rmq.management.users import NewUser
+from rmq.management.accounts.api_keys import NewApiKey
+from rmq.management.accounts.users import NewUser
 from tests.support.engine import START
 from tests.unit.http_api.api import Api
 from tests.unit.http_api.emqx_v5.v5 import V5, problem

@@ -6,7 +6,7 @@ import pytest
 from rmq_http_api.emqx_v5.codes import ERROR_CODES, emqx_code
 
 import rmq
-from rmq.management.condition import SERVING, STARTING
+from rmq.management.node.condition import SERVING, STARTING
 from tests.unit.http_api.api import Api
 from tests.unit.http_api.emqx_v5.v5 import V5, problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rmq.management.cluster import ClusterStatus, NoCluster
-from rmq.management.condition import SERVING, STOPPING
+from rmq.management.node.condition import SERVING, STOPPING
 from tests.unit.http_api.api import Api, problem
 from tests.unit.management.world import Peers, World
 

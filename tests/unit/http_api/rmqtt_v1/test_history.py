@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rmq.management.history import HistoryKind
 from rmq.management.models import HistoryPoint, HistoryView, NodeRef
+from rmq.management.node.history import HistoryKind
 from tests.unit.http_api.api import Api, problem
 from tests.unit.management.world import Peers, World
 
