@@ -18,6 +18,4 @@ session_storage  what the node keeps of sessions, shown
 sys_topic  the node's figures and its clients' coming and going, as messages on $SYS
 topic_rewrite  topics that clients name stand for others, by rules
 web_hook   what happens on the node, told to HTTP servers and files
-
-Later releases bring the other plugins.
 """
