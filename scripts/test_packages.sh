@@ -5,7 +5,7 @@
 #              `make test` must do without them, `make test-interop` doesn't
 #   --docker   Docker and what makes a base image, which `make compose-test` uses
 #   --kafka    Maven and Java, which `make test-kafka` fetches and runs Kafka's server with
-#   --cluster  RabbitMQ and NATS too, which `make bench-cluster` compares with
+#   --cluster  RabbitMQ too, which `make bench-cluster` compares with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -22,6 +22,7 @@ declare -A package_of=(
     [mariadbd]=mariadb-server
     [redis-server]=redis-server
     [chromium]=chromium
+    [nats-server]=nats-server
 )
 [ "$extra" != --js ] || package_of[npm]=npm
 if [ "$extra" = --docker ]; then
@@ -36,7 +37,6 @@ if [ "$extra" = --kafka ]; then
 fi
 if [ "$extra" = --cluster ]; then
     package_of[rabbitmq-server]=rabbitmq-server
-    package_of[nats-server]=nats-server
 fi
 declare -A purpose_of=(
     [mosquitto]="the comparison with mosquitto"
@@ -55,7 +55,7 @@ declare -A purpose_of=(
     [wrk]="the speed of the HTTP API"
     [npm]="interoperability with mqtt.js"
     [rabbitmq-server]="the comparison with RabbitMQ"
-    [nats-server]="the comparison with NATS"
+    [nats-server]="bridges to NATS, and the comparison with it"
     [mvn]="bridges to Kafka's own server"
     [java]="bridges to Kafka's own server"
 )
