@@ -12,6 +12,7 @@ from rmq.mqtt.framing import Decoder
 from rmq.net import layer_stack
 from rmq.net.connection import Connection
 from rmq.net.connection_owner import ConnectionOwner
+from rmq.net.descriptors import connection_descriptors
 from rmq.net.inbound_rates import Allowance, InboundLimits, Meter, TokenBucket
 from rmq.net.layer_stack import LayerStack, TlsOptions
 from rmq.net.listener_timers import AcceptAgain, ProxiedHandshake, ReadAgain
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ACCEPTS_PER_TURN: Final = 64
-# Out of descriptors: how long no more are accepted.
+# The system has none to give: how long no more are accepted.
 ACCEPT_PAUSE_S: Final = 0.2
+# Refusing whoever is one too many for the limit of descriptors: how often that is said.
+TELL_AGAIN_AFTER_S: Final = 1.0
 # How long a peer may take the last bytes, and read them, before the connection is cut.
 LINGER_S: Final = 2.0
 # At the limit of handshakes: who has been silent for so long may be displaced, and among how many one is looked for.
@@ -82,6 +85,8 @@ class Listener(ConnectionOwner):
         self._read_timers: dict[Connection, ReadAgain] = {}
         self._read_queue: ReadQueue | None = None
         self._accept_bucket: TokenBucket | None = None
+        self._descriptors = 0
+        self._descriptors_told_at = 0.0
         self._allowance: Allowance | None = None
         self._listening: ListeningSocket | None = None
         self._reactor: Reactor | None = None
@@ -130,6 +135,7 @@ class Listener(ConnectionOwner):
             raise RuntimeError("listener isn't open")
         self._reactor = reactor
         now = reactor.broker.ctx.now
+        self._descriptors = connection_descriptors()
         inbound = self.options.inbound
         if inbound.connections is not None:
             self._accept_bucket = TokenBucket(inbound.connections, now)
@@ -173,6 +179,9 @@ class Listener(ConnectionOwner):
                 return
             if bucket is not None:
                 bucket.spend(1, now)
+            if sock.fileno() >= self._descriptors:
+                self._refuse_for_descriptors(reactor, sock, now)
+                continue
             listening.prepare(sock)
             self._admit(reactor, sock, self.limits)
 
@@ -199,6 +208,14 @@ class Listener(ConnectionOwner):
             connection.meter = Meter(own, self._allowance)
         self._enter_handshake_timer(connection, channel)
         reactor.add(connection)
+
+    def _refuse_for_descriptors(self, reactor: "Reactor", sock: socket.socket, now: float) -> None:
+        """The node needs those that are left: to write its journal, to hear from other nodes, to answer its API."""
+        reactor.counters.connections_refused_limit += 1
+        sock.close()
+        if now >= self._descriptors_told_at + TELL_AGAIN_AFTER_S:
+            self._descriptors_told_at = now
+            log.warning("no descriptors left for connections", listener=self.name, limit=self._descriptors)
 
     def _displace(self, reactor: "Reactor") -> None:
         """Make room by closing the connection that has waited longest without a CONNECT.

@@ -36,6 +36,7 @@ from rmq.node.options import ACK_POLICIES, alarm_limits, broker_options, busy_li
 from rmq.node.passwords import ArgonPasswords
 from rmq.node.reload import Reload, ReloadError
 from rmq.node.settings import ChangeableSettings
+from rmq.node.standing_tasks import keep_running, run_guarded
 from rmq.node.storage import Storage
 from rmq.plugin_api import Message, NodeServices
 from rmq.plugin_host.catalog import Catalog
@@ -220,7 +221,10 @@ class Node:
         async with trio.open_nursery() as nursery:
 
             def spawn(work: Callable[[], Awaitable[None]]) -> None:
-                nursery.start_soon(work)
+                nursery.start_soon(run_guarded, self.broker, "in work beside the turns", work)
+
+            def keep(name: str, work: Callable[[], Awaitable[None]]) -> None:
+                nursery.start_soon(keep_running, self.broker, f"in {name}", work)
 
             self.broker.spawn = spawn
             self.hooks.start(spawn)
@@ -234,22 +238,18 @@ class Node:
                     await self.member.start(nursery)
                 self.broker.account_watch.look()  # who may come in, and what they may, before anybody comes
                 await self.management.plugin_configs.take_all()
-                nursery.start_soon(self.management.plugin_configs.watch)
+                keep("taking plugin configurations", self.management.plugin_configs.watch)
                 for listener in self.listeners:
                     listener.start(self.reactor)
-                nursery.start_soon(self.reactor.run)
-                nursery.start_soon(self._turn_timers)
-                settings = self.settings
-                interval = settings.node.busy.update_interval
-                nursery.start_soon(watch_load, self.broker, busy_limits(settings), interval)
-                nursery.start_soon(
-                    watch_alarms, self.broker, self.management.local, str(settings.data_path), settings.alarms.interval
-                )
-                nursery.start_soon(self.management.local.operations.tracing.run)
+                keep("the reactor", self.reactor.run)
+                keep("the timers", self._turn_timers)
+                keep("measuring the load", self._watch_load)
+                keep("watching for alarms", self._watch_alarms)
+                keep("writing traces", self.management.local.operations.tracing.run)
                 nursery.start_soon(self.reload.serve)
                 if self.development is not None:
                     await self.development.begin()
-                    nursery.start_soon(self.development.run)
+                    keep("watching files", self.development.run)
                 self.management.local.condition.phase = SERVING
                 started()
                 await trio.sleep_forever()
@@ -281,6 +281,14 @@ class Node:
                 problems.append(f"listener.{listener.name}.{error.key}: {error}")
         if problems:
             raise ReloadError(problems)
+
+    async def _watch_load(self) -> None:
+        settings = self.settings
+        await watch_load(self.broker, busy_limits(settings), settings.node.busy.update_interval)
+
+    async def _watch_alarms(self) -> None:
+        settings = self.settings
+        await watch_alarms(self.broker, self.management.local, str(settings.data_path), settings.alarms.interval)
 
     async def _turn_timers(self) -> None:
         while True:

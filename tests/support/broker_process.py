@@ -13,14 +13,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 HTTP_API_ANYWHERE: Final = {"RMQ_PLUGINS__RMQ_HTTP_API__HTTP_LADDR": "127.0.0.1:0"}
 """The HTTP API on a free port: by default every node would want the same one."""
-START_TIMEOUT_S: Final = 20.0
+START_TIMEOUT_S: Final = 60.0
+READY: Final = "\n  config   "
+"""The last line of the block in which a node says where it listens, once all its listeners accept."""
 STOP_TIMEOUT_S: Final = 10.0
 
 
@@ -117,21 +119,15 @@ class BrokerProcess:
         return BrokerProcess(self.directory, self._sets, self._listeners, arguments=arguments, before=self)
 
     def _wait_until_ready(self) -> None:
+        """Until it has said so: one listener accepts before the next one listens."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                socket.create_connection(self.address, 1).close()
-                return
-            except OSError:
-                if self._process.poll() is not None:
-                    raise RuntimeError(f"the node ended with {self._process.returncode}:\n{self.log}") from None
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"the node does not listen after {START_TIMEOUT_S} s:\n{self.log}") from None
-            try:
-                # Wakes up early when the node ends: nothing to wait for any more.
-                self._process.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
+        while READY not in self.log:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the node ended with {self._process.returncode}:\n{self.log}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the node does not serve after {START_TIMEOUT_S} s:\n{self.log}")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.02)  # wakes up early when the node ends: nothing to wait for any more
 
 
 def interpreter() -> tuple[str, dict[str, str]]:

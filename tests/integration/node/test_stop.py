@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -105,8 +107,9 @@ def test_a_client_that_reads_nothing_does_not_hold_the_node(node: BrokerProcess,
 
 def test_running_out_of_descriptors_costs_nobody_who_is_connected(tmp_path: Path, clients: Connect) -> None:
     address = ("127.0.0.1", free_ports(1)[0])
+    settings = ("--set", f"listener.tcp.external.addr={address[0]}:{address[1]}", "--set", "alarms.interval=1s")
     process = subprocess.Popen(
-        command("--data-dir", "data", "--set", f"listener.tcp.external.addr={address[0]}:{address[1]}"),
+        command("--data-dir", "data", *settings),
         cwd=tmp_path,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -115,27 +118,36 @@ def test_running_out_of_descriptors_costs_nobody_who_is_connected(tmp_path: Path
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)),
     )
     assert process.stdout is not None
+    others: list[socket.socket] = []
     try:
+        api = ""
         for line in process.stdout:
+            if b"rmq-http-api" in line:
+                api = line.split()[1].decode()
             if b"config" in line:
                 break
         first = clients(address, "first")
-        others = [socket.create_connection(address) for _ in range(DESCRIPTORS + 20)]  # the last ones wait in the queue
-        for _ in range(20):
-            assert first.drain() == []
-        assert process.poll() is None
+        others += [socket.create_connection(address) for _ in range(DESCRIPTORS)]
+        assert others[-1].recv(1) == b""
+        # What the node needs for itself is left to it: whoever watches it, its journal, its own look at the machine.
+        for _ in range(5):
+            with urllib.request.urlopen(f"http://{api}/api/v1/nodes/1", timeout=10) as answer:
+                assert json.load(answer)["memory_total"] > 0
+        assert first.publish("kept", b"m", qos=1, retain=True) == 0
         for other in others:
             other.close()
         late = clients(address, "late")
         late.disconnect()
         first.disconnect()
     finally:
+        for other in others:
+            other.close()
         process.terminate()
         log = process.communicate(timeout=10)[0].decode()
     assert process.returncode == 0, log
-    warnings = [line for line in log.splitlines() if "can't accept" in line]
+    warnings = [line for line in log.splitlines() if "no descriptors left" in line]
     assert warnings and "Traceback" not in log
-    assert len(warnings) < 50, "one line a pause, not one a turn"
+    assert len(warnings) < 10, "said now and then, not for each"
 
 
 # A signal at the worst moment: the sockets listen, and nothing has been started yet.
