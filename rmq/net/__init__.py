@@ -3,6 +3,7 @@
 reactor           waits for all sockets at once and takes turns
 listener          accepts connections, and knows how they begin and end
 listening_socket  the socket behind it, on an address or a path
+descriptors       how many descriptors connections may take
 own_clients       the door for the node's own clients, without an address
 listener_timers   accept again, read again, the time a proxy has for its header
 layer_stack       which layers the connections of a listener get

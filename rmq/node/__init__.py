@@ -6,6 +6,7 @@ node     one node: every part built, started and stopped in order
 auth     the node's own users, and which listeners take clients that are nobody
 reload   what is read again while the node runs
 listener_control  starts and stops listeners while the node runs
+standing_tasks  runs the node's own tasks: a bug in one is told, and it begins again
 alarm_watch  measures what alarms are about
 load_watch  measures how busy the node is
 management  the management service, made from the parts of a node
