@@ -7,6 +7,8 @@ DEV := .venv-dev/bin
 ARGS ?=
 # How many tests run at once; a test of a cluster is three nodes and their clients, on two cores two are enough.
 JOBS ?= 2
+# Tests start hundreds of nodes: each would compile all sources anew where writing bytecode is turned off.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run cluster test test-fast test-compiled test-interop test-kafka fuzz kills simulate soak lint format bench bench-cluster \

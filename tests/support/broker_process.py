@@ -23,7 +23,7 @@ HTTP_API_ANYWHERE: Final = {"RMQ_PLUGINS__RMQ_HTTP_API__HTTP_LADDR": "127.0.0.1:
 START_TIMEOUT_S: Final = 60.0
 READY: Final = "\n  config   "
 """The last line of the block in which a node says where it listens, once all its listeners accept."""
-STOP_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 30.0
 
 
 class BrokerProcess:

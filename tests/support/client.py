@@ -30,7 +30,7 @@ from tests.support.wire_parser import (
     parse,
 )
 
-TIMEOUT_S: Final = float(os.environ.get("RMQ_TEST_TIMEOUT", "5"))
+TIMEOUT_S: Final = float(os.environ.get("RMQ_TEST_TIMEOUT", "20"))
 """How long to wait for what must come; only a failing test waits that long."""
 
 P = TypeVar("P", bound=Packet)

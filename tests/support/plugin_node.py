@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.broker_process import BrokerProcess, free_ports
 
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 30.0
 
 
 class PluginNode:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -21,6 +23,8 @@ from tests.support.retained import equal_everywhere
 from tests.support.wire_parser import Disconnect, Puback
 
 pytestmark = pytest.mark.slow
+
+PATIENCE_S: Final = 60.0
 
 
 @contextmanager
@@ -151,6 +155,9 @@ def test_a_corrupt_log_is_told_and_rebuilt_by_one_command(cluster: ClusterProces
     bad.start()
     others_go_on(cluster, guests, bad, "t", b"others")
     sent += [b"others"] * 2
+    deadline = time.monotonic() + PATIENCE_S
+    while str(path) not in bad.log and not bad.ends_within(0.05):
+        assert time.monotonic() < deadline, "it doesn't say which file is bad"
     if bad.ends_within(5):
         assert bad.wait(0) != 0
     assert str(path) in bad.log and "Traceback" not in bad.log, bad.log[-1500:]

@@ -109,4 +109,4 @@ def test_a_member_that_left_in_good_order_isnt_waited_for(cluster: ClusterProces
     began = time.monotonic()
     for _ in range(10):
         publisher.publish("t", b"x", 1)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.5 * SLOW_MACHINE

@@ -19,7 +19,7 @@ from tests.support.wire import Properties, Will
 NARROW: Final = ("max_subscriptions=9", "max_mqueue_len=77", "max_inflight=5")
 # Nothing may be published, or connect, that a test doesn't know of.
 SETS: Final = ('plugins.default_startups=["rmq-acl","rmq-http-api"]',)
-WAIT_S: Final = 5.0
+WAIT_S: Final = 20.0
 
 
 @dataclass

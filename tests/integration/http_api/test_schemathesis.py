@@ -28,7 +28,7 @@ SCHEMATHESIS: Final = Path(sys.executable).with_name("schemathesis")
 REQUESTS: Final = int(os.environ.get("RMQ_FUZZ_REQUESTS", "8"))
 ALWAYS: Final = 1 if "RMQ_FUZZ_REQUESTS" not in os.environ else random.SystemRandom().randrange(2**32)
 SEED: Final = os.environ.get("RMQ_FUZZ_SEED") or str(ALWAYS)
-TIMEOUT_S: Final = 120 + 12 * REQUESTS
+TIMEOUT_S: Final = 300 + 30 * REQUESTS
 # Values that are there, so that requests get as far as they can; a client that is kicked would be there no more.
 KNOWN: Final = """
 [parameters]

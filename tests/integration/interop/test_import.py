@@ -20,7 +20,7 @@ from rmq.users.password_file import read_table
 from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
 
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 30.0
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.support.broker_process import HTTP_API_ANYWHERE, REPOSITORY
 
-TIMEOUT_S: Final = 20.0
+TIMEOUT_S: Final = 60.0
 FOLDERS: Final = (REPOSITORY, REPOSITORY / "plugins", REPOSITORY / "cluster", REPOSITORY / "http_api")
 
 

@@ -102,7 +102,7 @@ def test_a_client_that_reads_nothing_does_not_hold_the_node(node: BrokerProcess,
     flood(node, clients(node.address, "p"), 100)
     asked = time.monotonic()
     assert node.stop() == 0
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 20
 
 
 def test_running_out_of_descriptors_costs_nobody_who_is_connected(tmp_path: Path, clients: Connect) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from tests.integration.node.node_command import command, environment
 from tests.support.broker_process import HTTP_API_ANYWHERE, free_ports
 
-TIMEOUT_S: Final = 20.0
+TIMEOUT_S: Final = 60.0
 
 
 def install_plugin(folder: Path, name: str, module: str, class_name: str, source: str) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.realtime
 
 NewClient = Callable[..., Client]
 NOT_AUTHORIZED = 0x87
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 OPEN = [["deny", {"clientid": "banned"}, "publish", ["open/%c"]], ["allow", "all"]]
 SHUT = [
     ["deny", {"clientid": "banned"}, "publish", ["open/%c"]],

@@ -153,7 +153,7 @@ def test_the_connection_ends_with_the_login(broker: Broker, server: HttpServer, 
     client = new_client(broker.address, "exp-1")
     client.connect()
     assert client.expect(Disconnect).code == 0xA0
-    assert 1.0 < time.monotonic() - began < 5.0
+    assert 1.0 < time.monotonic() - began < 20.0
     client.expect_closed()
     server.answer = saying(orjson.dumps({"result": "allow", "expire_at": int(time.time()) - 5}))
     new_client(broker.address, "exp-2").connect(code=BAD_LOGIN)

@@ -127,7 +127,7 @@ def test_the_connection_ends_with_the_token(start_broker: StartBroker, new_clien
     client = new_client(broker.address, "me")
     client.connect(username="u", password=signed(exp=time.time() + 1.5).encode())
     assert client.expect(Disconnect).code == 0xA0
-    assert 1.0 < time.monotonic() - began < 6.0
+    assert 1.0 < time.monotonic() - began < 20.0
     client.expect_closed()
 
 

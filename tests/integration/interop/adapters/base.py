@@ -13,7 +13,7 @@ V311 = 4
 V5 = 5
 
 # Generous, because CI machines stall; a test that passes never waits for it.
-STEP_TIMEOUT_S = 20.0
+STEP_TIMEOUT_S = 40.0
 
 WEBSOCKET_PATH = "/mqtt"
 
