@@ -3,7 +3,7 @@
 config     the keys both have
 egress     the keys of the way out, and the plugin
 ingress    the keys of the way in, and the plugin
-needed     whether the client library is installed
+needed     whether the client library is installed, and takes a configuration
 templates  texts with placeholders: topics and keys
 records    what a message is as a record of Kafka, and the other way round
 rewriting  what becomes of a message on its way

@@ -3,21 +3,28 @@
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-import trio
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rmq.plugin_api import PluginConfig, PluginError, PluginHost, WholeSeconds, is_valid_topic_name
+from rmq.plugin_api import PluginConfig, PluginHost, WholeSeconds, is_valid_topic_name
 from rmq_plugins.bridge_kafka.config import BridgeConfig
-from rmq_plugins.bridge_kafka.needed import need_library
+from rmq_plugins.bridge_kafka.needed import need_taken
 from rmq_plugins.bridge_kafka.records import is_topic
 from rmq_plugins.bridge_kafka.rewriting import KAFKA_KEY, KAFKA_TOPIC, Inward
 from rmq_plugins.bridge_kafka.templates import Template
-from rmq_plugins.bridges.config import MAX_BRIDGES, MAX_ENTRIES, Qos, SomeTime, are_different, entry_key
-from rmq_plugins.bridges.link import BridgeFailedError, Link
+from rmq_plugins.bridges.config import SomeTime
+from rmq_plugins.bridges.entries import (
+    AllBridges,
+    Entries,
+    IngressEntryConfig,
+    IngressLocalConfig,
+    IngressRemoteConfig,
+    entry_key,
+)
+from rmq_plugins.bridges.link import Link
 from rmq_plugins.bridges.own import OwnClient
 from rmq_plugins.bridges.place import Place
 from rmq_plugins.bridges.plugin import BridgePlugin
-from rmq_plugins.bridges.running import Planned
+from rmq_plugins.bridges.running import Make, Planned
 
 UNASSIGNED: Final = -1
 MAX_PARTITIONS: Final = 10_000
@@ -56,7 +63,7 @@ def _makes_a_name(text: str) -> str:
     return text
 
 
-class RemoteConfig(PluginConfig):
+class RemoteConfig(IngressRemoteConfig):
     """What is fetched there."""
 
     topic: Annotated[str, AfterValidator(_is_kafka_topic)]
@@ -82,15 +89,13 @@ class RemoteConfig(PluginConfig):
         return range(self.start_partition, max(self.start_partition, self.stop_partition) + 1)
 
 
-class LocalConfig(PluginConfig):
+class LocalConfig(IngressLocalConfig):
     """How it is published here; without ``qos`` and ``retain`` as the headers say."""
 
     topic: Annotated[str, AfterValidator(_makes_a_name)]
-    qos: Qos | None = None
-    retain: bool | None = None
 
 
-class EntryConfig(PluginConfig):
+class EntryConfig(IngressEntryConfig):
     """One topic, its partitions each in order."""
 
     remote: RemoteConfig
@@ -101,6 +106,11 @@ class EntryConfig(PluginConfig):
         """What tells it from the others of its bridge."""
         return entry_key(self.remote.topic, self.remote.group_id, self.local.topic, str(self.remote.start_partition))
 
+    @property
+    def description(self) -> str:
+        """Its ends, and who reads there, and where."""
+        return f"{self.remote.topic} ({self.remote.group_id}, {self.remote.start_partition}) to {self.local.topic}"
+
 
 class IngressBridgeConfig(BridgeConfig):
     """One cluster of Kafka that messages come from."""
@@ -108,15 +118,7 @@ class IngressBridgeConfig(BridgeConfig):
     expiry_interval: WholeSeconds = 0
     max_inflight: Annotated[int, Field(ge=1, le=MAX_INFLIGHT)] = 500
     commit_interval: SomeTime = 1.0
-    entries: Annotated[tuple[EntryConfig, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES)]
-
-    @field_validator("entries")
-    @classmethod
-    def _are_different(cls, value: tuple[EntryConfig, ...]) -> tuple[EntryConfig, ...]:
-        are_different(
-            [f"{e.remote.topic} ({e.remote.group_id}, {e.remote.start_partition}) to {e.local.topic}" for e in value]
-        )
-        return value
+    entries: Entries[EntryConfig]
 
     @model_validator(mode="after")
     def _begins_somewhere(self) -> "IngressBridgeConfig":
@@ -135,13 +137,7 @@ class IngressBridgeConfig(BridgeConfig):
 class IngressConfig(PluginConfig):
     """All keys of etc/plugins/rmq-bridge-ingress-kafka.toml."""
 
-    bridges: Annotated[tuple[IngressBridgeConfig, ...], Field(strict=False, max_length=MAX_BRIDGES)] = ()
-
-    @field_validator("bridges")
-    @classmethod
-    def _are_different(cls, value: tuple[IngressBridgeConfig, ...]) -> tuple[IngressBridgeConfig, ...]:
-        are_different([bridge.name for bridge in value])
-        return value
+    bridges: AllBridges[IngressBridgeConfig] = ()
 
 
 class IngressPlugin(BridgePlugin[IngressConfig]):
@@ -150,24 +146,24 @@ class IngressPlugin(BridgePlugin[IngressConfig]):
     name = "rmq-bridge-ingress-kafka"
     descr = "Messages fetched from Kafka"
     Config = IngressConfig
+    kind = "kafka-bridge"
+    direction = "ingress"
 
     async def planned(self, config: IngressConfig) -> Sequence[Planned]:
         """One connection for each entry."""
-        need_library()
-        await trio.to_thread.run_sync(_check, config)
-        return [_plan(bridge, entry) for bridge in config.bridges if bridge.enable for entry in bridge.entries]
+        await need_taken(config.bridges, _check)
+        return [
+            self.plan(bridge, entry, _maker(bridge, entry))
+            for bridge in config.bridges
+            if bridge.enable
+            for entry in bridge.entries
+        ]
 
 
-def _check(config: IngressConfig) -> None:
-    """``PluginError`` says which bridge Kafka's library doesn't take, and why; in a thread, it reads files."""
+def _check(bridge: IngressBridgeConfig) -> None:
     from rmq_plugins.bridge_kafka.library import check_receiver
 
-    for bridge in config.bridges:
-        if bridge.enable:
-            try:
-                check_receiver(_properties(bridge, bridge.entries[0], "check"))
-            except BridgeFailedError as error:
-                raise PluginError(f"bridge {bridge.name}: {error}") from None
+    check_receiver(_properties(bridge, bridge.entries[0], "check"))
 
 
 def _properties(bridge: IngressBridgeConfig, entry: EntryConfig, client_id: str) -> dict[str, str]:
@@ -186,7 +182,7 @@ def _properties(bridge: IngressBridgeConfig, entry: EntryConfig, client_id: str)
     return ahead | bridge.library_properties(client_id) | fixed
 
 
-def _plan(bridge: IngressBridgeConfig, entry: EntryConfig) -> Planned:
+def _maker(bridge: IngressBridgeConfig, entry: EntryConfig) -> Make:
     remote, local = entry.remote, entry.local
     remote_id = f"{bridge.client_id_prefix}:{bridge.name}:ingress:{entry.key}"
 
@@ -223,5 +219,4 @@ def _plan(bridge: IngressBridgeConfig, entry: EntryConfig) -> Planned:
             ),
         )
 
-    label = f"{remote.topic} -> {local.topic}"
-    return Planned("kafka-bridge", "ingress", bridge.name, entry.key, 0, label, f"{bridge!r} {entry!r}", make)
+    return make

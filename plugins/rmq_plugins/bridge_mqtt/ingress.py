@@ -4,14 +4,23 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator
 
 from rmq.plugin_api import PluginConfig, Subscribe, SubscriptionRequest, WholeSeconds, is_valid_topic_filter
 from rmq_plugins.bridge_mqtt.config import BridgeConfig, Server, read_tls, remote_id
 from rmq_plugins.bridge_mqtt.link import InwardSide, MqttLink, Side
 from rmq_plugins.bridge_mqtt.rewriting import Inward
 from rmq_plugins.bridges import topics
-from rmq_plugins.bridges.config import MAX_BRIDGES, MAX_ENTRIES, Qos, are_different, entry_key
+from rmq_plugins.bridges.config import Qos
+from rmq_plugins.bridges.entries import (
+    AllBridges,
+    Entries,
+    IngressEntryConfig,
+    IngressLocalConfig,
+    IngressRemoteConfig,
+    entry_key,
+    shared_filter,
+)
 from rmq_plugins.bridges.plugin import BridgePlugin
 from rmq_plugins.bridges.running import Planned
 from rmq_plugins.bridges.topics import TopicMap
@@ -25,22 +34,20 @@ def _is_filter(text: str) -> str:
     return text
 
 
-class RemoteConfig(PluginConfig):
+class RemoteConfig(IngressRemoteConfig):
     """What is subscribed to there."""
 
     topic: Annotated[str, AfterValidator(_is_filter)]
     qos: Qos = 1
 
 
-class LocalConfig(PluginConfig):
+class LocalConfig(IngressLocalConfig):
     """How it is published here; without ``qos`` and ``retain`` as it came."""
 
-    qos: Qos | None = None
-    retain: bool | None = None
     topic: Annotated[str, AfterValidator(lambda text: topics.check(text, PLACEHOLDER))] = PLACEHOLDER
 
 
-class EntryConfig(PluginConfig):
+class EntryConfig(IngressEntryConfig):
     """One stream of messages, in order."""
 
     remote: RemoteConfig
@@ -49,32 +56,20 @@ class EntryConfig(PluginConfig):
     @property
     def key(self) -> str:
         """What tells it from the others of its bridge."""
-        return entry_key(self.remote.topic, self.local.topic)
+        return entry_key(*self.ends)
 
 
 class IngressBridgeConfig(BridgeConfig):
     """One broker that messages come from."""
 
     expiry_interval: WholeSeconds = 0
-    entries: Annotated[tuple[EntryConfig, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES)]
-
-    @field_validator("entries")
-    @classmethod
-    def _are_different(cls, value: tuple[EntryConfig, ...]) -> tuple[EntryConfig, ...]:
-        are_different([f"{entry.remote.topic} to {entry.local.topic}" for entry in value])
-        return value
+    entries: Entries[EntryConfig]
 
 
 class IngressConfig(PluginConfig):
     """All keys of etc/plugins/rmq-bridge-ingress-mqtt.toml."""
 
-    bridges: Annotated[tuple[IngressBridgeConfig, ...], Field(strict=False, max_length=MAX_BRIDGES)] = ()
-
-    @field_validator("bridges")
-    @classmethod
-    def _are_different(cls, value: tuple[IngressBridgeConfig, ...]) -> tuple[IngressBridgeConfig, ...]:
-        are_different([bridge.name for bridge in value])
-        return value
+    bridges: AllBridges[IngressBridgeConfig] = ()
 
 
 class IngressPlugin(BridgePlugin[IngressConfig]):
@@ -83,6 +78,8 @@ class IngressPlugin(BridgePlugin[IngressConfig]):
     name = "rmq-bridge-ingress-mqtt"
     descr = "Messages fetched from other MQTT brokers"
     Config = IngressConfig
+    kind = "bridge"
+    direction = "ingress"
 
     async def planned(self, config: IngressConfig) -> Sequence[Planned]:
         """One connection, or several, for each entry."""
@@ -92,21 +89,18 @@ class IngressPlugin(BridgePlugin[IngressConfig]):
                 continue
             tls = await read_tls(bridge)
             for entry in bridge.entries:
+                side = partial(_side, bridge, entry)
                 for number in range(bridge.concurrent_client_limit):
-                    far_id = remote_id(bridge, "ingress", entry.key, number)
-                    make = partial(
-                        MqttLink, bridge=bridge, tls=tls, remote_id=far_id, side=partial(_side, bridge, entry)
-                    )
-                    label = f"{entry.remote.topic} -> {entry.local.topic}"
-                    sign = f"{bridge!r} {entry!r}"
-                    found.append(Planned("bridge", "ingress", bridge.name, entry.key, number, label, sign, make))
+                    far_id = remote_id(bridge, self.direction, entry.key, number)
+                    make = partial(MqttLink, bridge=bridge, tls=tls, remote_id=far_id, side=side)
+                    found.append(self.plan(bridge, entry, make, number))
         return found
 
 
 def _side(bridge: IngressBridgeConfig, entry: EntryConfig) -> Side:
     topic_filter = entry.remote.topic
     if bridge.concurrent_client_limit > 1 and not topic_filter.startswith("$share/"):
-        topic_filter = f"$share/rmq-bridge-{bridge.name}-{entry.key}/{topic_filter}"
+        topic_filter = shared_filter(bridge.name, entry.key, topic_filter)
     request = SubscriptionRequest(topic_filter, entry.remote.qos, False, True, 1)
     names = TopicMap(entry.local.topic, PLACEHOLDER)
     fixed = entry.local.qos

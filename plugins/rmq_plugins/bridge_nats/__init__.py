@@ -8,6 +8,7 @@ headers   what MQTT says of a message, as headers of NATS, and back
 client    connections to NATS: the one file that knows the library
 outgoing  messages published, and when the server has them
 incoming  messages subscribed to, or pulled from a stream
+plugin    what both plugins are
 worker    a thread with a loop of asyncio, which that library needs, called from trio
 
 What all bridges share is in rmq_plugins.bridges.

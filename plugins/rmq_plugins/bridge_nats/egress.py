@@ -1,40 +1,30 @@
 """rmq-bridge-egress-nats: what is published here goes to NATS. Its keys and the plugin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, field_validator
 
-from rmq.plugin_api import PluginConfig, PluginHost
+from rmq.plugin_api import PluginConfig
 from rmq_plugins.bridge_nats.client import NatsOptions
 from rmq_plugins.bridge_nats.config import NamePrefix, NatsBridgeConfig, options_of
 from rmq_plugins.bridge_nats.outgoing import NatsOutwardLink
+from rmq_plugins.bridge_nats.plugin import NatsPlugin
 from rmq_plugins.bridge_nats.subjects import SubjectMap, check_subject
 from rmq_plugins.bridge_nats.worker import Worker
-from rmq_plugins.bridges.config import (
-    MAX_BRIDGES,
-    MAX_ENTRIES,
-    MAX_QUEUE,
-    LocalFilterConfig,
-    QueueLength,
-    are_different,
-    entry_key,
-)
-from rmq_plugins.bridges.link import Link
+from rmq_plugins.bridges.config import MAX_QUEUE, QueueLength
+from rmq_plugins.bridges.entries import AllBridges, EgressEntryConfig, EgressRemoteConfig, Entries
 from rmq_plugins.bridges.outward import Outlet
-from rmq_plugins.bridges.place import Place
-from rmq_plugins.bridges.plugin import BridgePlugin
-from rmq_plugins.bridges.running import Planned
+from rmq_plugins.bridges.running import Make, Planned
 
 PLACEHOLDER: Final = "${local.topic}"
 
 
-class RemoteConfig(PluginConfig):
+class RemoteConfig(EgressRemoteConfig):
     """How it is published there."""
 
     topic: Annotated[str, AfterValidator(lambda text: check_subject(text, PLACEHOLDER))] = PLACEHOLDER
-    skip_levels: Annotated[int, Field(ge=0, le=100)] = 0
     forward_all_publish: bool = True
     forward_all_from: bool = False
 
@@ -46,16 +36,10 @@ class RemoteConfig(PluginConfig):
         return value
 
 
-class EntryConfig(PluginConfig):
+class EntryConfig(EgressEntryConfig):
     """One stream of messages, in order."""
 
-    local: LocalFilterConfig
     remote: RemoteConfig = RemoteConfig()
-
-    @property
-    def key(self) -> str:
-        """What tells it from the others of its bridge: as long as that stays, so does what waits."""
-        return entry_key(self.local.topic_filter, self.remote.topic, str(self.remote.skip_levels))
 
 
 class EgressBridgeConfig(NatsBridgeConfig):
@@ -63,37 +47,22 @@ class EgressBridgeConfig(NatsBridgeConfig):
 
     producer_name_prefix: NamePrefix = "rmq"
     message_channel_capacity: QueueLength = MAX_QUEUE
-    entries: Annotated[tuple[EntryConfig, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES)]
-
-    @field_validator("entries")
-    @classmethod
-    def _are_different(cls, value: tuple[EntryConfig, ...]) -> tuple[EntryConfig, ...]:
-        are_different([f"{e.local.topic_filter} to {e.remote.topic}, {e.remote.skip_levels} skipped" for e in value])
-        return value
+    entries: Entries[EntryConfig]
 
 
 class EgressConfig(PluginConfig):
     """All keys of etc/plugins/rmq-bridge-egress-nats.toml."""
 
-    bridges: Annotated[tuple[EgressBridgeConfig, ...], Field(strict=False, max_length=MAX_BRIDGES)] = ()
-
-    @field_validator("bridges")
-    @classmethod
-    def _are_different(cls, value: tuple[EgressBridgeConfig, ...]) -> tuple[EgressBridgeConfig, ...]:
-        are_different([bridge.name for bridge in value])
-        return value
+    bridges: AllBridges[EgressBridgeConfig] = ()
 
 
-class EgressPlugin(BridgePlugin[EgressConfig]):
+class EgressPlugin(NatsPlugin[EgressConfig]):
     """Each entry has a session on this node that is subscribed for it, and keeps what the server hasn't taken."""
 
     name = "rmq-bridge-egress-nats"
     descr = "Messages sent on to NATS"
     Config = EgressConfig
-
-    def __init__(self, config: EgressConfig, host: PluginHost) -> None:
-        super().__init__(config, host)
-        self._worker = Worker(self.name)
+    direction = "egress"
 
     async def planned(self, config: EgressConfig) -> Sequence[Planned]:
         """One connection for each entry."""
@@ -103,21 +72,11 @@ class EgressPlugin(BridgePlugin[EgressConfig]):
                 continue
             for entry in bridge.entries:
                 options = await options_of(bridge, f"{bridge.producer_name_prefix}-{bridge.name}-{entry.key}")
-                label = f"{entry.local.topic_filter} -> {entry.remote.topic}"
-                make = _maker(self._worker, options, bridge, entry)
-                sign = f"{bridge!r} {entry!r}"
-                found.append(Planned("bridge-nats", "egress", bridge.name, entry.key, 0, label, sign, make))
+                found.append(self.plan(bridge, entry, _maker(self._worker, options, bridge, entry)))
         return found
 
-    async def stop(self) -> None:
-        """End all connections and their thread; the sessions stay."""
-        await super().stop()
-        await self._worker.stop()
 
-
-def _maker(
-    worker: Worker, options: NatsOptions, bridge: EgressBridgeConfig, entry: EntryConfig
-) -> Callable[[PluginHost, Place, str], Link]:
+def _maker(worker: Worker, options: NatsOptions, bridge: EgressBridgeConfig, entry: EntryConfig) -> Make:
     outlet = Outlet(
         bridge.name,
         bridge.server,

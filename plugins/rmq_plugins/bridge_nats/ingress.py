@@ -1,23 +1,29 @@
 """rmq-bridge-ingress-nats: what is published on NATS comes here. Its keys and the plugin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import PluginConfig, PluginHost
+from rmq.plugin_api import PluginConfig
 from rmq_plugins.bridge_nats.client import NatsOptions
 from rmq_plugins.bridge_nats.config import NamePrefix, NatsBridgeConfig, options_of
 from rmq_plugins.bridge_nats.incoming import Kept, NatsInwardLink, Wanted
+from rmq_plugins.bridge_nats.plugin import NatsPlugin
 from rmq_plugins.bridge_nats.subjects import check_filter
 from rmq_plugins.bridge_nats.worker import Worker
 from rmq_plugins.bridges import topics
-from rmq_plugins.bridges.config import MAX_BRIDGES, MAX_ENTRIES, Qos, SomeTime, are_different, entry_key
-from rmq_plugins.bridges.link import Link
-from rmq_plugins.bridges.place import Place
-from rmq_plugins.bridges.plugin import BridgePlugin
-from rmq_plugins.bridges.running import Planned
+from rmq_plugins.bridges.config import SomeTime
+from rmq_plugins.bridges.entries import (
+    AllBridges,
+    Entries,
+    IngressEntryConfig,
+    IngressLocalConfig,
+    IngressRemoteConfig,
+    entry_key,
+)
+from rmq_plugins.bridges.running import Make, Planned
 from rmq_plugins.bridges.topics import TopicMap
 
 PLACEHOLDER: Final = "${remote.topic}"
@@ -25,7 +31,7 @@ PLACEHOLDER: Final = "${remote.topic}"
 StreamName = Annotated[str, Field(pattern=r"^[^\s.*>/\\]{0,255}$")]
 
 
-class RemoteConfig(PluginConfig):
+class RemoteConfig(IngressRemoteConfig):
     """What is subscribed to there: a subject of NATS."""
 
     topic: Annotated[str, AfterValidator(check_filter)]
@@ -33,16 +39,14 @@ class RemoteConfig(PluginConfig):
     stream: StreamName = ""
 
 
-class LocalConfig(PluginConfig):
+class LocalConfig(IngressLocalConfig):
     """How it is published here; without ``qos`` and ``retain`` as its headers say."""
 
-    qos: Qos | None = None
-    retain: bool | None = None
     topic: Annotated[str, AfterValidator(lambda text: topics.check(text, PLACEHOLDER))] = PLACEHOLDER
     allow_empty_forward: bool = True
 
 
-class EntryConfig(PluginConfig):
+class EntryConfig(IngressEntryConfig):
     """One stream of messages, in order."""
 
     remote: RemoteConfig
@@ -59,13 +63,7 @@ class IngressBridgeConfig(NatsBridgeConfig):
 
     consumer_name_prefix: NamePrefix = "rmq"
     ack_wait: SomeTime = 30.0
-    entries: Annotated[tuple[EntryConfig, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES)]
-
-    @field_validator("entries")
-    @classmethod
-    def _are_different(cls, value: tuple[EntryConfig, ...]) -> tuple[EntryConfig, ...]:
-        are_different([f"{entry.remote.topic} to {entry.local.topic}" for entry in value])
-        return value
+    entries: Entries[EntryConfig]
 
     @model_validator(mode="after")
     def _has_streams_with_jetstream_only(self) -> "IngressBridgeConfig":
@@ -77,25 +75,16 @@ class IngressBridgeConfig(NatsBridgeConfig):
 class IngressConfig(PluginConfig):
     """All keys of etc/plugins/rmq-bridge-ingress-nats.toml."""
 
-    bridges: Annotated[tuple[IngressBridgeConfig, ...], Field(strict=False, max_length=MAX_BRIDGES)] = ()
-
-    @field_validator("bridges")
-    @classmethod
-    def _are_different(cls, value: tuple[IngressBridgeConfig, ...]) -> tuple[IngressBridgeConfig, ...]:
-        are_different([bridge.name for bridge in value])
-        return value
+    bridges: AllBridges[IngressBridgeConfig] = ()
 
 
-class IngressPlugin(BridgePlugin[IngressConfig]):
+class IngressPlugin(NatsPlugin[IngressConfig]):
     """Each entry is subscribed there; what a stream gave is acknowledged when this node has acknowledged it."""
 
     name = "rmq-bridge-ingress-nats"
     descr = "Messages taken from NATS"
     Config = IngressConfig
-
-    def __init__(self, config: IngressConfig, host: PluginHost) -> None:
-        super().__init__(config, host)
-        self._worker = Worker(self.name)
+    direction = "ingress"
 
     async def planned(self, config: IngressConfig) -> Sequence[Planned]:
         """One connection for each entry."""
@@ -107,21 +96,11 @@ class IngressPlugin(BridgePlugin[IngressConfig]):
                 # Names of consumers have no dots.
                 name = f"{bridge.consumer_name_prefix}-{bridge.name.replace('.', '_')}-{entry.key}"
                 options = await options_of(bridge, name)
-                label = f"{entry.remote.topic} -> {entry.local.topic}"
-                make = _maker(self._worker, options, bridge, entry)
-                sign = f"{bridge!r} {entry!r}"
-                found.append(Planned("bridge-nats", "ingress", bridge.name, entry.key, 0, label, sign, make))
+                found.append(self.plan(bridge, entry, _maker(self._worker, options, bridge, entry)))
         return found
 
-    async def stop(self) -> None:
-        """End all connections and their thread; consumers of streams stay."""
-        await super().stop()
-        await self._worker.stop()
 
-
-def _maker(
-    worker: Worker, options: NatsOptions, bridge: IngressBridgeConfig, entry: EntryConfig
-) -> Callable[[PluginHost, Place, str], Link]:
+def _maker(worker: Worker, options: NatsOptions, bridge: IngressBridgeConfig, entry: EntryConfig) -> Make:
     remote, local = entry.remote, entry.local
     # Whoever names the same group shares the consumer.
     durable = (remote.group or options.name) if bridge.jetstream else ""

@@ -1,6 +1,7 @@
 """What every bridge needs, to whatever it leads; no plugin itself.
 
 config   the keys that all bridges have
+entries  the keys that the entries of all bridges have
 topics   what a topic is called on the other side
 marks    where a message has been, in its user properties: what stops loops
 figures  what is counted of an entry

@@ -3,18 +3,15 @@
 import os
 import re
 import ssl
-import zlib
 from functools import partial
 from typing import Annotated, Final
 
 import trio
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import Duration, PluginConfig, PluginError, WholeSeconds, is_valid_topic_filter
+from rmq.plugin_api import Duration, PluginConfig, PluginError, WholeSeconds
 
-# How many bridges, entries of one, and connections of an entry there may be: each is a session.
-MAX_BRIDGES: Final = 100
-MAX_ENTRIES: Final = 100
+# How many connections of an entry there may be: each is a session.
 MAX_CLIENTS: Final = 64
 # A session has so many packet identifiers for what waits; beside the queue stands what is in flight.
 MAX_QUEUE: Final = 60_000
@@ -42,12 +39,6 @@ def _more_than_none(seconds: float) -> float:
     return seconds
 
 
-def _is_unshared_filter(text: str) -> str:
-    if not is_valid_topic_filter(text) or text.startswith("$share/"):
-        raise ValueError(f"{text!r} isn't a topic filter")
-    return text
-
-
 Qos = Annotated[int, Field(ge=0, le=2)]
 SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
 FromEnvironment = Annotated[str, AfterValidator(_with_environment)]
@@ -55,12 +46,6 @@ BridgeName = Annotated[str, AfterValidator(_is_name)]
 QueueLength = Annotated[int, Field(ge=1, le=MAX_QUEUE)]
 Inflight = Annotated[int, Field(ge=1, le=MAX_INFLIGHT)]
 Clients = Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
-
-
-class LocalFilterConfig(PluginConfig):
-    """What of this node's goes out."""
-
-    topic_filter: Annotated[str, AfterValidator(_is_unshared_filter)]
 
 
 class BridgeBaseConfig(PluginConfig):
@@ -78,18 +63,6 @@ class BridgeBaseConfig(PluginConfig):
         if bool(self.client_cert) != bool(self.client_key):
             raise ValueError("client_cert and client_key belong together")
         return self
-
-
-def entry_key(*parts: str) -> str:
-    """A short name that is the same as long as these are."""
-    return f"{zlib.crc32(repr(parts).encode()):08x}"
-
-
-def are_different(names: list[str]) -> None:
-    """``ValueError`` names what stands there twice."""
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise ValueError(f"{name} stands there twice")
 
 
 async def read_tls(bridge: BridgeBaseConfig, authorities: str) -> ssl.SSLContext:

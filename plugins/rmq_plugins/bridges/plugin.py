@@ -2,16 +2,24 @@
 
 import abc
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from rmq.plugin_api import Plugin, PluginConfig, PluginHost
-from rmq_plugins.bridges.running import Bridges, Planned
+from rmq_plugins.bridges.config import BridgeBaseConfig
+from rmq_plugins.bridges.entries import EntryBaseConfig
+from rmq_plugins.bridges.running import Bridges, Direction, Make, Planned
 
 C = TypeVar("C", bound=PluginConfig)
 
 
 class BridgePlugin(Plugin[C], abc.ABC):
-    """Starts and ends entries as the configuration says; a subclass says what a configuration plans."""
+    """Starts and ends entries as the configuration says; a subclass says what a configuration plans.
+
+    ``kind`` keeps apart the client ids of plugins for different far sides.
+    """
+
+    kind: ClassVar[str]
+    direction: ClassVar[Direction]
 
     def __init__(self, config: C, host: PluginHost) -> None:
         super().__init__(config, host)
@@ -20,6 +28,13 @@ class BridgePlugin(Plugin[C], abc.ABC):
     @abc.abstractmethod
     async def planned(self, config: C) -> Sequence[Planned]:
         """The connections that a configuration wants; ``PluginError`` names a file that is wrong."""
+
+    def plan(
+        self, bridge: BridgeBaseConfig, entry: EntryBaseConfig, make: Make, number: int = 0, besides: object = ""
+    ) -> Planned:
+        """A connection of an entry, the one of this number; ``besides``: what else of the configuration it goes by."""
+        sign = f"{besides} {bridge!r} {entry!r}"
+        return Planned(self.kind, self.direction, bridge.name, entry.key, number, entry.label, sign, make)
 
     async def start(self) -> None:
         """Begin with all entries."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import trio
 
@@ -10,22 +10,26 @@ from rmq.plugin_api import PluginHost
 from rmq_plugins.bridges.link import Link
 from rmq_plugins.bridges.place import Place
 
+Direction: TypeAlias = Literal["egress", "ingress"]
+# Given a node, where the entry runs, and the client id on that node.
+Make: TypeAlias = Callable[[PluginHost, Place, str], Link]
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One connection that is wanted. ``sign`` says all that it depends on: while it is the same, so is the link.
 
-    ``kind`` keeps apart the client ids of plugins for different far sides; ``make`` is given the client id here.
+    ``kind`` keeps apart the client ids of plugins for different far sides.
     """
 
     kind: str
-    direction: Literal["egress", "ingress"]
+    direction: Direction
     bridge: str
     key: str
     number: int
     label: str
     sign: str
-    make: Callable[[PluginHost, Place, str], Link]
+    make: Make
 
     @property
     def client_id(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rmq_plugins.bridges.config import entry_key
+from rmq_plugins.bridges.entries import entry_key
 from rmq_plugins.bridges.place import runs_on
 
 from tests.plugins.bridge_kafka.conftest import (
