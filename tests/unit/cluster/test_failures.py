@@ -10,17 +10,8 @@ from rmq_cluster.peers import Status
 from rmq_cluster.view import state_of
 from trio.testing import MockClock
 
-from tests.unit.cluster.world import START_OF_TIME, CountingPort, Node, World
-
-
-async def three(world: World) -> Node:
-    """Three nodes that are up; the leader."""
-    for node_id in (1, 2, 3):
-        await world.start(node_id)
-    await world.ready()
-    leader = await world.leader()
-    await world.same()
-    return leader
+from tests.unit.cluster.starting import three
+from tests.unit.cluster.world import START_OF_TIME, CountingPort, World
 
 
 async def test_a_dead_node_is_declared_down_within_three_seconds(world: World, autojump_clock: MockClock) -> None:
