@@ -8,7 +8,9 @@ import pytest
 from tests.plugins.auth_db.filling import BACKENDS, Filled, InMariadb, InPostgresql, InRedis, InSqlite
 from tests.support.certificates import Certificates
 from tests.support.certificates import certificates as certificates
-from tests.support.databases import Mariadb, Postgresql, Redis
+from tests.support.mariadb_server import Mariadb
+from tests.support.postgresql_server import Postgresql
+from tests.support.redis_server import Redis
 
 OpenFilled = Callable[[str], Filled]
 

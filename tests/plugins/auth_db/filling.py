@@ -9,7 +9,10 @@ from typing import Final
 import orjson
 from rmq_plugins.auth_db.schema import create_tables
 
-from tests.support.databases import SECRET, Mariadb, Postgresql, Redis, Server
+from tests.support.database_server import SECRET, Server
+from tests.support.mariadb_server import Mariadb
+from tests.support.postgresql_server import Postgresql
+from tests.support.redis_server import Redis
 from tests.support.users import cheap_hash
 
 BACKENDS: Final = ("sqlite", "postgresql", "mysql", "redis")

@@ -16,7 +16,7 @@ from tests.plugins.auth_db.test_stores import NASTY
 from tests.support import wire
 from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
-from tests.support.databases import SECRET
+from tests.support.database_server import SECRET
 from tests.support.packet_notation import V311
 from tests.support.wire import Will
 from tests.support.wire_parser import Connack, Puback

@@ -16,7 +16,7 @@ from rmq.plugin_api import NoAnswerError, PluginError
 from tests.plugins.auth_db.conftest import OpenFilled
 from tests.plugins.auth_db.filling import Filled
 from tests.support.certificates import Certificates
-from tests.support.databases import SECRET
+from tests.support.database_server import SECRET
 
 pytestmark = pytest.mark.realtime
 
