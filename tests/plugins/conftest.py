@@ -1,6 +1,8 @@
 """Fixtures for tests of plugins."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -9,6 +11,14 @@ from tests.support.client import Client
 from tests.support.http_server import HttpServer
 from tests.support.packet_notation import V5
 from tests.support.plugins import PluginBench
+
+
+@pytest.fixture
+def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file of the checkout and no variable counts, only what a test writes."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("RMQ_") and not name.startswith("RMQ_TEST_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -1,28 +1,21 @@
 """The keys of rmq-acl: the shipped file, how rules are written, and what is said about wrong ones."""
 
-import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from rmq_plugins.acl.config import AclConfig
 
-from rmq.config import ConfigError, Override, effective_toml, load
+from tests.support.plugin_keys import explains_every_key, has_every_key, printed, said_of
 
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-acl.toml"
+NAME = "rmq-acl"
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert AclConfig.model_validate(written) == AclConfig()
-    assert written.keys() == AclConfig.model_fields.keys()
+    has_every_key(NAME, AclConfig)
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    keys = [number for number, line in enumerate(lines) if re.match(r"[a-z_]+ = ", line)]
-    assert len(keys) == len(AclConfig.model_fields)
-    assert all(lines[number - 1].startswith("# ") for number in keys)
+    explains_every_key(NAME)
 
 
 def test_rules_are_printed_as_they_are_written() -> None:
@@ -34,12 +27,11 @@ def test_rules_are_printed_as_they_are_written() -> None:
     assert AclConfig.model_validate({"rules": rules}).model_dump(mode="json")["rules"] == rules
 
 
-def test_printed_rules_are_read_back_but_for_their_passwords(tmp_path: Path) -> None:
+def test_printed_rules_are_read_back_but_for_their_passwords() -> None:
     rule = '[["allow",{user="u",password="tell nobody"},"publish",["a",{eq="b"}]],["deny","all"]]'
-    settings = load(overrides=[Override("--set", "plugins.rmq-acl.rules", rule)])
-    printed = effective_toml(settings, {"rmq-acl": settings.plugin_settings("rmq-acl", AclConfig)})
-    assert "tell nobody" not in printed
-    again = AclConfig.model_validate(tomllib.loads(printed)["plugins"]["rmq-acl"])
+    shown = printed(NAME, AclConfig, {"rules": rule})
+    assert "tell nobody" not in shown
+    again = AclConfig.model_validate(tomllib.loads(shown)["plugins"][NAME])
     who = again.rules[0].who
     assert (who.user, who.password) == ("u", "********")
     assert [topic.text for topic in again.rules[0].topics] == ["a", "b"]
@@ -69,19 +61,11 @@ def test_printed_rules_are_read_back_but_for_their_passwords(tmp_path: Path) -> 
     ],
 )
 def test_a_wrong_rule_is_named_with_its_place(rule: str, key: str, problem: str) -> None:
-    settings = load(overrides=[Override("--set", "plugins.rmq-acl.rules", f"[{rule}]")])
-    with pytest.raises(ConfigError) as caught:
-        settings.plugin_settings("rmq-acl", AclConfig)
-    (found,) = caught.value.problems
-    text = str(found)
-    assert text.startswith(f"--set: plugins.rmq-acl.{key}: ")
-    assert problem in text
+    said = said_of(NAME, AclConfig, "rules", f"[{rule}]")
+    assert said.startswith(f"--set: plugins.{NAME}.{key}: ")
+    assert problem in said
 
 
 def test_a_wrong_password_is_not_printed() -> None:
-    settings = load(overrides=[Override("--set", "plugins.rmq-acl.rules", '[["allow",{password=["hunter2"]}]]')])
-    with pytest.raises(ConfigError) as caught:
-        settings.plugin_settings("rmq-acl", AclConfig)
-    assert [str(problem) for problem in caught.value.problems] == [
-        "--set: plugins.rmq-acl.rules[0].who.password: must be a string"
-    ]
+    said = said_of(NAME, AclConfig, "rules", '[["allow",{password=["hunter2"]}]]')
+    assert said == f"--set: plugins.{NAME}.rules[0].who.password: must be a string"

@@ -1,31 +1,21 @@
 """The keys of rmq-auth-db: the shipped file, and what is said about wrong values."""
 
-import re
-import tomllib
-from pathlib import Path
-
 import pytest
 from rmq_plugins.auth_db.config import AuthDbConfig, split_server
 
-from rmq.config import ConfigError, Override, effective_toml, load
+from tests.support.plugin_keys import explains_every_key, has_every_key, printed, said_of, set_by_flags
 
 NAME = "rmq-auth-db"
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / f"{NAME}.toml"
+pytestmark = pytest.mark.usefixtures("nothing_configured")
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert AuthDbConfig.model_validate(written) == AuthDbConfig()
+    written = has_every_key(NAME, AuthDbConfig)
     assert list(written) == list(AuthDbConfig.model_fields)
-    for table in ("retry", "breaker", "password_hash_algorithm"):
-        assert written[table].keys() == type(getattr(AuthDbConfig(), table)).model_fields.keys()
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    places = [number for number, line in enumerate(lines) if re.match("[a-z_]+ = ", line)]
-    assert len(places) == len(AuthDbConfig.model_fields)
-    assert all(lines[place - 1].startswith("# ") for place in places)
+    explains_every_key(NAME)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +38,7 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(key: str, value: str, says: str) -> None:
-    settings = load(environ={}, overrides=[Override("--set", f"plugins.{NAME}.{key}", value)])
-    with pytest.raises(ConfigError) as caught:
-        settings.plugin_settings(NAME, AuthDbConfig)
-    told = str(caught.value.problems[0])
+    told = said_of(NAME, AuthDbConfig, key, value)
     assert says in told and key.partition(".")[0] in told, told
 
 
@@ -73,15 +60,11 @@ def test_what_does_not_fit_together(values: dict[str, object], says: str) -> Non
 
 def test_the_password_comes_from_the_environment_and_is_never_shown() -> None:
     environment = {"RMQ_PLUGINS__RMQ_AUTH_DB__PASSWORD": "tell-nobody"}
-    values = [
-        Override("--set", f"plugins.{NAME}.{key}", value)
-        for key, value in (("backend", "mysql"), ("database", "mqtt"), ("password_hash_algorithm.name", "bcrypt"))
-    ]
-    settings = load(environ=environment, overrides=values)
-    config = settings.plugin_settings(NAME, AuthDbConfig)
-    assert config.password == "tell-nobody"
-    printed = effective_toml(settings, {NAME: config})
-    assert "tell-nobody" not in printed and "bcrypt" in printed
+    keys = {"backend": "mysql", "database": "mqtt", "password_hash_algorithm.name": "bcrypt"}
+    settings = set_by_flags(NAME, keys, environment)
+    assert settings.plugin_settings(NAME, AuthDbConfig).password == "tell-nobody"
+    shown = printed(NAME, AuthDbConfig, keys, environment)
+    assert "tell-nobody" not in shown and "bcrypt" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,21 @@
 """The keys of rmq-auto-subscription: the shipped file, and what is said about wrong values."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 from rmq_plugins.auto_subscription.config import AutoSubscriptionConfig
 
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-auto-subscription.toml"
+from tests.support.plugin_keys import explains_every_key, has_every_key
+
+NAME = "rmq-auto-subscription"
 
 
 def read(entries: object) -> AutoSubscriptionConfig:
     return AutoSubscriptionConfig.model_validate({"subscribes": entries})
 
 
-def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert AutoSubscriptionConfig.model_validate(written) == AutoSubscriptionConfig()
-    assert written.keys() == AutoSubscriptionConfig.model_fields.keys()
+def test_the_shipped_file_has_every_key_with_its_default_and_explains_it() -> None:
+    has_every_key(NAME, AutoSubscriptionConfig)
+    explains_every_key(NAME)
 
 
 @pytest.mark.parametrize(

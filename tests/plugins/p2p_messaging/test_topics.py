@@ -1,8 +1,5 @@
 """Topics that name a client, the keys of the plugin, and what its handlers leave of a message."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 from rmq_plugins.p2p_messaging import P2pMessagingPlugin
@@ -11,9 +8,8 @@ from rmq_plugins.p2p_messaging.topics import addressee
 
 from rmq.hooks import chains
 from rmq.plugin_api import FROM_ADMIN, FROM_CLIENT, FROM_WILL, AddressedMessage, Message
+from tests.support.plugin_keys import explains_every_key, has_every_key
 from tests.support.plugins import PluginBench
-
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-p2p-messaging.toml"
 
 
 @pytest.mark.parametrize(
@@ -45,10 +41,9 @@ def test_whom_a_topic_names(
     assert addressee(topic, "both") == both
 
 
-def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert P2pMessagingConfig.model_validate(written) == P2pMessagingConfig()
-    assert written.keys() == P2pMessagingConfig.model_fields.keys()
+def test_the_shipped_file_has_every_key_with_its_default_and_explains_it() -> None:
+    has_every_key("rmq-p2p-messaging", P2pMessagingConfig)
+    explains_every_key("rmq-p2p-messaging")
 
 
 @pytest.mark.parametrize(("keys", "said"), [({"mode": "infix"}, "'both'"), ({"modes": "both"}, "modes")])

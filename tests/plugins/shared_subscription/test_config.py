@@ -1,27 +1,24 @@
 """The keys of rmq-shared-subscription: the shipped file, and what is said about wrong values."""
 
-import tomllib
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 from rmq_plugins.shared_subscription.config import SharedSubscriptionConfig
 
 from rmq.routing.share_groups import STRATEGY_NAMES
+from tests.support.plugin_keys import explains_every_key, has_every_key, shipped_text
 
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-shared-subscription.toml"
+NAME = "rmq-shared-subscription"
 
 
-def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert SharedSubscriptionConfig.model_validate(written) == SharedSubscriptionConfig()
-    assert written.keys() == SharedSubscriptionConfig.model_fields.keys()
+def test_the_shipped_file_has_every_key_with_its_default_and_explains_it() -> None:
+    has_every_key(NAME, SharedSubscriptionConfig)
+    explains_every_key(NAME)
 
 
 @pytest.mark.parametrize("strategy", STRATEGY_NAMES)
 def test_every_strategy_of_the_engine_can_be_named_and_is_told_of(strategy: str) -> None:
     assert SharedSubscriptionConfig.model_validate({"strategy": strategy}).strategy == strategy
-    assert f"#   {strategy} " in SHIPPED.read_text(encoding="utf-8")
+    assert f"#   {strategy} " in shipped_text(NAME)
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,20 @@
 """The keys of rmq-sys-topic: the shipped file, and what is said about wrong values."""
 
-import re
-import tomllib
-from pathlib import Path
-
 import pytest
 from rmq_plugins.sys_topic.config import SysTopicConfig
 
-from rmq.config import ConfigError, Override, load
+from tests.support.plugin_keys import explains_every_key, has_every_key, said_of
 
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / "rmq-sys-topic.toml"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+NAME = "rmq-sys-topic"
+pytestmark = pytest.mark.usefixtures("nothing_configured")
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert SysTopicConfig.model_validate(written) == SysTopicConfig()
-    assert written.keys() == SysTopicConfig.model_fields.keys()
+    has_every_key(NAME, SysTopicConfig)
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    keys = [number for number, line in enumerate(lines) if re.match(r"[a-z_]+ = ", line)]
-    assert len(keys) == len(SysTopicConfig.model_fields)
-    assert all(lines[number - 1].startswith("# ") for number in keys)
+    explains_every_key(NAME)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +28,4 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(key: str, value: str) -> None:
-    settings = load(environ={}, overrides=[Override("--set", f"plugins.rmq-sys-topic.{key}", value)])
-    with pytest.raises(ConfigError) as caught:
-        settings.plugin_settings("rmq-sys-topic", SysTopicConfig)
-    (problem,) = caught.value.problems
-    assert str(problem).startswith(f"--set: plugins.rmq-sys-topic.{key}: ")
+    assert said_of(NAME, SysTopicConfig, key, value).startswith(f"--set: plugins.{NAME}.{key}: ")

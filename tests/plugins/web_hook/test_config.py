@@ -1,37 +1,20 @@
 """The keys of rmq-web-hook: the shipped file, and what is said about wrong values."""
 
-import os
-import tomllib
-from pathlib import Path
-
 import pytest
 from rmq_plugins.web_hook.config import WebHookConfig
 
-from rmq.config import ConfigError, Override, effective_toml, load
+from tests.support.plugin_keys import explains_every_key, has_every_key, printed, said_of
 
 NAME = "rmq-web-hook"
-SHIPPED = Path(__file__).resolve().parents[3] / "etc" / "plugins" / f"{NAME}.toml"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("RMQ_") and not name.startswith("RMQ_TEST_")]:
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("nothing_configured")
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    written = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    assert WebHookConfig.model_validate(written) == WebHookConfig()
-    assert written.keys() == WebHookConfig.model_fields.keys()
+    has_every_key(NAME, WebHookConfig)
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    places = [n for n, line in enumerate(lines) if line.startswith(tuple(WebHookConfig.model_fields))]
-    places += [n for n, line in enumerate(lines) if line.startswith("[")]
-    assert len(places) == len(WebHookConfig.model_fields)
-    assert all(lines[place - 1].startswith("# ") for place in places)
+    explains_every_key(NAME)
 
 
 @pytest.mark.parametrize(
@@ -51,19 +34,15 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_its_key(key: str, value: str, problem: str) -> None:
-    settings = load(environ={}, overrides=[Override("--set", f"plugins.{NAME}.{key}", value)])
-    with pytest.raises(ConfigError) as caught:
-        settings.plugin_settings(NAME, WebHookConfig)
-    said = str(caught.value.problems[0])
+    said = said_of(NAME, WebHookConfig, key, value)
     assert said.startswith(f"--set: plugins.{NAME}.{key}") and problem in said
 
 
 def test_secrets_are_not_shown() -> None:
     secret = "tell-nobody"
-    overrides = [
-        Override("--set", f"plugins.{NAME}.signature_secret", secret),
-        Override("--set", f"plugins.{NAME}.http_headers", f'{{authorization="{secret}"}}'),
-        Override("--set", f"plugins.{NAME}.urls", f'["https://user:{secret}@host/"]'),
-    ]
-    settings = load(environ={}, overrides=overrides)
-    assert secret not in effective_toml(settings, {NAME: settings.plugin_settings(NAME, WebHookConfig)})
+    keys = {
+        "signature_secret": secret,
+        "http_headers": f'{{authorization="{secret}"}}',
+        "urls": f'["https://user:{secret}@host/"]',
+    }
+    assert secret not in printed(NAME, WebHookConfig, keys)
