@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class KeptWhileConnected(Generic[T]):
-    """One value for each connection; its plugin tells ``connected`` (CONNACK said yes) and ``gone``."""
+    """One value for each connection. ``answered`` and ``disconnected`` are handlers, or its plugin tells the others."""
 
     def __init__(self) -> None:
         self._connecting: dict[ClientInfo, T] = {}
@@ -44,6 +44,17 @@ class KeptWhileConnected(Generic[T]):
         """The connection has ended, or was refused."""
         self._connecting.pop(client, None)
         self._connected.pop(client, None)
+
+    def answered(self, client: ClientInfo, reason_code: int) -> None:
+        """The handler for ``client_connack``."""
+        if reason_code == 0:
+            self.connected(client)
+        else:
+            self.gone(client)
+
+    def disconnected(self, client: ClientInfo, reason_code: int, text: str) -> None:
+        """The handler for ``client_disconnected``."""
+        self.gone(client)
 
     def find(self, client: ClientInfo) -> T | None:
         """What is kept for a client; a will is asked about before CONNACK."""

@@ -20,26 +20,26 @@ class Remembered:
 
 
 class RulesMemory:
-    """Times are seconds since 1970.
+    """Times are seconds since 1970. ``kept`` is told of connections by the plugin.
 
     The node remembers verdicts on publishing too, until it is told not to: ``due`` names the clients to tell it about.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._kept = KeptWhileConnected[Remembered]()
+        self.kept = KeptWhileConnected[Remembered]()
         self._heap: list[tuple[float, int, ClientInfo]] = []
         self._entered = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.kept)
 
     def of(self, client: ClientInfo) -> Remembered:
         """The client's place, as long as it is connected; a new one where there is none."""
-        remembered = self._kept.find(client)
+        remembered = self.kept.find(client)
         if remembered is None:
             remembered = Remembered()
-            self._kept.give(client, remembered)
+            self.kept.give(client, remembered)
         return remembered
 
     def holds(self, remembered: Remembered) -> bool:
@@ -53,17 +53,9 @@ class RulesMemory:
             self._entered += 1
             heapq.heappush(self._heap, (remembered.until, self._entered, client))
 
-    def connected(self, client: ClientInfo) -> None:
-        """CONNACK said yes."""
-        self._kept.connected(client)
-
-    def gone(self, client: ClientInfo) -> None:
-        """The connection has ended."""
-        self._kept.gone(client)
-
     def forget(self) -> None:
         """Forget all rules: others may count now."""
-        for remembered in self._kept:
+        for remembered in self.kept:
             remembered.rules = None
             remembered.until = 0.0
         self._heap.clear()
@@ -74,7 +66,7 @@ class RulesMemory:
         clients: list[ClientInfo] = []
         while self._heap and self._heap[0][0] <= now:
             at, _, client = heapq.heappop(self._heap)
-            remembered = self._kept.find(client)
+            remembered = self.kept.find(client)
             if remembered is not None and remembered.until == at:
                 clients.append(client)
         return clients

@@ -130,8 +130,8 @@ class AuthDbPlugin(Plugin[AuthDbConfig]):
             )
         on, priority, denies = self.host.on, config.priority, config.deny_if_error
         self._handles = [
-            on("client_connack", self._answered),
-            on("client_disconnected", self._disconnected),
+            on("client_connack", self._memory.kept.answered),
+            on("client_disconnected", self._memory.kept.disconnected),
         ]
         if config.user_query:
             self._handles.append(on("client_authenticate", self._authenticate, priority, denies))
@@ -188,15 +188,6 @@ class AuthDbPlugin(Plugin[AuthDbConfig]):
                 self._bad_hash_logged = True
                 self.host.logger.error("a hash can't be checked, so nobody gets in by it", problem=str(error))
         return False
-
-    def _answered(self, client: ClientInfo, reason_code: int) -> None:
-        if reason_code == 0:
-            self._memory.connected(client)
-        else:
-            self._memory.gone(client)
-
-    def _disconnected(self, client: ClientInfo, reason_code: int, text: str) -> None:
-        self._memory.gone(client)
 
     async def _check_publish(self, client: ClientInfo, topic: str, qos: int, retain: bool) -> int:
         rules = await self._rules(client)

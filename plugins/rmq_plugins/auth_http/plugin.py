@@ -102,8 +102,8 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
         self._acl = asking.request(config.http_acl_req)
         on, priority, denies = self.host.on, config.priority, config.deny_if_error
         self._handles = [
-            on("client_connack", self._answered),
-            on("client_disconnected", self._disconnected),
+            on("client_connack", self._memory.kept.answered),
+            on("client_disconnected", self._memory.kept.disconnected),
         ]
         if self._auth is not None:
             self._handles.append(on("client_authenticate", self._authenticate, priority, denies))
@@ -147,15 +147,6 @@ class AuthHttpPlugin(Plugin[AuthHttpConfig]):
             self._memory.logged_in(client, answer.rules, answer.expires_at)
         expires_at = answer.expires_at if config.disconnect_if_expiry else 0.0
         return AuthResult(ALLOW, answer.superuser, expires_at=expires_at)
-
-    def _answered(self, client: ClientInfo, reason_code: int) -> None:
-        if reason_code == 0:
-            self._memory.connected(client)
-        else:
-            self._memory.gone(client)
-
-    def _disconnected(self, client: ClientInfo, reason_code: int, text: str) -> None:
-        self._memory.gone(client)
 
     async def _check_publish(self, client: ClientInfo, topic: str, qos: int, retain: bool) -> int:
         verdict = judge_publish(self._memory.rules(client), topic, qos, retain)

@@ -4,10 +4,8 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
-from rmq.plugin_api import UNDECIDED, AccessRule, ClientInfo
+from rmq.plugin_api import UNDECIDED, AccessRule, ClientInfo, KeptWhileConnected
 
-# Clients between CONNECT and CONNACK; one whose connection breaks in that moment is told to nobody.
-MAX_CONNECTING: Final = 10_000
 ALWAYS: Final = float("inf")
 
 Topic = tuple[bytes, str]
@@ -28,20 +26,21 @@ class Remembered:
 class ClientMemory:
     """Of each client ``size`` topics at most. Times are seconds since 1970.
 
+    ``kept`` is told of connections by the plugin.
+
     The node remembers verdicts on publishing too, until it is told not to: ``due`` names the clients to tell it about.
     """
 
     def __init__(self, size: int, now: Callable[[], float]) -> None:
         self.size = size
         self._now = now
-        self._connecting: dict[ClientInfo, Remembered] = {}
-        self._connected: dict[ClientInfo, Remembered] = {}
+        self.kept = KeptWhileConnected[Remembered]()
         self._heap: list[tuple[float, int, ClientInfo]] = []
         self._entered = 0
         self.hits = 0
 
     def __len__(self) -> int:
-        return len(self._connected) + len(self._connecting)
+        return len(self.kept)
 
     def logged_in(self, client: ClientInfo, rules: tuple[AccessRule, ...], expires_at: float) -> None:
         """A client's login gave it rules of its own, until ``expires_at`` (0.0: as long as it is connected)."""
@@ -49,20 +48,9 @@ class ClientMemory:
         remembered.rules = rules
         remembered.rules_until = expires_at or ALWAYS
 
-    def connected(self, client: ClientInfo) -> None:
-        """CONNACK said yes."""
-        remembered = self._connecting.pop(client, None)
-        if remembered is not None:
-            self._connected[client] = remembered
-
-    def gone(self, client: ClientInfo) -> None:
-        """The connection has ended."""
-        self._connecting.pop(client, None)
-        self._connected.pop(client, None)
-
     def rules(self, client: ClientInfo) -> tuple[AccessRule, ...]:
         """The rules of its login, as long as that holds."""
-        remembered = self._find(client)
+        remembered = self.kept.find(client)
         if remembered is None or self._now() >= remembered.rules_until:
             return ()
         if remembered.rules and remembered.rules_until != ALWAYS:
@@ -83,7 +71,7 @@ class ClientMemory:
 
     def remember(self, client: ClientInfo, topic: Topic, verdict: int, seconds: float) -> None:
         """Something was said about a topic; it counts for so long, unless the connection has ended meanwhile."""
-        remembered = self._find(client)
+        remembered = self.kept.find(client)
         if remembered is None:
             return
         until = self._now() + seconds
@@ -94,16 +82,15 @@ class ClientMemory:
 
     def undecided_for(self, client: ClientInfo, seconds: float) -> int:
         """There is no opinion for want of an answer: the node shall ask again after so long."""
-        remembered = self._find(client)
+        remembered = self.kept.find(client)
         if remembered is not None:
             self._forget_later(client, remembered, self._now() + seconds)
         return UNDECIDED
 
     def drop_verdicts(self) -> None:
         """Forget what was said about topics: other questions are asked now."""
-        for clients in (self._connecting, self._connected):
-            for remembered in clients.values():
-                remembered.verdicts.clear()
+        for remembered in self.kept:
+            remembered.verdicts.clear()
 
     def due(self) -> list[ClientInfo]:
         """The clients of whom something has to be forgotten now."""
@@ -111,7 +98,7 @@ class ClientMemory:
         clients: list[ClientInfo] = []
         while self._heap and self._heap[0][0] <= now:
             at, _, client = heapq.heappop(self._heap)
-            remembered = self._find(client)
+            remembered = self.kept.find(client)
             if remembered is None or remembered.forget_at != at:
                 continue
             remembered.forget_at = ALWAYS
@@ -127,17 +114,9 @@ class ClientMemory:
             self._entered += 1
             heapq.heappush(self._heap, (at, self._entered, client))
 
-    def _find(self, client: ClientInfo) -> Remembered | None:
-        return self._connected.get(client) or self._connecting.get(client)
-
     def _of(self, client: ClientInfo) -> Remembered:
-        remembered = self._find(client)
+        remembered = self.kept.find(client)
         if remembered is None:
             remembered = Remembered()
-            if client.connected_at:
-                self._connected[client] = remembered
-            else:
-                if len(self._connecting) >= MAX_CONNECTING:
-                    del self._connecting[next(iter(self._connecting))]
-                self._connecting[client] = remembered
+            self.kept.give(client, remembered)
         return remembered

@@ -128,8 +128,8 @@ class AuthJwtPlugin(Plugin[AuthJwtConfig]):
         judge = self._authenticate if keys.published is None else self._authenticate_with_newest
         self._handles = [
             on("client_authenticate", judge, priority),
-            on("client_connack", self._answered),
-            on("client_disconnected", self._disconnected),
+            on("client_connack", self._grants.answered),
+            on("client_disconnected", self._grants.disconnected),
             on("message_publish_check_acl", self._check_publish, priority),
             on("client_subscribe_check_acl", self._check_subscribe, priority),
         ]
@@ -189,15 +189,6 @@ class AuthJwtPlugin(Plugin[AuthJwtConfig]):
         self._said["denied"] += 1
         self.host.logger.debug("token refused", client_id=client.client_id, reason=reason)
         return AuthResult(DENY, reason_code=BAD_USER_NAME_OR_PASSWORD)
-
-    def _answered(self, client: ClientInfo, reason_code: int) -> None:
-        if reason_code == 0:
-            self._grants.connected(client)
-        else:
-            self._grants.gone(client)
-
-    def _disconnected(self, client: ClientInfo, reason_code: int, text: str) -> None:
-        self._grants.gone(client)
 
     def _check_publish(self, client: ClientInfo, topic: str, qos: int, retain: bool) -> int:
         grant = self._grants.find(client)

@@ -47,8 +47,8 @@ def test_a_connection_takes_its_rules_with_it_and_forgetting_leaves_the_places()
     for who in (gone, stays):
         memory.of(who).rules = ()
         memory.ask_again_after(who, memory.of(who), ALWAYS)
-        memory.connected(who)
-    memory.gone(gone)
+        memory.kept.connected(who)
+    memory.kept.gone(gone)
     assert len(memory) == 1
     memory.forget()
     assert memory.of(stays).rules is None and not memory.holds(memory.of(stays)) and memory.due() == []

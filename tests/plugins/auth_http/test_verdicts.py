@@ -1,8 +1,9 @@
 """What is remembered of clients, by a clock of the test."""
 
-from rmq_plugins.auth_http.verdicts import ALWAYS, MAX_CONNECTING, ClientMemory
+from rmq_plugins.auth_http.verdicts import ALWAYS, ClientMemory
 
 from rmq.plugin_api import ALLOW, DENY, ClientInfo, read_rules
+from rmq.plugin_api.while_connected import MAX_CONNECTING
 from tests.plugins.acl.clients import client
 
 
@@ -50,14 +51,14 @@ def test_one_for_as_long_as_the_connection_lives_ends_with_it() -> None:
     world.memory.remember(info, (b"2", "t"), ALLOW, ALWAYS)
     world.now += 1e6
     assert world.memory.verdict(info, (b"2", "t")) == ALLOW and world.memory.due() == []
-    world.memory.gone(info)
+    world.memory.kept.gone(info)
     assert len(world.memory) == 0
 
 
 def test_an_answer_about_a_client_that_is_gone_is_not_kept() -> None:
     world = World()
     info = world.connected()
-    world.memory.gone(info)
+    world.memory.kept.gone(info)
     world.memory.remember(info, (b"2", "t"), ALLOW, 60.0)
     world.memory.undecided_for(info, 1.0)
     assert len(world.memory) == 0
@@ -76,7 +77,7 @@ def test_rules_end_with_the_login() -> None:
     world = World()
     info = client("c")
     world.memory.logged_in(info, read_rules([{"permission": "allow", "topic": "a"}], info), world.now + 10)
-    world.memory.connected(info)
+    world.memory.kept.connected(info)
     assert len(world.memory.rules(info)) == 1
     world.now += 10
     assert world.memory.rules(info) == () and world.memory.due() == [info]
