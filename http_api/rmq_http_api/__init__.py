@@ -16,7 +16,6 @@ bearers         what judges tokens, as access sees it
 tokens          JSON Web Tokens judged; the only file that knows jwt
 token_setup     what judges them, made from the configuration
 key_sets        the keys that an issuer publishes, kept up to date
-fetching        a document from a web server; the only file that knows httpx
 failed_logins   a limit on failed logins for each address and each user
 dialects        what makes a dialect, as the core sees it
 tables          the table of a listener: all its dialects

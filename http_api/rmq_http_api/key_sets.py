@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 import trio
 
-from rmq_http_api.fetching import Fetch, FetchFailed
+from rmq.plugin_api.fetching import Fetch, FetchFailed
 from rmq_http_api.tokens import BadKey, Key, keys_of_set
 
 log = structlog.get_logger("rmq.http")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from rmq.plugin_api.fetching import fetcher
 from rmq_http_api.calls import ROLES
 from rmq_http_api.config import JwtRules
-from rmq_http_api.fetching import fetcher
 from rmq_http_api.key_sets import PublishedKeys
 from rmq_http_api.tokens import BadKey, Key, TokenRules, Tokens, public_key, secret_key
 

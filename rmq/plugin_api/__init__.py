@@ -10,6 +10,7 @@ rights  rules that a login gives its client
 values  values that several plugins' configurations have
 breaker the circuit breaker: a server that fails isn't asked for a while
 patience  requests with retries and a breaker, within the time that a handler has
+fetching  a document from a web server; imported by its own name, as it brings httpx
 while_connected  what a plugin keeps for each client as long as it is connected
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.
@@ -58,7 +59,7 @@ from rmq.plugin_api.patience import NoAnswerError, Patience
 from rmq.plugin_api.plugin import Plugin, PluginConfig, PluginError
 from rmq.plugin_api.rights import MAX_RULES, AccessRule, judge_publish, judge_subscribe, read_rules
 from rmq.plugin_api.state import PluginState
-from rmq.plugin_api.values import BreakerConfig, HttpHeaders, RetryConfig, SomeTime
+from rmq.plugin_api.values import BreakerConfig, HttpHeaders, HttpUrl, RetryConfig, SomeTime
 from rmq.plugin_api.while_connected import KeptWhileConnected
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
@@ -104,6 +105,7 @@ __all__ = [
     "Handle",
     "HookHandler",
     "HttpHeaders",
+    "HttpUrl",
     "Keeping",
     "KeepingServices",
     "KeptWhileConnected",

@@ -1,11 +1,25 @@
-"""Values that the configurations of several plugins have: headers, times that aren't 0, retries, circuit breakers."""
+"""Values that several plugins' configurations have: URLs, headers, times that aren't 0, retries, circuit breakers."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from rmq.config.section import Section
 from rmq.config.units import Duration
+
+
+def _is_url(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("a URL begins with http:// or https:// and a host")
+    return text
 
 
 def _are_headers(headers: dict[str, str]) -> dict[str, str]:
@@ -25,6 +39,8 @@ def _more_than_none(seconds: float) -> float:
     return seconds
 
 
+# Where an HTTP server is asked, "" for nowhere.
+HttpUrl = Annotated[str, AfterValidator(_is_url)]
 # Headers of an HTTP request by their names.
 HttpHeaders = Annotated[dict[str, str], AfterValidator(_are_headers)]
 # A duration in seconds, more than 0.

@@ -5,23 +5,14 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rmq.plugin_api import BreakerConfig, ByteSize, Duration, HttpHeaders, PluginConfig, RetryConfig, SomeTime
+from rmq.plugin_api import BreakerConfig, ByteSize, Duration, HttpHeaders, HttpUrl, PluginConfig, RetryConfig, SomeTime
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
 
-def _is_url(text: str) -> str:
-    if not text:
-        return text
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("a URL begins with http:// or https:// and a host")
-    if parts.fragment:
+def _has_no_fragment(text: str) -> str:
+    if urlsplit(text).fragment:
         raise ValueError("a URL to ask has no #")
     return text
 
@@ -30,7 +21,7 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Url = Annotated[str, AfterValidator(_is_url)]
+Url = Annotated[HttpUrl, AfterValidator(_has_no_fragment)]
 
 
 class RequestConfig(PluginConfig):

@@ -3,7 +3,6 @@
 config     the keys of etc/plugins/rmq-auth-jwt.toml
 signatures keys, and whether a token was signed with one of them
 keys       which keys count: those of the configuration, and those that an issuer publishes
-fetching   the document of an issuer's keys, over HTTP
 claims     what a token claims: whether that holds for this client, and what it gives it
 plugin     the plugin itself
 """

@@ -1,29 +1,15 @@
 """The keys of rmq-auth-jwt; RMQTT's names, and those of its own beside them."""
 
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from rmq.plugin_api import Duration, PluginConfig, SomeTime
+from rmq.plugin_api import Duration, HttpUrl, PluginConfig, SomeTime
 from rmq_plugins.auth_jwt.claims import check_template
 
 HMAC: Final = ("HS256", "HS384", "HS512")
 PUBLIC: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA"]
-
-
-def _is_url(text: str) -> str:
-    if not text:
-        return text
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("a URL begins with http:// or https:// and a host")
-    return text
 
 
 def _is_template(text: str) -> str:
@@ -70,7 +56,7 @@ class AuthJwtConfig(PluginConfig):
     hmac_secret: str = ""
     hmac_base64: bool = False
     public_key: str = ""
-    jwks_url: Annotated[str, AfterValidator(_is_url)] = ""
+    jwks_url: HttpUrl = ""
     jwks_refresh: SomeTime = 300.0
     jwks_timeout: SomeTime = 4.0
     jwks_ca_file: str = ""

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 import trio
 
-from rmq_plugins.auth_jwt.fetching import Fetch, FetchFailed
+from rmq.plugin_api.fetching import Fetch, FetchFailed
 from rmq_plugins.auth_jwt.signatures import BadKey, Header, Key, fitting, keys_of_set
 
 # Whoever names keys that aren't there has them fetched no more often than this; nor does a failure.

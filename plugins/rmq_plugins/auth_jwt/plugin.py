@@ -22,9 +22,9 @@ from rmq.plugin_api import (
     judge_publish,
     judge_subscribe,
 )
+from rmq.plugin_api.fetching import fetcher
 from rmq_plugins.auth_jwt.claims import ClaimRefused, ClaimRules, Grant
 from rmq_plugins.auth_jwt.config import AuthJwtConfig
-from rmq_plugins.auth_jwt.fetching import fetcher
 from rmq_plugins.auth_jwt.keys import Keys, KeysNotThere, PublishedKeys
 from rmq_plugins.auth_jwt.signatures import (
     BadKey,

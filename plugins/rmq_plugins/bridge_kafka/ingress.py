@@ -5,13 +5,12 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rmq.plugin_api import PluginConfig, PluginHost, WholeSeconds, is_valid_topic_name
+from rmq.plugin_api import PluginConfig, PluginHost, SomeTime, WholeSeconds, is_valid_topic_name
 from rmq_plugins.bridge_kafka.config import BridgeConfig
 from rmq_plugins.bridge_kafka.needed import need_taken
 from rmq_plugins.bridge_kafka.records import is_topic
 from rmq_plugins.bridge_kafka.rewriting import KAFKA_KEY, KAFKA_TOPIC, Inward
 from rmq_plugins.bridge_kafka.templates import Template
-from rmq_plugins.bridges.config import SomeTime
 from rmq_plugins.bridges.entries import (
     AllBridges,
     Entries,

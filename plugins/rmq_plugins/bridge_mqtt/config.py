@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import V5, V311, ByteSize, PluginConfig, WholeSeconds, Will, is_valid_topic_name
-from rmq_plugins.bridges.config import BridgeBaseConfig, Clients, FromEnvironment, Qos, SomeTime
+from rmq.plugin_api import V5, V311, ByteSize, PluginConfig, SomeTime, WholeSeconds, Will, is_valid_topic_name
+from rmq_plugins.bridges.config import BridgeBaseConfig, Clients, FromEnvironment, Qos
 from rmq_plugins.bridges.config import read_tls as read_files
 
 _PORTS: Final = {"tcp": 1883, "mqtt": 1883, "tls": 8883, "mqtts": 8883}

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import trio
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import PluginConfig, PluginError
+from rmq.plugin_api import PluginConfig, PluginError, SomeTime
 from rmq_plugins.bridge_nats.client import NatsOptions, NotedContext
-from rmq_plugins.bridges.config import BridgeBaseConfig, FromEnvironment, Inflight, SomeTime
+from rmq_plugins.bridges.config import BridgeBaseConfig, FromEnvironment, Inflight
 
 MAX_SERVERS: Final = 16
 _SCHEMES: Final = ("nats", "tls")

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import PluginConfig
+from rmq.plugin_api import PluginConfig, SomeTime
 from rmq_plugins.bridge_nats.client import NatsOptions
 from rmq_plugins.bridge_nats.config import NamePrefix, NatsBridgeConfig, options_of
 from rmq_plugins.bridge_nats.incoming import Kept, NatsInwardLink, Wanted
@@ -14,7 +14,6 @@ from rmq_plugins.bridge_nats.plugin import NatsPlugin
 from rmq_plugins.bridge_nats.subjects import check_filter
 from rmq_plugins.bridge_nats.worker import Worker
 from rmq_plugins.bridges import topics
-from rmq_plugins.bridges.config import SomeTime
 from rmq_plugins.bridges.entries import (
     AllBridges,
     Entries,

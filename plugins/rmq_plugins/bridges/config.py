@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import trio
 from pydantic import AfterValidator, Field, model_validator
 
-from rmq.plugin_api import Duration, PluginConfig, PluginError, WholeSeconds
+from rmq.plugin_api import PluginConfig, PluginError, SomeTime, WholeSeconds
 
 # How many connections of an entry there may be: each is a session.
 MAX_CLIENTS: Final = 64
@@ -33,14 +33,7 @@ def _with_environment(text: str) -> str:
     return _FROM_ENVIRONMENT.sub(lambda found: os.environ[found[1]], text)
 
 
-def _more_than_none(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("must be more than 0")
-    return seconds
-
-
 Qos = Annotated[int, Field(ge=0, le=2)]
-SomeTime = Annotated[Duration, AfterValidator(_more_than_none)]
 FromEnvironment = Annotated[str, AfterValidator(_with_environment)]
 BridgeName = Annotated[str, AfterValidator(_is_name)]
 QueueLength = Annotated[int, Field(ge=1, le=MAX_QUEUE)]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 from rmq_http_api.bearers import TokenRefused
-from rmq_http_api.fetching import MAX_BYTES, FetchFailed, fetcher
 from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
 from rmq_http_api.tokens import TokenRules, Tokens
 
+from rmq.plugin_api.fetching import MAX_BYTES, FetchFailed, fetcher
 from tests.support.certificates import Certificates
 from tests.support.issuer import Issuer
 from tests.support.signed_tokens import EC, OTHER_RSA, RSA, signed

@@ -8,11 +8,11 @@ import pytest
 import structlog
 import trio
 import trio.lowlevel
-from rmq_plugins.auth_jwt.fetching import FetchFailed
 from rmq_plugins.auth_jwt.keys import AT_MOST_EVERY_S, Keys, KeysNotThere, PublishedKeys
 from rmq_plugins.auth_jwt.signatures import Header
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from rmq.plugin_api.fetching import FetchFailed
 from tests.support.signed_tokens import OTHER_RSA, RSA, PrivateKey, jwk
 
 OLD, NEW = Header("RS256", "old"), Header("RS256", "new")

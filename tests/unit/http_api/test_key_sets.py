@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from rmq_http_api.fetching import FetchFailed
 from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from rmq.plugin_api.fetching import FetchFailed
 from tests.support.signed_tokens import RSA, jwk
 
 REFRESH_S = 600.0

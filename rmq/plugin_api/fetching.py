@@ -1,4 +1,4 @@
-"""The document of keys from a web server: bounded in time and size, no redirects; the one file here with httpx."""
+"""A document from a web server, such as an issuer's keys: bounded in time and size, no redirects."""
 
 import ssl
 from collections.abc import Awaitable, Callable
