@@ -88,7 +88,7 @@ class Cluster:
         self._told_at = 0.0
         self._in_tick = False
         self._later: list[Callable[[], None]] = []
-        self.bugs = Bugs()
+        self.bugs = Bugs(clock)
         new_disk = make_disk or (lambda name: ThreadDisk(name, self.bugs.report))
         self._sync_disk = new_disk("rmq-raft-sync")
         self.disk = new_disk("rmq-transfer")
@@ -209,7 +209,7 @@ class Cluster:
 
         async def wait() -> None:
             await trio.sleep(seconds)
-            call()
+            self.bugs.once("what was to be done later", call)
 
         if self._nursery is not None:
             self._nursery.start_soon(wait)
@@ -220,19 +220,23 @@ class Cluster:
         now = self.clock()
         calls, self._later = self._later, []
         for call in calls:
-            call()
-        self.belonging.look(now)
-        self._alarms.look(now)
-        self.duties.look()
-        self.replication.advance()
-        self._tell_progress()
-        if now >= self._told_at + STATUS_S:
-            self._tell_status()
+            self.bugs.once("what was to be done in the next turn", call)
+        guarded = self.bugs.in_turn
+        guarded("a look at this node's place", lambda: self.belonging.look(now))
+        guarded("a look for alarms", lambda: self._alarms.look(now))
+        guarded("a look at what is due", self.duties.look)
+        guarded("replication", self.replication.advance)
+        guarded("telling the others", self._tell)
 
     def turn(self) -> None:
         """Replicate what was proposed: to be called at the end of each turn of the reactor."""
         self.replication.turn()
         self._tell_progress()
+
+    def _tell(self) -> None:
+        self._tell_progress()
+        if self.clock() >= self._told_at + STATUS_S:
+            self._tell_status()
 
     def _tell_progress(self) -> None:
         if not self._moved:
@@ -329,7 +333,7 @@ class Cluster:
     def snapshot_needed(self, peer: int) -> None:
         """A member needs what the log no longer has."""
         if self._nursery is not None and self.outgoing.wants(peer):
-            self._nursery.start_soon(self.outgoing.send, peer)
+            self._nursery.start_soon(self.bugs.run, "sending a snapshot", lambda: self.outgoing.send(peer))
 
     def members_changed(self, voters: tuple[int, ...], observers: tuple[int, ...]) -> None:
         """A membership is committed."""

@@ -225,6 +225,8 @@ class Replication(Replicator):
         raft = self.raft
         if self._in_turn:
             return
+        if raft is not None and raft.is_stopped:
+            self.step_out("a bug in its part of the group, the log says which")
         if raft is None or self.failed:
             self._turn_port()
             refused, self._refused = self._refused, []

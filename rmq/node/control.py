@@ -27,6 +27,8 @@ MAX_CONNECTIONS: Final = 8
 MAX_REQUEST_BYTES: Final = 64 * 1024
 REQUEST_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
+# Accepting pauses so long when it fails.
+ACCEPT_PAUSE_S: Final = 0.5
 OWNER_ONLY: Final = 0o600
 
 BUSY: Final = "too many commands are under way on this node"
@@ -70,7 +72,19 @@ class ControlSocket:
         """Serve; must be open."""
         assert self._listening is not None, "not open"
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._listening.sock))
-        await trio.serve_listeners(self.serve, [listener])
+        fails = False
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:  # no descriptors left, say: it gets better
+                    if not fails:
+                        log.warning("the control socket can't accept", error=error.strerror)
+                    fails = True
+                    await trio.sleep(ACCEPT_PAUSE_S)
+                else:
+                    fails = False
+                    nursery.start_soon(self._serve_guarded, stream)
 
     def close(self) -> None:
         """Give the address back."""
@@ -80,6 +94,13 @@ class ControlSocket:
         if self._folder is not None:
             os.close(self._folder)
             self._folder = None
+
+    async def _serve_guarded(self, stream: trio.abc.Stream) -> None:
+        try:
+            await self.serve(stream)
+        except Exception:
+            log.exception("a connection to the control socket failed")
+            self._count_bug()
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Answer one request."""

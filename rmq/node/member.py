@@ -18,6 +18,7 @@ from rmq.metrics.counters import Counters
 from rmq.net.reactor import Reactor
 from rmq.node.cluster import cluster_class, cluster_options, is_member, make_figures, make_peers, prepare_data
 from rmq.node.control import ControlSocket
+from rmq.node.standing_tasks import keep_running
 from rmq.node.storage import FOLDER as ALONE
 from rmq.node.storage import storage_options
 from rmq.storage.codec import UnknownOperation
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 FOLDER: Final = "cluster"
 STATE: Final = "state"
+ENDED: Final = "this node's part in the cluster has ended by a bug, its log says which: the node stops"
 REBUILD: Final = "`rmq-node cluster rebuild` fetches everything from the other nodes"
 
 
@@ -108,7 +110,7 @@ class Member:
         direct = self.cluster.links.direct
         direct.drive_elsewhere()
         self._reactor.watch_source(direct.fd, direct.read_in_turn)
-        nursery.start_soon(self._control.run)
+        nursery.start_soon(keep_running, self._broker, "in the control socket", self._control.run)
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
         with trio.CancelScope(shield=True):
@@ -117,9 +119,12 @@ class Member:
                     await nursery.start(self.cluster.run)
                     self._started = True
                     task_status.started()
-            except* OSError as group:
-                error = group.exceptions[0]
-                raise ConfigError([Problem("", f"plugins.{CLUSTER_TABLE}.bind", str(error))]) from None
+            except Exception as error:
+                if not self._started:
+                    raise _not_started(error) from None
+                # The log is closed and the others go on without this node: it is of no use, and says why it ends.
+                self._broker.report_bug(None, "in the cluster")
+                raise ConfigError([Problem("", f"plugins.{CLUSTER_TABLE}", ENDED)]) from None
             finally:
                 self._ended.set()
 
@@ -137,6 +142,16 @@ class Member:
         self._control.close()
         self.port.close()
         self._lock.release()
+
+
+def _not_started(error: Exception) -> Exception:
+    """What is told of a cluster that can't be started: a ``ConfigError`` if it is the address that it can't have."""
+    found = error
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    if not isinstance(found, OSError):
+        return error
+    return ConfigError([Problem("", f"plugins.{CLUSTER_TABLE}.bind", str(found))])
 
 
 def _recover(settings: Settings, broker: Broker, folder: Path) -> tuple[Found, Path | None]:

@@ -1,7 +1,5 @@
 """The listening side: handshakes under way, bounded, and halves of a pair that find each other."""
 
-import errno
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -20,9 +18,9 @@ from rmq_cluster.links.hello import Hello, Refused
 from rmq_cluster.links.options import LinkOptions
 from rmq_cluster.links.refusals import Refusals
 
-# What accepting fails with while the process or the machine has no file or memory to spare: it gets better.
-_FOR_NOW: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-_FOR_NOW_S: Final = 0.1
+# Accepting fails while the process or the machine has no file or memory to spare, or with an error of the network that
+# is the new connection's own (accept(2)): it gets better.
+_PAUSE_S: Final = 0.1
 
 # Takes a pair that is complete: its control connection's HELLO and fields, both streams by channel, where it is from.
 TakePair = Callable[[Hello, Fields, Sequence[trio.abc.Stream], str], None]
@@ -80,16 +78,14 @@ class Acceptor:
         nursery: trio.Nursery,
         serve: Callable[[trio.abc.Stream], Awaitable[None]],
     ) -> None:
-        """Accept until cancelled; each connection gets a task that owns it. Raises ``OSError``: it is broken."""
+        """Accept until cancelled, whatever fails; each connection gets a task that owns it."""
         async with listener:
             while True:
                 try:
                     stream = await listener.accept()
                 except OSError as error:
-                    if error.errno not in _FOR_NOW:
-                        raise
-                    self._refusals.refused("no_resources", "anyone", os.strerror(error.errno))
-                    await trio.sleep(_FOR_NOW_S)
+                    self._refusals.refused("no_resources", "anyone", error.strerror or str(error))
+                    await trio.sleep(_PAUSE_S)
                 else:
                     nursery.start_soon(serve, stream)
 

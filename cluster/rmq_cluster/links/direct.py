@@ -72,10 +72,16 @@ class DirectSockets:
 
 
 def socket_of(stream: trio.abc.Stream) -> socket.socket | None:
-    """A socket of its own for the same connection, non-blocking; None unless the stream is plain TCP."""
+    """A socket of its own for the same connection, non-blocking; None unless the stream is plain TCP.
+
+    None too when there is no descriptor for it: a link with tasks is better than none.
+    """
     if not isinstance(stream, trio.SocketStream):
         return None
     found = stream.socket
-    sock = socket.fromfd(found.fileno(), found.family, found.type)
+    try:
+        sock = socket.fromfd(found.fileno(), found.family, found.type)
+    except OSError:
+        return None
     sock.setblocking(False)
     return sock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ from rmq.cli.control_client import NodeUnavailable, Refused, ask
 from rmq.config import ConfigError
 from rmq.management.cluster import ClusterControl
 from rmq.management.errors import NotAMember, NotInACluster
+from rmq.node import control
 from rmq.node.control import BUG, BUSY, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT_S, ControlSocket
 from tests.support.fake_cluster import STATUS, FakeCluster
 
@@ -277,3 +279,23 @@ async def test_a_node_that_stops_leaves_the_client_in_no_doubt_that_it_may_be_do
         nursery.start_soon(trio.to_thread.run_sync, leave)
         await cluster.begun.wait()
     assert outcome == ["the node ended before it answered: whether leave was done, its log says"]
+
+
+async def test_it_accepts_again_when_there_are_descriptors_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept = trio.SocketListener.accept
+    failures = iter([OSError(errno.EMFILE, "Too many open files")] * 2)
+
+    async def fail(self: trio.SocketListener) -> trio.SocketStream:
+        for error in failures:
+            raise error
+        return await accept(self)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", fail)
+    monkeypatch.setattr(control, "ACCEPT_PAUSE_S", 0.0)
+    async with serving(tmp_path / SOCKET, FakeCluster()):
+        assert "done" in await asked(tmp_path / SOCKET, b'{"command": "status"}\n')
+    written = "".join(capsys.readouterr())
+    assert written.count("can't accept") == 1
+    assert "Traceback" not in written

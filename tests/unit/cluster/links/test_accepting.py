@@ -297,13 +297,14 @@ async def test_a_removed_peer_does_not_come_in_by_a_handshake_under_way(
     assert two.handler.names() in ([], ["up 1", "down 1"])
 
 
-async def test_a_node_without_files_left_accepts_again_later(
+async def test_a_node_that_cant_accept_does_so_again_later(
     village: Village, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = await node_alone(village)
     listener = type(village.world.listeners["host-1", 1900])
     accept = listener.accept
-    failures = iter([OSError(errno.EMFILE, "Too many open files")] * 3)
+    full, forbidden = (OSError(errno.EMFILE, "Too many open files"), OSError(errno.EPERM, "Operation not permitted"))
+    failures = iter([full, full, forbidden])
 
     async def fail(self: Any) -> trio.abc.Stream:
         for error in failures:
