@@ -1,5 +1,7 @@
 """A thread for blocking disk calls: jobs in, one after the other, outcomes back to the thread that owns the state."""
 
+import errno
+import os
 import queue
 import threading
 from collections import deque
@@ -20,17 +22,26 @@ class DiskThread:
         self._thread.start()
 
     def submit(self, job: Job, done: Done) -> None:
-        """Have ``job`` run; ``collect`` then gives ``done`` what it returned, or its ``OSError``."""
+        """Have ``job`` run; ``collect`` then gives ``done`` what it returned, or its ``OSError``.
+
+        Out of memory is one too (ENOMEM), for it gets better; and so is a bug (EIO), so that nobody waits for ever.
+        """
         self._jobs.put((job, done))
 
     def collect(self) -> None:
-        """Act on the outcomes that are there."""
+        """Act on the outcomes that are there. A bug is raised, to be reported where it belongs."""
         outcomes = self._outcomes
-        while outcomes:
-            done, result, error = outcomes.popleft()
-            if error is not None and not isinstance(error, OSError):
-                raise error  # a bug, to be reported where it belongs
-            done(result, error)
+        try:
+            while outcomes:
+                done, result, error = outcomes.popleft()
+                if error is None or isinstance(error, OSError):
+                    done(result, error)
+                else:
+                    done(result, OSError(errno.EIO, f"{type(error).__name__}: {error}"))
+                    raise error
+        finally:
+            if outcomes:
+                self._wake()  # those behind what has raised
 
     def close(self, timeout_s: float) -> bool:
         """Finish what was submitted; False when that takes longer."""
@@ -43,6 +54,8 @@ class DiskThread:
             job, done = entry
             try:
                 self._outcomes.append((done, job(), None))
+            except MemoryError:
+                self._outcomes.append((done, None, OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))))
             except Exception as error:
                 self._outcomes.append((done, None, error))
             self._wake()
