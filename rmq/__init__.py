@@ -22,8 +22,8 @@ metrics     counters (hot), the one table of their names, statistics and rates
 mqtt        hot: the protocol's packets, decoded and encoded, as MQTT 3.1, 3.1.1 and 5.0 have them
 
 Beside them: config (files, environment and flags become settings), log (one set-up for all logging), pem
-(certificates and keys from files), build_info (compiled or not), and bench (rmq-bench, the load tool, a program of its
-own).
+(certificates and keys from files), threads (blocking calls beside trio's tasks), build_info (compiled or not), and
+bench (rmq-bench, the load tool, a program of its own).
 
 Hot modules are plain synchronous Python that mypyc compiles when a wheel is built; pyproject.toml lists them.
 """

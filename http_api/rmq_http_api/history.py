@@ -16,6 +16,7 @@ import trio
 
 from rmq.management.models import HistoryPoint, HistoryView, NodeRef
 from rmq.management.node.history import HistoryKind
+from rmq.plugin_api import in_thread
 
 FILE: Final = "history.sqlite3"
 # The last resort: 7 days of points every 5 seconds take about a quarter of it.
@@ -183,7 +184,7 @@ class HistoryKeeper:
             self._file.add(at_ms, stats, metrics)
 
         try:
-            await trio.to_thread.run_sync(write, limiter=self._one)
+            await in_thread(write, limiter=self._one)
         except (sqlite3.Error, OSError) as error:
             await self._fail(error)
         else:
@@ -201,7 +202,7 @@ class HistoryKeeper:
             )  # fmt: skip
 
         try:
-            names, points = await trio.to_thread.run_sync(read, limiter=self._one)
+            names, points = await in_thread(read, limiter=self._one)
         except (sqlite3.Error, OSError) as error:
             await self._fail(error)
             names, points = (), ()
@@ -215,7 +216,7 @@ class HistoryKeeper:
             self._file.close()
 
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(close, limiter=self._one)
+            await in_thread(close, limiter=self._one)
 
     def _retention(self) -> float:
         return min(self.retention_s, MEMORY_RETENTION_S) if self._in_memory else self.retention_s
@@ -227,6 +228,6 @@ class HistoryKeeper:
             self._failed = True
             self._log.error("history can't be kept", error=str(error), new_file=is_damaged)
         try:
-            await trio.to_thread.run_sync(self._file.set_aside if is_damaged else self._file.close, limiter=self._one)
+            await in_thread(self._file.set_aside if is_damaged else self._file.close, limiter=self._one)
         except (sqlite3.Error, OSError):
             pass  # it was told already, and is tried again with the next point

@@ -43,7 +43,7 @@ from rmq.management.models import (
 from rmq.management.node.condition import Condition
 from rmq.management.node.figures import Figures
 from rmq.management.node.history import History, NoHistory
-from rmq.management.node.host import read_host
+from rmq.management.node.host import look_at_host
 from rmq.management.node.plugins import PluginControl, view_plugin
 from rmq.management.queries import MAX_LIMIT, ClientQuery, Paging, SubscriptionQuery
 from rmq.management.turns import Turns
@@ -114,7 +114,7 @@ class LocalNode:
 
     async def node_info(self) -> NodeInfo:
         """How this node and its machine are."""
-        host = await trio.to_thread.run_sync(read_host, self._data_path)
+        host = await look_at_host(self._data_path)
         return NodeInfo(
             node=self.ref,
             version=__version__,

@@ -7,7 +7,7 @@ from rmq.flow.context import STORAGE_FAILED
 from rmq.management.errors import ManagementError
 from rmq.management.local import LocalNode
 from rmq.management.node.alarms import AlarmReadings
-from rmq.management.node.host import read_host
+from rmq.management.node.host import look_at_host
 from rmq.metrics.histogram import BOUNDS_US, Histogram
 
 
@@ -17,7 +17,7 @@ async def watch_alarms(broker: Broker, local: LocalNode, data_path: str, interva
     seen = late_ones(broker.ctx.latencies.loop_lag, alarms.limits.loop_lag_s)
     while True:
         readings = AlarmReadings(broker.clock())
-        host = await trio.to_thread.run_sync(read_host, data_path)
+        host = await look_at_host(data_path)
         readings.disk_total, readings.disk_free = host.disk_total, host.disk_free
         readings.memory_total, readings.memory_used = host.memory_total, host.memory_used
         before, seen = seen, late_ones(broker.ctx.latencies.loop_lag, alarms.limits.loop_lag_s)

@@ -64,6 +64,7 @@ from rmq.plugin_api.while_connected import KeptWhileConnected
 from rmq.session.client_info import ClientInfo
 from rmq.session.subscription import Subscription
 from rmq.storage.packing import packer, unpack_all
+from rmq.threads import NoThreadError, in_thread
 
 __all__ = [
     "ALLOW",
@@ -115,6 +116,7 @@ __all__ = [
     "MqttError",
     "MqttFailedError",
     "NoAnswerError",
+    "NoThreadError",
     "NodeServices",
     "Outgoing",
     "Packet",
@@ -142,6 +144,7 @@ __all__ = [
     "ended_by",
     "filter_covers",
     "filters_overlap",
+    "in_thread",
     "is_valid_topic_filter",
     "is_valid_topic_name",
     "judge_publish",

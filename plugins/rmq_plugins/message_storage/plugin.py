@@ -3,12 +3,13 @@
 import fcntl
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from rmq.plugin_api import ClientInfo, Plugin, PluginError, PluginHost, Subscription, SubscriptionRequest
+from rmq.plugin_api import ClientInfo, Plugin, PluginError, PluginHost, Subscription, SubscriptionRequest, in_thread
 from rmq_plugins.message_storage.config import MessageStorageConfig
 from rmq_plugins.message_storage.finding import Finder
 from rmq_plugins.message_storage.fresh import Fresh
@@ -63,7 +64,7 @@ class MessageStoragePlugin(Plugin[MessageStorageConfig]):
             await self._store.open()
             alive_at = 0.0
             if self._marks_file is not None:
-                alive_at = await trio.to_thread.run_sync(self._marks_file.read, self._marks)
+                alive_at = await in_thread(partial(self._marks_file.read, self._marks))
         except OSError as error:
             raise PluginError(f"what was kept can't be read: {error}") from None
         queue_max = config.storage.ram.queue_max
@@ -121,6 +122,7 @@ class MessageStoragePlugin(Plugin[MessageStorageConfig]):
             "marks_lost": self._marks.lost,
             "dropped_capacity": store.dropped,
             "damaged_files": store.damaged,
+            "files_not_removed": store.unremoved,
             "error": self._marks_error,
         }
         if intake is not None and replays is not None:
@@ -233,10 +235,10 @@ class MessageStoragePlugin(Plugin[MessageStorageConfig]):
         try:
             if file.is_long(self._marks.count):
                 everything = [row_of(*row) for row in self._marks.all()]
-                await trio.to_thread.run_sync(file.write_anew, everything)
+                await in_thread(partial(file.write_anew, everything))
             elif changed:
                 rows = [row_of(client_id, name, mark) for (client_id, name), mark in changed.items()]
-                await trio.to_thread.run_sync(file.write, rows)
+                await in_thread(partial(file.write, rows))
             if self._here:
                 file.alive(self.host.now())
         except OSError as error:

@@ -6,11 +6,13 @@ ms a message with ``executemany``. Here the thread has one call for a whole batc
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from rmq.plugin_api import in_thread
 from rmq_plugins.message_storage.record import packed, unpacked_all
 from rmq_plugins.message_storage.segment import FRAME_SIZE, Place, Segment, frames, path_of, paths
 from rmq_plugins.message_storage.topics import TopicNode, TopicTree
@@ -57,6 +59,7 @@ class Store:
         self._segment_age_s = segment_age_s
         self._at_once = at_once
         self._segments: list[Segment] = []
+        self._unremoved: list[Segment] = []
         self._firsts: list[int] = []
         # Files are written, read and removed one after the other.
         self._disk = trio.Lock()
@@ -65,13 +68,13 @@ class Store:
         """Find what is there; raises ``OSError``."""
         if self._folder is None:
             return
-        for path, begun_at, size in await trio.to_thread.run_sync(_files, self._folder):
+        for path, begun_at, size in await in_thread(partial(_files, self._folder)):
             await self._take(path, begun_at, size)
 
     async def _take(self, path: Path, begun_at: float, size: int) -> None:
         segment = Segment(path, begun_at)
         read = frames(path)
-        while (frame := await trio.to_thread.run_sync(next, read, None)) is not None:
+        while (frame := await in_thread(partial(next, read, None))) is not None:
             start, data = frame
             batch = Batch()
             try:
@@ -90,7 +93,7 @@ class Store:
         if segment.size < size:
             self.damaged += 1
         if not segment.ids:
-            await trio.to_thread.run_sync(segment.remove)
+            await in_thread(segment.remove)
             return
         self._enter(segment)
         self.size += segment.size
@@ -132,7 +135,7 @@ class Store:
                 if self._folder is None:
                     segment.append(data)
                 else:
-                    await trio.to_thread.run_sync(segment.append, data)
+                    await in_thread(partial(segment.append, data))
             except OSError:
                 if is_new:
                     segment.remove()
@@ -162,6 +165,7 @@ class Store:
     async def tidy(self, now: float) -> None:
         """Drop what is over."""
         async with self._disk:
+            await self._remove()
             index = 0
             while index < len(self._segments):
                 if self._segments[index].keep_until <= now:
@@ -184,10 +188,25 @@ class Store:
                 node.forget(gone)
             if number % self._at_once == self._at_once - 1:
                 await trio.lowlevel.checkpoint()
-        if self._folder is None:
-            segment.remove()
-        else:
-            await trio.to_thread.run_sync(segment.remove)
+        self._unremoved.append(segment)
+        await self._remove()
+
+    async def _remove(self) -> None:
+        """Remove the files of segments that are gone; what the disk refuses is tried again with the next ``tidy``."""
+        unremoved, self._unremoved = self._unremoved, []
+        for segment in unremoved:
+            try:
+                if self._folder is None:
+                    segment.remove()
+                else:
+                    await in_thread(segment.remove)
+            except OSError:
+                self._unremoved.append(segment)
+
+    @property
+    def unremoved(self) -> int:
+        """How many files are left that nobody needs, because they couldn't be removed."""
+        return len(self._unremoved)
 
     def find(self, topic_filter: str) -> Iterator[TopicNode | None]:
         """As ``TopicTree.find``."""
@@ -213,7 +232,7 @@ class Store:
                 wanted[-1][1].append(place)
             if self._folder is None:
                 return _read(wanted)
-            return await trio.to_thread.run_sync(_read, wanted)
+            return await in_thread(partial(_read, wanted))
 
     def _segment_of(self, id_: int) -> Segment | None:
         index = bisect_right(self._firsts, id_) - 1

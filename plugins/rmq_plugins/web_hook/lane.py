@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 import trio
 
+from rmq.plugin_api import in_thread
 from rmq_plugins.web_hook.config import WebHookConfig
 from rmq_plugins.web_hook.disk_queue import DiskQueue, QueueInUseError
 from rmq_plugins.web_hook.posting import REFUSED, SENT
@@ -121,7 +123,7 @@ class Lane:
         try:
             async with self._disk:
                 if self._pending and not self._opened:
-                    await trio.to_thread.run_sync(self._queue.open)
+                    await in_thread(self._queue.open)
                     self._opened = True
                 await self._write()
         except OSError as error:
@@ -145,7 +147,7 @@ class Lane:
             try:
                 async with self._disk:
                     if not self._opened:
-                        await trio.to_thread.run_sync(self._queue.open)
+                        await in_thread(self._queue.open)
                         self._opened = True
             except QueueInUseError:
                 await trio.sleep(IN_USE_RETRY_S)  # the plugin is being restarted: the one of before ends soon
@@ -186,7 +188,7 @@ class Lane:
         self._stored_size += size
         try:
             # Not to be given up halfway: whoever is cancelled waits for the thread.
-            await trio.to_thread.run_sync(self._queue.append, events)
+            await in_thread(partial(self._queue.append, events))
         except OSError:
             self._pending[:0] = events
             self._pending_size += size
@@ -214,7 +216,7 @@ class Lane:
         self._written = trio.Event()
         try:
             async with self._disk:
-                self._ahead = deque(await trio.to_thread.run_sync(self._queue.read, most, most_bytes))
+                self._ahead = deque(await in_thread(partial(self._queue.read, most, most_bytes)))
                 self._measure()
         except OSError as error:
             self._disk_failed(error)
@@ -270,7 +272,7 @@ class Lane:
         while True:
             try:
                 async with self._disk:
-                    await trio.to_thread.run_sync(self._queue.acknowledge, batch[-1].number)
+                    await in_thread(partial(self._queue.acknowledge, batch[-1].number))
                     self._measure()
             except OSError as error:
                 self._disk_failed(error)

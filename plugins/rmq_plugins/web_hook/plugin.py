@@ -11,7 +11,7 @@ from uuid import uuid4
 import orjson
 import trio
 
-from rmq.plugin_api import Handle, Plugin, PluginError, PluginHost
+from rmq.plugin_api import Handle, Plugin, PluginError, PluginHost, in_thread
 from rmq_plugins.web_hook.config import Event, WebHookConfig
 from rmq_plugins.web_hook.disk_queue import DiskQueue
 from rmq_plugins.web_hook.events import Body, time_text
@@ -149,7 +149,7 @@ def _sender(url: str, poster: Poster) -> Send:
 
     async def write(events: Sequence[bytes]) -> tuple[int, str]:
         try:
-            await trio.to_thread.run_sync(append, path, events)
+            await in_thread(partial(append, path, events))
         except OSError as error:
             return FAILED, str(error)
         return SENT, ""

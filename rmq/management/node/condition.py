@@ -8,7 +8,7 @@ import trio
 from rmq.management.cluster import ClusterControl, NoCluster
 from rmq.management.errors import ManagementError, NotInACluster
 from rmq.management.models import FeaturesView, HealthView, NodeRef, SystemFigures
-from rmq.management.node.host import read_process
+from rmq.management.node.host import look_at_process
 
 if TYPE_CHECKING:
     from rmq.management.local import LocalNode
@@ -51,7 +51,7 @@ class Condition:
 
     async def system(self) -> SystemFigures:
         """What the process uses."""
-        process = await trio.to_thread.run_sync(read_process)
+        process = await look_at_process()
         values = {
             "memory.resident": process.memory_resident,
             "files.open": process.open_files,

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import trio
-
 from rmq import __version__
 from rmq.hooks.registry import HookRegistry
 from rmq.management.models import HistogramView, NodeFigures
 from rmq.management.node.hook_figures import HookFigures
-from rmq.management.node.host import HostFigures, ProcessFigures, read_host, read_process
+from rmq.management.node.host import look_at_host, look_at_process
 from rmq.metrics.histogram import BOUNDS_US, Histogram
 from rmq.metrics.keys import metrics_snapshot, stats_snapshot
 
@@ -35,7 +33,7 @@ class Figures:
         node = self._node
         broker = node.broker
         latencies = broker.ctx.latencies
-        process, host = await trio.to_thread.run_sync(_read_system, self._data_path)
+        process, host = await look_at_process(), await look_at_host(self._data_path)
         health = await node.condition.health()
         return NodeFigures(
             node=node.ref,
@@ -68,10 +66,6 @@ class Figures:
 def view_histogram(histogram: Histogram) -> HistogramView:
     """A histogram as it is now."""
     return HistogramView(tuple(BOUNDS_US), tuple(histogram.counts), histogram.sum_us)
-
-
-def _read_system(data_path: str) -> tuple[ProcessFigures, HostFigures]:
-    return read_process(), read_host(data_path)
 
 
 def _none() -> Mapping[str, float]:

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 
 import psutil
 
+from rmq.threads import NoThreadError, in_thread
+
 
 @dataclass(frozen=True, slots=True)
 class HostFigures:
     """Figures of the machine; sizes in bytes, ``boot_time`` in seconds since 1970. 0 where they can't be had."""
 
-    boot_time: float
-    load1: float
-    load5: float
-    load15: float
-    memory_total: int
-    memory_used: int
-    memory_free: int
-    disk_total: int
-    disk_free: int
-    max_open_files: int
+    boot_time: float = 0.0
+    load1: float = 0.0
+    load5: float = 0.0
+    load15: float = 0.0
+    memory_total: int = 0
+    memory_used: int = 0
+    memory_free: int = 0
+    disk_total: int = 0
+    disk_free: int = 0
+    max_open_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,22 @@ def read_process() -> ProcessFigures:
             )
     except OSError:
         return ProcessFigures()
+
+
+async def look_at_process() -> ProcessFigures:
+    """Read them in a thread."""
+    try:
+        return await in_thread(read_process)
+    except NoThreadError:
+        return ProcessFigures()
+
+
+async def look_at_host(data_path: str) -> HostFigures:
+    """Read them in a thread, the disk's from where ``data_path`` is."""
+    try:
+        return await in_thread(lambda: read_host(data_path))
+    except NoThreadError:
+        return HostFigures()
 
 
 def read_host(data_path: str) -> HostFigures:

@@ -1,11 +1,14 @@
 """What traces have written on this node: a file each, appended to by a task, and no longer than allowed."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 import trio
+
+from rmq.threads import in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +97,7 @@ class TraceFiles:
     async def read(self, name: str, position: int, count: int) -> bytes:
         """A piece of what was written."""
         await self.write()
-        return await trio.to_thread.run_sync(_read, self._path(name), position, count)
+        return await in_thread(lambda: _read(self._path(name), position, count))
 
     async def write(self) -> None:
         """Write what waits."""
@@ -103,7 +106,7 @@ class TraceFiles:
                 data = file.take()
                 if data:
                     try:
-                        await trio.to_thread.run_sync(_append, file.path, data)
+                        await in_thread(partial(_append, file.path, data))
                     except OSError as error:
                         log.warning("a trace can't be written", trace=file.path.stem, error=error.strerror)
 

@@ -286,3 +286,18 @@ def test_marks_come_back_from_disk(tmp_path: Path) -> None:
     last = Marks(10)
     MarksFile(path).read(last)
     assert sorted(row_of(*row) for row in last.all()) == [*rows, ("f", "a", LIVE, 0, 0)]
+
+
+async def test_a_file_that_cant_be_removed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new_store(tmp_path)
+    await add(store, [Incoming(1, keep_until=5.0)], 0.0)
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    await store.tidy(6.0)
+    assert await contents(store) == [] and store.unremoved == 1
+    monkeypatch.undo()
+    await store.tidy(7.0)
+    assert store.unremoved == 0 and paths(tmp_path) == []

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -216,3 +217,26 @@ async def test_another_configuration_ends_a_pause(tmp_path: Path, other: Other, 
             lane.configure(lane.config, other.send)
             await trio.sleep(0.2)
     assert trio.current_time() < 60
+
+
+async def test_a_machine_without_threads_to_spare_loses_no_event(
+    tmp_path: Path, other: Other, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sync = trio.to_thread.run_sync
+    missing = 3
+
+    async def without(call: Callable[[], object], **options: Any) -> object:
+        nonlocal missing
+        if missing:
+            missing -= 1
+            raise RuntimeError("can't start new thread")
+        return await run_sync(call, **options)
+
+    lane = new_lane(tmp_path, other)
+    async with running(lane):
+        put(lane, *NAMES[:2])
+        await other.until(lambda: len(other.names) == 2)
+        monkeypatch.setattr(trio.to_thread, "run_sync", without)
+        put(lane, *NAMES[2:4])
+        await other.until(lambda: len(other.names) == 4)
+    assert missing == 0

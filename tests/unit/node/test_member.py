@@ -29,12 +29,14 @@ class Cluster:
             raise self._after
 
 
-def member_of(cluster: Cluster) -> Member:
+class BareMember(Member):
     """A member that has nothing but its cluster."""
-    member = Member.__new__(Member)
-    parts = {"cluster": cluster, "_broker": Engine().broker, "_started": False, "_ended": trio.Event()}
-    vars(member).update(parts)
-    return member
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._broker = Engine().broker
+        self._started = False
+        self._ended = trio.Event()
 
 
 def problems(group: BaseExceptionGroup[BaseException]) -> list[str]:
@@ -48,7 +50,7 @@ def problems(group: BaseExceptionGroup[BaseException]) -> list[str]:
 
 
 async def test_an_address_that_cant_be_had_is_named_with_its_key() -> None:
-    member = member_of(Cluster(OSError(errno.EADDRINUSE, "Address already in use")))
+    member = BareMember(Cluster(OSError(errno.EADDRINUSE, "Address already in use")))
     with pytest.raises(BaseExceptionGroup) as caught:
         async with trio.open_nursery() as nursery:
             await nursery.start(member._run)
@@ -59,7 +61,7 @@ async def test_an_address_that_cant_be_had_is_named_with_its_key() -> None:
 async def test_a_cluster_that_ends_by_itself_is_a_bug_and_the_last_line_says_so(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    member = member_of(Cluster(None, error))
+    member = BareMember(Cluster(None, error))
     with pytest.raises(BaseExceptionGroup) as caught:
         async with trio.open_nursery() as nursery:
             await nursery.start(member._run)
