@@ -1,8 +1,10 @@
 """The API's sockets: bound here, served with HTTP by hypercorn in the node's trio loop, ended in good order."""
 
 import logging
+import resource
 import socket
 import ssl
+import sys
 from typing import Any, Final
 
 import structlog
@@ -28,6 +30,16 @@ MAX_HEADERS: Final = 16 * 1024
 GRACE_S: Final = 3.0
 # Accepting pauses so long when the process has no more file descriptors.
 PAUSE_S: Final = 0.2
+# So many descriptors, or of a small limit this share, are left when clients and the API have taken all they may have.
+RESERVED: Final = 16
+RESERVED_SHARE: Final = 0.0625
+
+
+def api_descriptors(limit: int) -> int:
+    """Descriptors from this number on aren't for the API; ``limit`` is the process's (RLIMIT_NOFILE)."""
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return limit - min(RESERVED, int(limit * RESERVED_SHARE))
 
 
 class ServerError(Exception):
@@ -66,6 +78,8 @@ class Server:
         self._ended = trio.Event()
         self._running = False
         self._streams: set[trio.SocketStream] = set()
+        self._descriptors = api_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._refused = 0
 
     @property
     def connections(self) -> int:
@@ -147,6 +161,15 @@ class Server:
             except BaseException:
                 self._room.release_on_behalf_of(place)
                 raise
+            if stream.socket.fileno() >= self._descriptors:
+                # The last ones are for what the node writes and hears of other nodes.
+                self._room.release_on_behalf_of(place)
+                await trio.aclose_forcefully(stream)
+                self._refused += 1
+                if self._refused == 1:
+                    log.warning("no descriptors left for the HTTP API", limit=self._descriptors)
+                continue
+            self._refused = 0
             nursery.start_soon(self._serve, stream, place)
 
     async def _cut_after_grace(self, nursery: trio.Nursery) -> None:

@@ -1,5 +1,6 @@
 """The replicated log of one node: entries in files and in memory, term and vote, members."""
 
+import errno
 import threading
 from bisect import bisect_left, bisect_right
 from pathlib import Path
@@ -169,7 +170,7 @@ class RaftLog:
             raise ValueError(f"entry {index} can't follow {self.last_index}")
         self._hold(entry, index, term)
         if self._files.last_size > self._file_bytes:
-            self._files.begin(Base(CONTINUES, index - 1, self.entries[-2][2], self.members_at(index - 1)))
+            self._begin_next(Base(CONTINUES, index - 1, self.entries[-2][2], self.members_at(index - 1)))
         self._files.append(index, term, entry)
 
     def flush(self) -> None:
@@ -225,8 +226,16 @@ class RaftLog:
         del self._ends[:position]
         self._configurations = [(index, members), *((at, m) for at, m in self._configurations if at > index)]
         if self._files.last_size > self._file_bytes // 4 and index > self._files.last_base:
-            self._files.begin(Base(CONTINUES, self.last_index, self.last_term, self.members))
+            self._begin_next(Base(CONTINUES, self.last_index, self.last_term, self.members))
         self._files.drop_before(index)
+
+    def _begin_next(self, base: Base) -> None:
+        """Go on in another file; without a descriptor for it in the old one, which is only longer then."""
+        try:
+            self._files.begin(base)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
 
     def reset(self, index: int, term: int, members: Members) -> None:
         """A snapshot was installed, or the group is founded: this is the base, nothing else is here."""

@@ -6,22 +6,30 @@ before a file's base begins a new file, so a base that is no longer true is alwa
 deletes whole files from the front.
 """
 
+import errno
 import os
 import secrets
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from rmq.storage.packing import pack, unpack
 from rmq.storage.record_file import FILE_HEADER, CorruptFile, RecordReader, file_header, mark_of, record, sync_directory
 from rmq_cluster.raft.members import Members, members_of
 
+log = structlog.get_logger(__name__)
+
 MAGIC: Final = b"RMQ-RAFT"
 ENTRY: Final = struct.Struct(">QQ")
 CONTINUES: Final = 0  # the base is an entry of the files before
+# How often is looked whether there are descriptors again.
+DESCRIPTORS_PAUSE_S: Final = 0.2
 STARTS: Final = 1  # nothing before counts: founding, or a snapshot was installed
 
 
@@ -161,10 +169,11 @@ class LogFiles:
             _write(fd, data, 0)
             if base.kind == STARTS:
                 os.fsync(fd)
-        finally:
+            os.rename(temporary, path)
+        except BaseException:
             os.close(fd)
-        os.rename(temporary, path)
-        self._open(path, os.O_RDWR)
+            raise
+        self._go_on_in(fd, mark)  # the same descriptor: with another one to be had, this could fail half way
         self._files.append(LogFile(number, path, base.index, len(data)))
         if base.kind == STARTS:
             sync_directory(self._folder)
@@ -174,7 +183,10 @@ class LogFiles:
 
     def _open(self, path: Path, flags: int) -> None:
         fd = os.open(path, flags | os.O_CLOEXEC)
-        self._mark = mark_of(os.pread(fd, FILE_HEADER.size, 0))
+        self._go_on_in(fd, mark_of(os.pread(fd, FILE_HEADER.size, 0)))
+
+    def _go_on_in(self, fd: int, mark: bytes) -> None:
+        self._mark = mark
         with self._lock:
             if self._fd >= 0:
                 self._unsynced_fds.append(self._fd)
@@ -220,25 +232,47 @@ class LogFiles:
     def sync(self) -> None:
         """Have what was written survive a loss of power, then delete what isn't needed any more.
 
-        Blocking, for a disk thread. Raises ``OSError``.
+        Blocking, for a disk thread: also while there are no descriptors for it. Raises ``OSError``.
         """
-        with self._lock:
-            old, self._unsynced_fds = self._unsynced_fds, []
-            current = os.dup(self._fd) if self._fd >= 0 else -1
-            is_new_name, self._is_new_name = self._is_new_name, False
-            unwanted, self._unwanted = self._unwanted, []
+        told = False
+        while True:
+            try:
+                old, current, folder, unwanted = self._take_unsynced()
+                break
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                if not told:
+                    log.warning("the log can't be synced yet", error=error.strerror)
+                told = True
+                time.sleep(DESCRIPTORS_PAUSE_S)
         try:
             for fd in (*old, current):
                 if fd >= 0:
                     os.fdatasync(fd)
-            if is_new_name:
-                sync_directory(self._folder)
+            if folder >= 0:
+                os.fsync(folder)
             for path in unwanted:
                 path.unlink(missing_ok=True)
         finally:
-            for fd in (*old, current):
+            for fd in (*old, current, folder):
                 if fd >= 0:
                     os.close(fd)
+
+    def _take_unsynced(self) -> tuple[list[int], int, int, list[Path]]:
+        """Files to be synced: those before, the last one, and the folder (-1: none); and what is to be deleted."""
+        with self._lock:
+            current = os.dup(self._fd) if self._fd >= 0 else -1
+            try:
+                folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC) if self._is_new_name else -1
+            except OSError:
+                if current >= 0:
+                    os.close(current)
+                raise
+            self._is_new_name = False
+            old, self._unsynced_fds = self._unsynced_fds, []
+            unwanted, self._unwanted = self._unwanted, []
+            return old, current, folder, unwanted
 
     def close(self) -> None:
         """Close the files; what waits for a flush is lost."""

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from rmq_cluster.raft import log_files
 from rmq_cluster.raft.entries import command_entry, members_entry
 from rmq_cluster.raft.log import LOST_ALL, LOST_TAIL, WARM, RaftLog
 from rmq_cluster.raft.members import Members
@@ -222,3 +223,75 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     found = again(log)
     assert (found.last_index, found.cut_off) == (5, 0)
+
+
+class NoDescriptors:
+    """Opening and duplicating fail for so many calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+        self.left = calls
+        self._dup, self._open = os.dup, os.open
+        monkeypatch.setattr(os, "dup", self.dup)
+        monkeypatch.setattr(os, "open", self.open)
+
+    def dup(self, fd: int) -> int:
+        self._meet()
+        return self._dup(fd)
+
+    def open(self, path: str | Path, flags: int, mode: int = 0o777) -> int:
+        self._meet()
+        return self._open(path, flags, mode)
+
+    def _meet(self) -> None:
+        if self.left:
+            self.left -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_sync_waits_for_descriptors_and_syncs_all_that_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    log = new_log(tmp_path, 40)  # several files: the name of the last one is to be synced, too
+    monkeypatch.setattr(log_files, "DESCRIPTORS_PAUSE_S", 0.0)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    wanted = [*log._files._unsynced_fds]
+    none = NoDescriptors(monkeypatch, calls)
+    log.sync()
+    assert none.left == 0
+    assert synced[:-1] == wanted and len(wanted) > 1
+    assert log.synced == 40
+
+
+@pytest.mark.parametrize("index", [90, 98])
+def test_without_descriptors_the_log_goes_on_in_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index: int
+) -> None:
+    log = new_log(tmp_path, 95)
+    none = NoDescriptors(monkeypatch, 3)
+    fill(log, 5)
+    log.compact(index)
+    fill(log, 40)
+    assert none.left == 0
+    log.compact(index + 1)
+    fill(log, 5)
+    found = again(log)
+    assert (found.last_index, found.cut_off) == (145, 0)
+    assert found.entries[-40:] == log.entries[-40:]
+
+
+def test_a_new_file_takes_one_descriptor_so_that_none_is_begun_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = new_log(tmp_path, 10)
+    opened: list[str] = []
+    open_ = os.open
+
+    def note(path: str, flags: int, mode: int = 0o777) -> int:
+        opened.append(str(path))
+        return open_(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", note)
+    fill(log, 40)
+    assert len(opened) == len(set(opened)) > 1
