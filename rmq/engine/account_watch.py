@@ -27,7 +27,7 @@ class AccountWatch:
     def changed(self, kind: str, name: str) -> None:
         """An account was put or deleted."""
         for listener in self._listeners.get(kind, ()):
-            listener(name)
+            self._tell(listener, name)
 
     def look(self) -> None:
         """Often: a state that was read from disk, or came from another node, has other accounts and tells nobody."""
@@ -37,4 +37,10 @@ class AccountWatch:
         self._seen = accounts
         for listeners in self._listeners.values():
             for listener in listeners:
-                listener(None)
+                self._tell(listener, None)
+
+    def _tell(self, listener: Listener, name: str | None) -> None:
+        try:
+            listener(name)
+        except Exception:  # the others are told all the same: one of them is who may come in
+            self._broker.report_bug(None, "in going by an account")

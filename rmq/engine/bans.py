@@ -234,6 +234,7 @@ class _End(Timer):
     """The time of a ban is over."""
 
     __slots__ = ("_bans",)
+    again_after_bug_s = 1.0
 
     def __init__(self, bans: BanList) -> None:
         super().__init__()
@@ -247,6 +248,7 @@ class _Sweep(Timer):
     """Ends the connections of those who are banned now, a portion in each tick."""
 
     __slots__ = ("_again", "_bans", "_broker", "_rest", "_suspects")
+    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker", bans: BanList) -> None:
         super().__init__()

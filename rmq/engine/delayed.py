@@ -190,6 +190,7 @@ class _Due(Timer):
     """The next message is due."""
 
     __slots__ = ("_messages",)
+    again_after_bug_s = 1.0
 
     def __init__(self, messages: DelayedMessages) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ class Draining(Timer):
     """
 
     __slots__ = ("_broker", "_drained", "_owed", "begun_with", "other_listeners", "rate")
+    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()

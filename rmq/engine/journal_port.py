@@ -288,6 +288,7 @@ class JournalPort(StoredPort):
 
 class _LookAfter(Timer):
     __slots__ = ("_port",)
+    again_after_bug_s = 1.0
 
     def __init__(self, port: JournalPort) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ class LateTimers(Timer):
     """Sessions that were closed with their node, whose timers aren't entered yet."""
 
     __slots__ = ("_broker", "_orphans", "_sessions", "_wills")
+    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()

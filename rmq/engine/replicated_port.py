@@ -378,6 +378,7 @@ class ReplicatedPort(StoredPort):
 
 class _LookAfter(Timer):
     __slots__ = ("_port",)
+    again_after_bug_s = 1.0
 
     def __init__(self, port: ReplicatedPort) -> None:
         super().__init__()

@@ -200,6 +200,7 @@ class Again(Timer):
     """Calls something later, once."""
 
     __slots__ = ("_call",)
+    again_after_bug_s = 1.0
 
     def __init__(self, call: Callable[[], None]) -> None:
         super().__init__()

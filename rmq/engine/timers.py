@@ -1,7 +1,7 @@
 """The timer wheel: keep alive, session expiry, will delay, retained expiry and rate waits in one place."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 TICKS_PER_SECOND: Final = 10
 # Nothing is entered further ahead: a timer that is due later comes round again and enters itself anew.
@@ -9,9 +9,13 @@ HORIZON_TICKS: Final = 300 * TICKS_PER_SECOND
 
 
 class Timer:
-    """One thing to do later. Subclasses say what in ``fire``."""
+    """One thing to do later. Subclasses say what in ``fire``.
+
+    One that has to go on whatever happens has ``again_after_bug_s``: so long after an exception it fires again.
+    """
 
     __slots__ = ("tick",)
+    again_after_bug_s: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self.tick = -1
@@ -92,6 +96,6 @@ class TimerWheel:
                     again = timer.fire(now)
                 except Exception:
                     self._report_bug()
-                    continue
+                    again = now + timer.again_after_bug_s if timer.again_after_bug_s else 0.0
                 if again:
                     self.enter(timer, again)

@@ -3,10 +3,15 @@
 import logging
 import os
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from structlog.typing import Processor
+
+# A log that can't be written is told of no more often than this.
+TELL_AGAIN_S: Final = 60.0
 
 
 class Target(logging.StreamHandler[TextIO]):
@@ -15,9 +20,26 @@ class Target(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, render: Processor) -> None:
         super().__init__(stream)
         self.render = render
+        self._told_at = -TELL_AGAIN_S
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A line can't be written: standard error says so, now and then; a bug in a line is told as logging does.
+
+        Each line's stack, as logging tells it, would fill what gathers standard error when the log's disk is full.
+        """
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        now = time.monotonic()
+        if now < self._told_at + TELL_AGAIN_S:
+            return
+        self._told_at = now
+        with suppress(OSError, AttributeError):  # there may be no standard error, or it is what fails
+            sys.stderr.write(f"rmq-node: the log can't be written: {error.strerror or error}\n")
 
     def write(self, text: str) -> None:
-        """Write whole lines at once; a stream that can't take them is reported the way logging does it."""
+        """Write whole lines at once."""
         self.acquire()
         try:
             self.prepare()
@@ -77,12 +99,17 @@ class LogFile(Target):
         finally:
             self.release()
         if old is not None:
-            old.close()
+            _close(old)
 
     def close(self) -> None:
         """Close the file, for good."""
         super().close()
-        self.stream.close()
+        _close(self.stream)
+
+
+def _close(stream: TextIO) -> None:
+    with suppress(OSError):  # what is left can't be written, which was told of when it was
+        stream.close()
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

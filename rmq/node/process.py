@@ -181,11 +181,15 @@ def _time_limit(limit_s: float) -> Iterator[None]:
     """End the process after this time, whatever hangs: in a thread of its own, for a plugin may block all others."""
     timer = threading.Timer(limit_s, _give_up, (limit_s,))
     timer.daemon = True
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError:  # no thread can be started: the kernel ends the process then, without a word
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     finally:
         timer.cancel()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _give_up(limit_s: float) -> None:

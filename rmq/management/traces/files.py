@@ -76,23 +76,24 @@ class TraceFiles:
         known = self._files.get(name)
         if known is not None:
             return known.size
-        path = self._path(name)
-        return path.stat().st_size if path.exists() else 0
+        found = _stat(self._path(name))
+        return 0 if found is None else found.st_size
 
     def changed_at(self, name: str) -> float | None:
         """When something was written last, in seconds since 1970."""
-        path = self._path(name)
-        return path.stat().st_mtime if path.exists() else None
+        found = _stat(self._path(name))
+        return None if found is None else found.st_mtime
 
     def keep_only(self, names: set[str]) -> None:
         """Remove the files of all other traces."""
         for name in self._files.keys() - names:
             del self._files[name]
-        if not self._folder.is_dir():
-            return
-        for path in self._folder.glob("*.log"):
-            if path.stem not in names:
+        try:
+            unwanted = [path for path in self._folder.glob("*.log") if path.stem not in names]
+            for path in unwanted:
                 path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("files of traces can't be removed", folder=str(self._folder), error=error.strerror)
 
     async def read(self, name: str, position: int, count: int) -> bytes:
         """A piece of what was written."""
@@ -136,6 +137,13 @@ def _append(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with open(descriptor, "ab") as file:
         file.write(data)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _read(path: Path, position: int, count: int) -> bytes:

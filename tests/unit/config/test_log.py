@@ -156,3 +156,13 @@ def test_a_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[0].endswith("failed plugin=p")
     assert lines[1].startswith("Traceback")
     assert lines[-1] == "ValueError: boom"
+
+
+def test_a_disk_that_is_full_is_told_of_once_and_not_with_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    setup_logging("file", "info", path=Path("/dev/full"))
+    for _ in range(3):
+        structlog.get_logger("rmq").info("started")
+        write_events("rmq.connections", [(0.0, {"event": "client connected"})])
+    assert capsys.readouterr().err == "rmq-node: the log can't be written: No space left on device\n"

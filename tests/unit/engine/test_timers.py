@@ -228,3 +228,23 @@ def test_one_that_raises_is_reported_and_the_others_still_fire() -> None:
     wheel.advance(START + 2)
     assert [type(error) for error in reported] == [ZeroDivisionError]
     assert all(len(probe.fired) == 1 for probe in others)
+
+
+def test_one_that_has_to_go_on_fires_again_after_a_bug() -> None:
+    bugs: list[str] = []
+    wheel = TimerWheel(START, lambda: bugs.append("bug"))
+
+    def fail(now: float) -> float:
+        raise KeyError("bug")
+
+    class Standing(Probe):
+        again_after_bug_s = 2.0
+
+    once, standing = Probe(fail), Standing(fail)
+    wheel.enter(once, START + 1)
+    wheel.enter(standing, START + 1)
+    for seconds in range(1, 9):
+        wheel.advance(START + seconds + TICK_S)
+    assert len(once.fired) == 1
+    assert standing.fired == [START + seconds + TICK_S for seconds in (1, 4, 7)]
+    assert len(bugs) == 4

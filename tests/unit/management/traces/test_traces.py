@@ -154,3 +154,18 @@ async def test_the_logs_of_all_nodes(traced: World, tmp_path: Path) -> None:
     assert [view.node.node_id for view in files] == [1, 2] and all(view.size for view in files)
     assert b"[PUBLISH]" in await operations.trace_log(2, "one", 0, 1000)
     assert await operations.trace_log(2, "one", files[1].size, 1000) == b""
+
+
+def test_files_that_cant_be_removed_are_told_of_and_end_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = trace_files.TraceFiles(tmp_path)
+    (tmp_path / "old.log").write_text("line")
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    files.keep_only(set())
+    assert "can't be removed" in "".join(capsys.readouterr())
+    assert (files.size("old"), files.size("none"), files.changed_at("none")) == (4, 0, None)
