@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import trio
+from rmq_cluster.figures import counters_of
 
 from rmq.storage.digest import digest_of
 from tests.simulation.cast import Cast
@@ -101,6 +102,9 @@ class Healing:
             counters = node.engine.counters
             if counters.internal_errors:
                 self._world.problem(f"node {node.node_id} has counted {counters.internal_errors} internal errors")
+            bugs = counters_of(node.cluster)["cluster.bugs"]
+            if bugs:
+                self._world.problem(f"node {node.node_id} has counted {bugs} bugs in its cluster")
             if node.cluster.replication.failed:
                 self._world.problem(f"node {node.node_id} has stepped out: {node.cluster.replication.failed}")
 
