@@ -13,7 +13,7 @@ from rmq_cluster.bugs import REST_S, Bugs
 from rmq_cluster.links.direct import socket_of
 from trio.testing import MockClock
 
-from tests.unit.cluster.test_failures import three
+from tests.unit.cluster.starting import three
 from tests.unit.cluster.world import World
 
 
