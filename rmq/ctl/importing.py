@@ -53,10 +53,10 @@ def import_(
     mosquitto  mosquitto.conf; its password, ACL and database files are read where it says
     nanomq     nanomq.conf, with what it includes
     emqx       a data export (tar.gz of version 5, JSON of version 4), cluster.hocon, acl.conf, users.json or .csv
-    rmqtt      rmqtt.toml
+    rmqtt      rmqtt.toml; files of bridges to MQTT brokers in rmqtt-plugins beside it
 
-    Users, access rules and settings become files for rmq-node; nothing that is there is replaced. Retained messages
-    are published to the running node. What can't be carried over is listed, each with the reason.
+    Users, access rules, settings and bridges become files for rmq-node; nothing that is there is replaced. Retained
+    messages are published to the running node. What can't be carried over is listed, each with the reason.
     """
     if write and dry_run:
         raise Failure(USAGE, "--write and --dry-run: one or the other")
@@ -103,6 +103,7 @@ def _lines(found: "Findings", made: list[Path], published: int, out: Path, *, wr
         lines += [f"  {one.what}: {one.becomes}" for one in found.left]
     lines.append("")
     counts = f"{len(found.users)} users, {len(found.rules)} rules, {len(found.settings)} settings"
+    counts += f", {len(found.bridges)} bridges"
     if write:
         lines += [f"written: {counts}", *(f"  {file}" for file in made)]
         lines.append(f"published: {published} of {len(found.retained)} retained messages")
@@ -123,6 +124,7 @@ def _as_json(found: "Findings", made: list[Path], published: int, *, write: bool
         "users": [user.name for user in found.users],
         "rules": len(found.rules),
         "settings": found.settings,
+        "bridges": [{"plugin": bridge.plugin, "name": bridge.name} for bridge in found.bridges],
         "retained": [message.topic for message in found.retained],
         "carried": [{"what": one.what, "becomes": one.becomes} for one in found.carried],
         "left": [{"what": one.what, "why": one.becomes} for one in found.left],

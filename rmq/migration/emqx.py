@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from rmq.migration import emqx_bridges
 from rmq.migration.emqx_accounts import Hashing, add_erlang_rules, read_tables, read_users, read_version_4
 from rmq.migration.files import MOST_BYTES, decoded, read_bytes
 from rmq.migration.findings import Findings, MigrationError
@@ -146,10 +147,11 @@ def _take_hocon(found: Findings, theirs: Mapping[str, object]) -> None:
         found.take("retainer.max_payload_size", "retain.max_payload_size", retainer["max_payload_size"])
     if theirs.get("authentication"):
         _take_authentication(found, theirs["authentication"])
+    emqx_bridges.take(found, theirs)
     for name in theirs:
         if name in _NOTED:
             found.note(name, _NOTED[name])
-        elif name not in ("listeners", "mqtt", "retainer", "authentication", "authorization"):
+        elif name not in ("listeners", "mqtt", "retainer", "authentication", "authorization", *emqx_bridges.ROOTS):
             found.leave(name, "there is nothing like it, or it is set in another way: see docs/migration.md")
 
 

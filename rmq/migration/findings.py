@@ -29,6 +29,16 @@ class Retained:
     expires_in: int | None = None
 
 
+@dataclass(slots=True)
+class FoundBridge:
+    """A bridge of ``plugin``, with its keys and those of its entries, dotted; ``keys`` may have a password."""
+
+    plugin: str
+    name: str
+    keys: dict[str, object] = field(repr=False)
+    entries: list[dict[str, object]]
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """Something of theirs, and what it is here. Never a secret."""
@@ -41,13 +51,14 @@ class Carried:
 class Findings:
     """Everything out of the files of one broker.
 
-    ``settings`` are ours, by dotted keys. ``rules`` are those of rmq-acl, in their order. ``left`` is what can't be
-    carried over, each with the reason, or with what has to be done by hand.
+    ``settings`` are ours, by dotted keys. ``rules`` are those of rmq-acl, in their order. ``bridges`` are those of both
+    plugins. ``left`` is what can't be carried over, each with the reason, or with what has to be done by hand.
     """
 
     settings: dict[str, object] = field(default_factory=dict)
     users: list[FoundUser] = field(default_factory=list)
     rules: list[list[object]] = field(default_factory=list)
+    bridges: list[FoundBridge] = field(default_factory=list)
     retained: list[Retained] = field(default_factory=list)
     carried: list[Carried] = field(default_factory=list)
     left: list[Carried] = field(default_factory=list)

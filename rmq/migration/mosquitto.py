@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from rmq.migration import mosquitto_bridges
 from rmq.migration.files import beside, read_text
 from rmq.migration.findings import Findings, MigrationError
 from rmq.migration.mosquitto_access import read_passwords, read_rules
@@ -80,18 +81,19 @@ def read(path: Path) -> Findings:
     general: dict[str, str] = {}
     listeners: list[_Listener] = []
     first = _Listener("1883")
+    connections: list[tuple[str, mosquitto_bridges.Lines]] = []
     is_bridge = False
     for key, value in _lines(path, []):
         place = listeners[-1].lines if listeners else first.lines
         if key == "connection":
             is_bridge = True
-            found.leave(f"connection {value}", "a bridge is written anew: docs/plugins-bridges.md")
+            connections.append((value, []))
         elif key == "listener":
             is_bridge = False
             port, _, host = value.partition(" ")
             listeners.append(_Listener(port, host.strip()))
-        elif is_bridge:
-            continue  # the keys of a bridge
+        elif is_bridge and mosquitto_bridges.is_of_bridge(key):
+            connections[-1][1].append((key, value))
         elif key in ("port", "bind_address"):
             setattr(first, "port" if key == "port" else "host", value)
             place[key] = value
@@ -109,6 +111,8 @@ def read(path: Path) -> Findings:
             general.setdefault(key, value)
     _take_listeners(found, listeners, general)
     _take_general(found, path, general, listeners)
+    for name, lines in connections:
+        mosquitto_bridges.take(found, name, lines)
     check(found)
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rmq.migration import nanomq_bridges
 from rmq.migration.findings import Findings, FoundUser, MigrationError
 from rmq.migration.hocon import read_hocon
 from rmq.migration.settings import check
@@ -17,7 +18,6 @@ _LIMITS: Final = {
 _TLS: Final = {"certfile": "cert", "keyfile": "key"}
 _HTTP: Final = "http_server"
 _LEFT: Final = {
-    "bridges": "bridges are written anew: docs/plugins-bridges.md",
     "rules": "rules aren't there yet; rmq-web-hook tells a server of messages",
     "webhook": "rmq-web-hook does that: its URL and events go into plugins/rmq-web-hook.toml",
     "exchange_client": "messages aren't kept for exchanges",
@@ -49,6 +49,7 @@ def read(path: Path) -> Findings:
             found.leave(f"mqtt.{name}", "there is nothing like it")
     _take_auth(found, _table(theirs, "auth"), starts)
     _take_log(found, _table(theirs, "log"))
+    nanomq_bridges.take(found, _table(theirs, "bridges"))
     if _HTTP in theirs:
         found.leave(
             _HTTP,
@@ -57,7 +58,7 @@ def read(path: Path) -> Findings:
     for name in theirs:
         if name == "system":
             found.note(name, "one thread serves every connection of a node")
-        elif name not in ("listeners", "mqtt", "auth", "log", _HTTP):
+        elif name not in ("listeners", "mqtt", "auth", "log", "bridges", _HTTP):
             found.leave(name, _LEFT.get(name, "there is nothing like it"))
     check(found)
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from rmq.migration import emqx, mosquitto, nanomq, rmqtt
+from rmq.migration import bridge_check, emqx, mosquitto, nanomq, rmqtt
 from rmq.migration.findings import Findings
 
 KINDS: Final[Mapping[str, Callable[[Path], Findings]]] = MappingProxyType(
@@ -22,7 +22,9 @@ def read(kind: str, paths: list[Path]) -> Findings:
         for user in more.users:
             found.add_user(user)
         found.rules += more.rules
+        found.bridges += more.bridges
         found.retained += more.retained
         found.carried += more.carried
         found.left += more.left
+    bridge_check.check(found)
     return found

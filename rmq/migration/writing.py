@@ -1,4 +1,4 @@
-"""The files that are made of what was found: rmq.toml, plugins/rmq-acl.toml, users. None that is there is replaced."""
+"""The files that are made of what was found: rmq.toml, users, those of plugins. None that is there is replaced."""
 
 import json
 import os
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from rmq.migration.findings import Findings, FoundUser, MigrationError
+from rmq.migration.bridges import EGRESS, INGRESS
+from rmq.migration.findings import Findings, FoundBridge, FoundUser, MigrationError
 from rmq.migration.settings import tables
 from rmq.users import hashing, password_file
 
@@ -22,9 +23,16 @@ def planned(found: Findings) -> list[str]:
     names = [MAIN] if found.settings or found.users else []
     if found.rules:
         names.append(ACL)
+    names += [f"plugins/{plugin}.toml" for plugin in _bridges(found)]
     if found.users:
         names.append(USERS)
     return names
+
+
+def _bridges(found: Findings) -> dict[str, list[FoundBridge]]:
+    """The bridges of each plugin that has any."""
+    both = {plugin: [one for one in found.bridges if one.plugin == plugin] for plugin in (EGRESS, INGRESS)}
+    return {plugin: bridges for plugin, bridges in both.items() if bridges}
 
 
 def write(found: Findings, folder: Path, source: str) -> list[Path]:
@@ -41,9 +49,12 @@ def write(found: Findings, folder: Path, source: str) -> list[Path]:
             if found.users:
                 settings["auth.users_file"] = str((folder / USERS).absolute())
             made.append(_write(folder / MAIN, settings_text(settings, source)))
-        if found.rules:
+        if found.rules or found.bridges:
             (folder / "plugins").mkdir(exist_ok=True)
+        if found.rules:
             made.append(_write(folder / ACL, rules_text(found.rules, source)))
+        for plugin, bridges in _bridges(found).items():
+            made.append(_write(folder / f"plugins/{plugin}.toml", bridges_text(bridges, source)))
         if found.users:
             _write_users(folder / USERS, found.users)
             made.append(folder / USERS)
@@ -66,6 +77,20 @@ def rules_text(rules: Iterable[list[object]], source: str) -> str:
     lines = [f"# Made by rmq-ctl import out of {source}. The first rule that fits decides.", "rules = ["]
     lines += [f"  {_value(rule)}," for rule in rules]
     return "\n".join([*lines, "]"]) + "\n"
+
+
+def bridges_text(bridges: Iterable[FoundBridge], source: str) -> str:
+    """The file of one plugin for bridges."""
+    lines = [f"# Made by rmq-ctl import out of {source}; etc/plugins of rmq has every key with its default."]
+    for bridge in bridges:
+        lines += ["", "[[bridges]]", *_dotted(bridge.keys)]
+        for entry in bridge.entries:
+            lines += ["[[bridges.entries]]", *_dotted(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _dotted(values: Mapping[str, object]) -> list[str]:
+    return [f"{'.'.join(map(_key, key.split('.')))} = {_value(value)}" for key, value in values.items()]
 
 
 def _add_table(lines: list[str], table: Mapping[str, object], name: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from rmq.plugin_api import PluginConfig, Subscribe, SubscriptionRequest, WholeSeconds, is_valid_topic_filter
 from rmq_plugins.bridge_mqtt.config import BridgeConfig, Server, read_tls, remote_id
@@ -13,6 +13,7 @@ from rmq_plugins.bridge_mqtt.rewriting import Inward
 from rmq_plugins.bridges import topics
 from rmq_plugins.bridges.config import Qos
 from rmq_plugins.bridges.entries import (
+    MAX_SKIPPED,
     AllBridges,
     Entries,
     IngressEntryConfig,
@@ -45,6 +46,7 @@ class LocalConfig(IngressLocalConfig):
     """How it is published here; without ``qos`` and ``retain`` as it came."""
 
     topic: Annotated[str, AfterValidator(lambda text: topics.check(text, PLACEHOLDER))] = PLACEHOLDER
+    skip_levels: Annotated[int, Field(ge=0, le=MAX_SKIPPED)] = 0
 
 
 class EntryConfig(IngressEntryConfig):
@@ -56,7 +58,14 @@ class EntryConfig(IngressEntryConfig):
     @property
     def key(self) -> str:
         """What tells it from the others of its bridge."""
-        return entry_key(*self.ends)
+        # Without skip_levels the key, and so the session on the other broker, is what it was before there was any.
+        skipped = [str(self.local.skip_levels)] if self.local.skip_levels else []
+        return entry_key(*self.ends, *skipped)
+
+    @property
+    def description(self) -> str:
+        """Its ends, and what is left out of names on the way."""
+        return f"{super().description}, {self.local.skip_levels} skipped"
 
 
 class IngressBridgeConfig(BridgeConfig):
@@ -102,7 +111,7 @@ def _side(bridge: IngressBridgeConfig, entry: EntryConfig) -> Side:
     if bridge.concurrent_client_limit > 1 and not topic_filter.startswith("$share/"):
         topic_filter = shared_filter(bridge.name, entry.key, topic_filter)
     request = SubscriptionRequest(topic_filter, entry.remote.qos, False, True, 1)
-    names = TopicMap(entry.local.topic, PLACEHOLDER)
+    names = TopicMap(entry.local.topic, PLACEHOLDER, entry.local.skip_levels)
     fixed = entry.local.qos
     qos = (0, 1, 2) if fixed is None else (0, fixed, fixed)
     server = str(Server(bridge.server))

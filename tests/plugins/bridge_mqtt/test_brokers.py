@@ -129,6 +129,18 @@ def test_messages_come_in(dial: DIAL, start_node: START, make_mosquitto: MAKE, v
     assert [(m.payload, m.qos, m.topic) for m in got] == [(b"%d" % n, qos, "in/far/a") for n in range(50)]
 
 
+def test_messages_come_in_without_their_first_levels(dial: DIAL, start_node: START, make_mosquitto: MAKE) -> None:
+    remote = make_mosquitto()
+    remote.start()
+    entries = '[{ remote.topic = "far/+/#", local.topic = "in/${remote.topic}", local.skip_levels = 2 }]'
+    node = start_node(IN, bridge_option("ingress", url(remote.address), entries))
+    subscriber = dial(node.address, "sub")
+    subscriber.subscribe(("in/#", 2))
+    publisher = dial(remote.address, "pub")
+    await_subscriber(publisher, "far/a/b/c")
+    assert subscriber.receive_publish(b"probe").topic == "in/b/c"
+
+
 @pytest.mark.parametrize("qos", [1, 2])
 def test_what_came_while_the_node_was_dead_comes_once(
     dial: DIAL, start_node: START, make_mosquitto: MAKE, qos: int

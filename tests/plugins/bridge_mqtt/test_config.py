@@ -4,7 +4,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from rmq_plugins.bridge_mqtt.config import Server
 from rmq_plugins.bridge_mqtt.egress import EgressBridgeConfig, EgressConfig
-from rmq_plugins.bridge_mqtt.ingress import IngressConfig
+from rmq_plugins.bridge_mqtt.ingress import IngressBridgeConfig, IngressConfig
+from rmq_plugins.bridges.entries import entry_key
 
 from tests.support.plugin_keys import names_every_key
 
@@ -45,6 +46,15 @@ def test_a_wrong_key_says_what_is_wrong(keys: dict[str, object], said: str) -> N
     with pytest.raises(ValidationError) as caught:
         EgressConfig.model_validate({"bridges": [{**OUT, **keys}]})
     assert said in str(caught.value)
+
+
+def test_a_session_there_keeps_its_name_where_no_levels_are_left_out() -> None:
+    keys = []
+    for local in ({}, {"skip_levels": 0}, {"skip_levels": 1}, {"skip_levels": 2}):
+        bridge = IngressBridgeConfig.model_validate({**IN, "entries": [{"remote": {"topic": "a"}, "local": local}]})
+        keys.append(bridge.entries[0].key)
+    assert keys[0] == keys[1] == entry_key("a", "${remote.topic}")
+    assert len(set(keys)) == 3
 
 
 def test_two_bridges_have_two_names() -> None:

@@ -81,6 +81,25 @@ def test_no_secret_is_printed(desk: Desk, tmp_path: Path) -> None:
         assert "geheim" not in "".join(file.read_text() for file in (tmp_path / kind).rglob("*") if file.is_file())
 
 
+def test_a_password_of_a_bridge_is_in_its_file_only(desk: Desk, tmp_path: Path) -> None:
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(
+        "listener 1883\nconnection up\naddress h\nremote_username u\nremote_password geheim\ntopic # out\n"
+    )
+    out = tmp_path / "out"
+    for flags in ((), ("--json",), ("--write", "--out", str(out))):
+        result = desk.run("import", "mosquitto", str(config), *flags)
+        assert result.exit_code == 0, result.output
+        assert "geheim" not in result.output and "bridge" in result.output
+    files = {path.relative_to(out).as_posix(): path for path in out.rglob("*") if path.is_file()}
+    assert set(files) == {"rmq.toml", "plugins/rmq-bridge-egress-mqtt.toml"}
+    assert "geheim" not in files["rmq.toml"].read_text()
+    made = files["plugins/rmq-bridge-egress-mqtt.toml"]
+    assert 'password = "geheim"' in made.read_text() and made.stat().st_mode & 0o077 == 0
+    told = json.loads(desk.run("import", "mosquitto", str(config), "--json").stdout)
+    assert told["bridges"] == [{"plugin": "rmq-bridge-egress-mqtt", "name": "up"}]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

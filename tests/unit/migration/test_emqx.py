@@ -95,7 +95,7 @@ def test_an_archive(tmp_path: Path) -> None:
     assert settings["listener.tcp.external.limit_subscription"] is True
     assert (settings["retain.retained_message_ttl"], settings["retain.max_payload_size"]) == ("0", "512KB")
     assert left(found) >= {
-        "rule_engine",
+        "rule_engine.rules.r1",
         "mqtt.await_rel_timeout",
         "authz/acl.conf rule 4",
         "certs/c.pem",

@@ -91,8 +91,12 @@ def test_what_our_configuration_refuses_is_named(tmp_path: Path) -> None:
 
 
 def test_bridges_and_unknown_keys(tmp_path: Path) -> None:
-    found = read(tmp_path, "connection up\naddress 1.2.3.4\nremote_password geheim\nlistener 1883\nnothing 1\n")
-    assert left(found) == ["connection up", "nothing"]
+    found = read(
+        tmp_path,
+        "connection up\naddress 1.2.3.4\nremote_password geheim\nmax_qos 1\nlistener 1883\nnothing 1\n",
+    )
+    assert left(found) == ["nothing", "connection up"]  # which has no topics
+    assert found.settings["listener.tcp.external.max_qos_allowed"] == 1  # no key of the bridge
     assert not any("geheim" in f"{one.what} {one.becomes}" for one in [*found.left, *found.carried])
 
 
