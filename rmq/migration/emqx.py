@@ -47,7 +47,7 @@ MOST_FILES: Final = 10_000
 
 
 def read(path: Path) -> Findings:
-    """Whichever of these it is."""
+    """Whichever of these it is; ``end_rules`` has the last rule."""
     content = read_bytes(path)
     if content[:2] == b"\x1f\x8b":
         return _read_archive(path, content)
@@ -61,15 +61,17 @@ def read(path: Path) -> Findings:
     else:
         theirs = parsed(path, text, path.parent)
         _take_hocon(found, theirs)
-    _end_rules(found, theirs)
     check(found)
     return found
 
 
-def _end_rules(found: Findings, theirs: Mapping[str, object]) -> None:
-    """What no rule is about is denied here, and allowed by EMQX unless it says otherwise."""
-    if found.rules and _table(theirs, "authorization").get("no_match", "allow") == "allow":
+def end_rules(found: Findings) -> None:
+    """What no rule is about is denied here, and allowed by EMQX unless it says otherwise; once all files are read."""
+    if found.rules and found.no_match != "deny":
         found.rules.append(["allow", "all"])
+    elif not found.rules and found.no_match == "deny":
+        # Without any rule of theirs the plugin's own ones would allow.
+        found.rules.append(["deny", "all"])
 
 
 def _read_json(found: Findings, path: Path, text: str) -> None:
@@ -102,7 +104,6 @@ def _read_archive(path: Path, content: bytes) -> Findings:
         add_erlang_rules(found, decoded(Path(acl), files[acl]), acl)
     tables = {name.rpartition("/")[2]: table for name, table in files.items() if name.startswith("mnesia/")}
     read_tables(found, tables, Hashing.of(theirs))
-    _end_rules(found, theirs)
     for name in files:
         if name.startswith("certs/"):
             found.leave(name, "certificates and keys stay in the archive: unpack them yourself")
@@ -147,6 +148,12 @@ def _take_hocon(found: Findings, theirs: Mapping[str, object]) -> None:
         found.take("retainer.max_payload_size", "retain.max_payload_size", retainer["max_payload_size"])
     if theirs.get("authentication"):
         _take_authentication(found, theirs["authentication"])
+    elif starts:
+        found.leave(
+            "authentication",
+            "there is none in these files, and without any EMQX lets everybody in: allow_anonymous = true does that",
+        )
+    _take_authorization(found, _table(theirs, "authorization"))
     emqx_bridges.take(found, theirs)
     for name in theirs:
         if name in _NOTED:
@@ -168,6 +175,26 @@ def _take_authentication(found: Findings, value: object) -> None:
             found.leave(f"authentication {kind}", "rmq-auth-db does that: its queries go into plugins/rmq-auth-db.toml")
         else:
             found.leave(f"authentication {kind.strip(':')}", "there is nothing like it")
+
+
+def _take_authorization(found: Findings, authorization: Mapping[str, object]) -> None:
+    sources = authorization.get("sources")
+    for source in sources if isinstance(sources, list) else []:
+        kind = str(source.get("type")) if isinstance(source, Mapping) else ""
+        what = f"authorization {kind}".rstrip()
+        if isinstance(source, Mapping) and source.get("enable") is False:
+            found.note(what, "is switched off there")
+        elif kind in ("file", "built_in_database"):
+            found.note(what, "rules of rmq-acl, where its rules are among these files")
+        elif kind == "http":
+            found.leave(what, "rmq-auth-http does that: its URLs go into plugins/rmq-auth-http.toml")
+        elif kind in ("mysql", "postgresql", "redis"):
+            found.leave(what, "rmq-auth-db does that: its queries go into plugins/rmq-auth-db.toml")
+        else:
+            found.leave(what, "there is nothing like it")
+    found.no_match = str(authorization.get("no_match", ""))
+    if authorization.get("deny_action") == "ignore":
+        found.note("authorization.deny_action", "disconnect_if_pub_rejected = false in plugins/rmq-acl.toml does that")
 
 
 def _table(tables: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -10,13 +10,17 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FoundUser:
-    """A user with a password, or with what another broker made of it: ``digest``, by a ``way`` of ``users.brought``."""
+    """A user with a password, with its ``argon2id`` hash, or with what another broker made of it.
+
+    The last is ``digest``, by a ``way`` of ``users.brought``.
+    """
 
     name: str
     superuser: bool = False
     password: str | None = field(default=None, repr=False)
     way: str = ""
     digest: bytes = field(default=b"", repr=False)
+    argon2id: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,14 @@ class Findings:
     """Everything out of the files of one broker.
 
     ``settings`` are ours, by dotted keys. ``rules`` are those of rmq-acl, in their order. ``bridges`` are those of both
-    plugins. ``left`` is what can't be carried over, each with the reason, or with what has to be done by hand.
+    plugins. ``no_match`` is what becomes of what no rule is about, "" where nobody said. ``left`` is what can't be
+    carried over, each with the reason, or with what has to be done by hand.
     """
 
     settings: dict[str, object] = field(default_factory=dict)
     users: list[FoundUser] = field(default_factory=list)
     rules: list[list[object]] = field(default_factory=list)
+    no_match: str = ""
     bridges: list[FoundBridge] = field(default_factory=list)
     retained: list[Retained] = field(default_factory=list)
     carried: list[Carried] = field(default_factory=list)

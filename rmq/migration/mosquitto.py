@@ -54,6 +54,7 @@ _NEEDS_NOTHING: Final = {
     "max_queued_bytes": "[storage] has session_memory_budget",
     "check_retain_source": "what is retained was allowed when it was published",
 }
+_PROXY: Final = "enable_proxy_protocol"  # 2.1; the version is in front of each connection
 _YES: Final = {"true": True, "false": False}
 MOST_INCLUDED: Final = 100
 
@@ -139,7 +140,7 @@ _PER_LISTENER: Final = frozenset(
         "use_username_as_clientid",
         "clientid_prefixes",
         "http_dir",
-        "enable_proxy_protocol",
+        _PROXY,
     }
 )
 
@@ -181,8 +182,10 @@ def _take_listeners(found: Findings, listeners: list[_Listener], general: dict[s
                 _take_value(found, f"{what}: {key}" if key in listener.lines else key, f"{start}.{ours}", values[key])
         if kind in ("tls", "wss"):
             _take_tls(found, what, start, listener.lines)
+        if listener.lines.get(_PROXY, "0") in ("1", "2"):
+            found.take(f"{what}: {_PROXY}", f"{start}.proxy_protocol", True)
         for key in listener.lines:
-            if key not in _OF_ALL and key not in _TLS and key not in _TLS_WORDS:
+            if key not in _OF_ALL and key not in _TLS and key not in _TLS_WORDS and key != _PROXY:
                 if key in _NEEDS_NOTHING:
                     found.note(f"{what}: {key}", _NEEDS_NOTHING[key])
                 elif key not in ("port", "bind_address"):

@@ -6,14 +6,17 @@ from typing import Final
 
 from rmq.migration.files import read_text
 from rmq.migration.findings import Findings, FoundUser
-from rmq.users import brought
+from rmq.users import brought, hashing
 
 SHA512_BYTES: Final = 64
 _ACTIONS: Final = {"read": "subscribe", "write": "publish", "readwrite": "pubsub", "deny": "pubsub"}
 
 
 def read_passwords(found: Findings, path: Path) -> None:
-    """``name:$7$iterations$salt$hash`` (PBKDF2-SHA512) and ``name:$6$salt$hash`` (SHA-512)."""
+    """``name:$7$iterations$salt$hash`` (PBKDF2-SHA512), ``name:$6$salt$hash`` (SHA-512), and argon2id as RFC 9106's
+
+    reference program writes it, which is what 2.1 makes and what our own file has.
+    """
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -34,6 +37,9 @@ def _user(name: str, written: str) -> FoundUser | None:
         if len(fields) == 5 and fields[1] == "7":
             salt, digest = b64decode(fields[3], validate=True), b64decode(fields[4], validate=True)
             way = brought.pbkdf2("sha512", int(fields[2]), len(digest), salt)
+        elif fields[1:2] == ["argon2id"]:
+            hashing.cost_of(written)
+            return FoundUser(name, argon2id=written)
         elif len(fields) == 4 and fields[1] == "6":
             salt, digest = b64decode(fields[2], validate=True), b64decode(fields[3], validate=True)
             way = brought.salted("sha512", "suffix", salt)

@@ -106,9 +106,11 @@ def _take_listener(found: Findings, what: str, start: str, one: Mapping[str, obj
 
 
 def _take_auth(found: Findings, auth: Mapping[str, object], starts: list[str]) -> None:
-    if isinstance(auth.get("allow_anonymous"), bool):
-        for start in starts:
-            found.take("auth.allow_anonymous", f"{start}.allow_anonymous", auth["allow_anonymous"])
+    # Theirs is true where nobody says otherwise; ours would then depend on the address.
+    is_said = isinstance(auth.get("allow_anonymous"), bool)
+    for start in starts:
+        what = "auth.allow_anonymous" if is_said else "auth.allow_anonymous, which isn't said"
+        found.take(what, f"{start}.allow_anonymous", auth["allow_anonymous"] if is_said else True)
     passwords = _table(auth, "password")
     for name, password in passwords.items():
         found.add_user(FoundUser(name, password=str(password)))

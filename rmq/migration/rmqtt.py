@@ -36,6 +36,7 @@ _PLUGINS = {
 }
 _BUILT_IN = {
     "rmqtt-counter": "everything is counted without a plugin",
+    "rmqtt-cluster-broadcast": "a cluster is founded with rmq-node cluster",
     "rmqtt-cluster-raft": "a cluster is founded with rmq-node cluster",
 }
 # What of theirs is true by default, and false here.

@@ -22,9 +22,12 @@ def read(kind: str, paths: list[Path]) -> Findings:
         for user in more.users:
             found.add_user(user)
         found.rules += more.rules
+        found.no_match = more.no_match or found.no_match
         found.bridges += more.bridges
         found.retained += more.retained
         found.carried += more.carried
         found.left += more.left
+    if kind == "emqx":
+        emqx.end_rules(found)
     bridge_check.check(found)
     return found

@@ -135,4 +135,4 @@ def _write_users(path: Path, users: Iterable[FoundUser]) -> None:
 def _hash_of(user: FoundUser) -> str:
     if user.password is not None:
         return hashing.hashed(user.password.encode())
-    return user.way + hashing.hashed(user.digest)
+    return user.argon2id or user.way + hashing.hashed(user.digest)

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from rmq_plugins.acl.config import RuleConfig
 
-from rmq.migration import Findings, MigrationError, emqx
+from rmq.migration import Findings, MigrationError, emqx, read
 from rmq.migration.emqx_accounts import Hashing
 from rmq.migration.erlang_backup import decoded
 from rmq.migration.erlang_terms import Atom, terms
@@ -68,7 +68,7 @@ def left(found: Findings) -> set[str]:
 
 
 def test_an_archive(tmp_path: Path) -> None:
-    found = emqx.read(whole(tmp_path))
+    found = read("emqx", [whole(tmp_path)])
     alice, bob = found.users
     assert (alice.name, alice.superuser, bob.name, bob.superuser) == ("alice", True, "bob", False)
     assert brought.hashed(alice.way, b"wonder") == alice.digest
@@ -112,6 +112,38 @@ def test_users_in_a_database_stay_there(tmp_path: Path, backend: str) -> None:
     assert one.what == f"authentication password_based:{backend}" and "rmq-auth-db" in one.becomes
 
 
+@pytest.mark.parametrize(
+    ("no_match", "rules", "end"),
+    [
+        ("allow", '{deny, all, all, ["x"]}.', [["deny", "all", "pubsub", ["x"]], ["allow", "all"]]),
+        ("deny", '{allow, all, all, ["x"]}.', [["allow", "all", "pubsub", ["x"]]]),
+        ("deny", "", [["deny", "all"]]),
+        ("allow", "", []),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_no_rule_is_about(tmp_path: Path, no_match: str, rules: str, end: list[object], order: int) -> None:
+    (tmp_path / "cluster.hocon").write_text(f"authorization {{no_match = {no_match}}}")
+    (tmp_path / "acl.conf").write_text(rules)
+    assert read("emqx", [tmp_path / "cluster.hocon", tmp_path / "acl.conf"][::order]).rules == end
+
+
+def test_who_may_come_in_and_who_decides(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.hocon"
+    path.write_text(
+        """
+listeners {tcp {default {bind = "0.0.0.0:1883"}}}
+authorization {deny_action = ignore, sources = [
+  {type = http, url = "http://x"}, {type = redis}, {type = ldap}, {type = mysql, enable = false}
+  {type = built_in_database}
+]}
+"""
+    )
+    found = emqx.read(path)
+    assert left(found) == {"authentication", "authorization http", "authorization redis", "authorization ldap"}
+    assert "listener.tcp.external.allow_anonymous" not in found.settings
+
+
 def test_an_archive_that_isn_t_one(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match=r"META\.hocon"):
         emqx.read(archive(tmp_path, x=b"y"))
@@ -143,7 +175,7 @@ def test_the_json_of_version_4(tmp_path: Path) -> None:
     }
     path = tmp_path / "export.json"
     path.write_text(json.dumps(export))
-    found = emqx.read(path)
+    found = read("emqx", [path])
     (alice,) = found.users
     assert brought.hashed(alice.way, b"wonder") == alice.digest
     assert found.rules == [

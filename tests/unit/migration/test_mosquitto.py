@@ -8,10 +8,11 @@ from typing import Final
 
 import pytest
 
-from rmq.migration import Findings, MigrationError, mosquitto
+from rmq.migration import Findings, MigrationError, mosquitto, write
 from rmq.migration.mosquitto_access import read_passwords
 from rmq.migration.mosquitto_store import read_retained
 from rmq.users import brought, hashing
+from rmq.users.password_file import read_table
 
 DATA: Final = Path(__file__).parent / "data"
 # As mosquitto_passwd -b wrote them, for the passwords "wonder" and (-H sha512) "c".
@@ -46,7 +47,7 @@ def test_listeners(tmp_path: Path) -> None:
     found = read(
         tmp_path,
         "max_connections 9\nport 1884\nlistener 1885 ::1\nmax_connections 5\nallow_anonymous true\n"
-        "listener 9001\nprotocol websockets\nlistener 0 /run/m.sock\nmax_packet_size 1000\n",
+        "listener 9001\nprotocol websockets\nenable_proxy_protocol 2\nlistener 0 /run/m.sock\nmax_packet_size 1000\n",
     )
     settings = found.settings
     assert settings["listener.tcp.external.addr"] == "0.0.0.0:1884"
@@ -58,6 +59,7 @@ def test_listeners(tmp_path: Path) -> None:
     assert settings["listener.ws.external.addr"] == "0.0.0.0:9001"
     assert settings["listener.unix.external.path"] == "/run/m.sock"
     assert settings["listener.ws.external.max_packet_size"] == 1000
+    assert settings["listener.ws.external.proxy_protocol"] is True
     assert left(found) == []
 
 
@@ -121,6 +123,20 @@ def test_passwords_of_mosquitto_passwd(tmp_path: Path) -> None:
         assert brought.hashed(user.way, password) == user.digest
         assert hashing.verified(user.way + hashing.hashed(user.digest), password)
     assert left(found) == ["pw line 3"]
+
+
+def test_passwords_of_mosquitto_2_1(tmp_path: Path) -> None:
+    path = tmp_path / "pw"
+    written = hashing.hashed(b"wonder")
+    path.write_text(f"alice:{written}\neve:$argon2id$v=19$m=9999999,t=3,p=1$c2FsdHNhbHQ$YWJjZGVmZ2hpamts\n")
+    found = Findings()
+    read_passwords(found, path)
+    (alice,) = found.users
+    assert alice.argon2id == written and written not in repr(alice)
+    assert left(found) == ["pw line 2"]
+    write(found, tmp_path / "out", "here")
+    (user,) = read_table(tmp_path / "out/users").users.values()
+    assert hashing.verified(user.argon2, b"wonder") and not hashing.verified(user.argon2, b"other")
 
 
 def test_rules(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_listeners_of_nanomq_beside_each_other(tmp_path: Path) -> None:
         'listeners.ssl.one { bind = "0.0.0.0:8883", enable = false }\n'
     )
     found = nanomq.read(tmp_path / "nanomq.conf")
+    assert found.settings["listener.tcp.external.allow_anonymous"] is True  # NanoMQ's default
     assert {key: value for key, value in found.settings.items() if key.endswith("addr")} == {
         "listener.tcp.external.addr": "0.0.0.0:1883",
         "listener.tcp.default_1.addr": "0.0.0.0:1884",
