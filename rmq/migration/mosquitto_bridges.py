@@ -132,7 +132,7 @@ def _take_key(link: Link, key: str, value: str, *, is_tls: bool) -> None:
     elif key in _NOTED:
         link.note(key, _NOTED[key])
     elif key in _LEFT or key in _LEFT_ALSO:
-        if value not in ("false", "automatic"):
+        if value not in ("false", "automatic", "0"):
             link.leave(key, _LEFT[_LEFT_ALSO.get(key, key)])
     elif key.startswith("bridge_") and key not in ("bridge_protocol_version", "bridge_outgoing_retain", _SYSTEM_TLS):
         link.leave(key, "there is nothing like it")

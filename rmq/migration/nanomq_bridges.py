@@ -21,11 +21,14 @@ _LEFT: Final = {
     "clientid": "client ids there are made: rmq:NAME:egress:ENTRY:0, rmq:NAME:ingress:ENTRY:0",
     "transparent": "subscriptions of clients aren't passed on: give the topics as entries",
     "hybrid_bridging": "there is no QUIC",
+    "backoff_max": "the pause before each attempt is the same: reconnect_interval, 5s",
+    "retry_qos_0": "QoS 0 isn't kept",
 }
+_ENCRYPTED: Final = "password_encrypted"  # of EMQX Edge, which is NanoMQ
 # Keys that are seen to elsewhere.
 _TAKEN: Final = (
     "server", "proto_ver", "username", "password", "ssl", "will", "forwards", "subscription", "name", "enable",
-    "conn_properties", "conn_property", "clean_start", "keepalive",
+    "conn_properties", "conn_property", "clean_start", "keepalive", _ENCRYPTED,
 )  # fmt: skip
 _CACHE: Final = ("cache", "sqlite")
 _WILDCARDS: Final = ("+", "#")
@@ -65,7 +68,10 @@ def _take(found: Findings, what: str, name: str, one: Mapping[str, object]) -> N
     link = Link(found, what, name, "v5" if _VERSIONS.get(written) == "v5" else "v4")
     if written not in ("4", "5"):
         link.leave("proto_ver", f"{written}: MQTT 3.1.1 is spoken")
-    link.set_credentials(_text(one, "username"), _text(one, "password"))
+    is_encrypted = one.get(_ENCRYPTED) is True
+    link.set_credentials(_text(one, "username"), "" if is_encrypted else _text(one, "password"))
+    if is_encrypted:
+        link.leave("password", "is encrypted there: give it as ${ENV:NAME}")
     if isinstance(one.get("clean_start"), bool):
         link.set_clean("clean_start", bool(one["clean_start"]))
     if "keepalive" in one:
@@ -88,7 +94,7 @@ def _take(found: Findings, what: str, name: str, one: Mapping[str, object]) -> N
     for key in one:
         if key in _NOTED:
             link.note(key, _NOTED[key])
-        elif key not in _TAKEN and (key != "hybrid_bridging" or one[key]):
+        elif key not in _TAKEN and one[key] is not False:
             link.leave(key, _LEFT.get(key, "there is nothing like it"))
     link.finish(server)
 

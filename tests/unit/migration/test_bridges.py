@@ -327,6 +327,24 @@ bridges.mqtt {
     assert set(left(found)) == {"bridges.mqtt off"}
 
 
+def test_a_password_that_is_encrypted_is_left(tmp_path: Path) -> None:
+    found = imported(
+        tmp_path,
+        "nanomq",
+        "nanomq.conf",
+        """
+bridges.mqtt.emqx1 {
+  enable = true, server = "mqtt-tcp://h", username = username, password = "XthBefJxR", password_encrypted = true
+  backoff_max = 60s, retry_qos_0 = false, forwards = ["a/#"]
+}
+""",
+    )
+    (one,) = written(found, tmp_path)[0].bridges
+    assert (one.server, one.username, one.password) == ("tcp://h:1883", "username", "")
+    assert set(left(found)) == {"bridges.mqtt.emqx1: password", "bridges.mqtt.emqx1: backoff_max"}
+    assert "XthBefJxR" not in told(found)
+
+
 CONNECTORS = """
 connectors {
   mqtt {
