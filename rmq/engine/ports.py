@@ -80,3 +80,15 @@ class Replicator(ABC):
     @abstractmethod
     def send(self, node_id: int, kind: int, body: bytes) -> bool:
         """Send something to another node; False if that can't be."""
+
+
+class Nowhere(Replicator):
+    """Until there is something to replicate on."""
+
+    def submit(self, command: bytes, done: Callable[[int], None]) -> None:
+        """Nobody is there."""
+        raise RuntimeError("the cluster isn't running")
+
+    def send(self, node_id: int, kind: int, body: bytes) -> bool:
+        """Nobody is there."""
+        return False

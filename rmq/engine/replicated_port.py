@@ -10,7 +10,7 @@ from rmq.engine.digesting import Digesting
 from rmq.engine.forwards import Forwards
 from rmq.engine.member_options import MemberOptions
 from rmq.engine.member_receipts import Claimed
-from rmq.engine.ports import APPLIED, Replicator
+from rmq.engine.ports import APPLIED, Nowhere, Replicator
 from rmq.engine.routes_lease import RoutesLease
 from rmq.engine.stored_port import RETRY_S, Again, StoredPort
 from rmq.engine.timers import Timer
@@ -55,7 +55,7 @@ class ReplicatedPort(StoredPort):
         super().__init__(broker, found, options, wake)
         self.member = options
         self.node_id = broker.node_id
-        self.replicator: Replicator = _Nowhere()
+        self.replicator: Replicator = Nowhere()
         self.is_leader = False
         self.voters: tuple[int, ...] = ()
         self.incarnation = 0
@@ -387,15 +387,3 @@ class _LookAfter(Timer):
     def fire(self, now: float) -> float:
         self._port.look_after(now)
         return now + LOOK_AFTER_S
-
-
-class _Nowhere(Replicator):
-    """Until there is something to replicate on."""
-
-    def submit(self, command: bytes, done: Callable[[int], None]) -> None:
-        """Nobody is there."""
-        raise RuntimeError("the cluster isn't running")
-
-    def send(self, node_id: int, kind: int, body: bytes) -> bool:
-        """Nobody is there."""
-        return False
