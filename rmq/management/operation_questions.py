@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import trio
 
-from rmq.management.access.cache import VerdictView, access_cache, drop_access_cache
+from rmq.management.access.cache import VerdictView, access_cache, drop_access_cache, drop_all_access_caches
 from rmq.management.access.explanation import AccessCase, AccessView
 from rmq.management.data.files import NodeDataFiles
 from rmq.management.errors import PluginRefused
@@ -227,6 +227,16 @@ class DropAccessCache(Question[None]):
 
     async def of(self, node: "LocalNode") -> None:
         drop_access_cache(node, self.client_id, self.topic)
+
+
+@dataclass(frozen=True, slots=True)
+class DropAllAccessCaches(Question[int]):
+    """Forget that of all clients; how many are connected?"""
+
+    changes: ClassVar[bool] = True
+
+    async def of(self, node: "LocalNode") -> int:
+        return await drop_all_access_caches(node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from rmq.management.operation_questions import (
     ChangeSettings,
     DeactivateAlarm,
     DropAccessCache,
+    DropAllAccessCaches,
     ForgetAlarms,
     ForgetSlowSubscriptions,
     PreviewPlugin,
@@ -189,6 +190,10 @@ class Operations:
     async def drop_access_cache(self, client_id: str, topic: str | None = None) -> None:
         """Forget it, so that rules are asked again; of one topic name or all."""
         await self._ask_owner(client_id, DropAccessCache(client_id, topic))
+
+    async def drop_all_access_caches(self) -> Gathered[int]:
+        """Forget it of all clients on all nodes; answers how many are connected to each node."""
+        return await self._all(DropAllAccessCaches())
 
     # Settings of nodes
 

@@ -1,4 +1,4 @@
-"""What is on its way to one client, and what its connection remembers of access rules."""
+"""What is on its way to one client, and what connections remember of access rules."""
 
 import base64
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from rmq.management.access.cache import VerdictView
 from rmq.management.messages.of_session import MAX_MESSAGES, MAX_PAYLOADS, Part, SessionMessage
 from rmq_http_api.answers import Answer, empty_answer, rows_answer
 from rmq_http_api.calls import Call
-from rmq_http_api.emqx_v5.pages import V5Query, data_answer
+from rmq_http_api.emqx_v5.pages import V5Query, data_answer, missing_header
 from rmq_http_api.emqx_v5.wording import PREFIX
 from rmq_http_api.parameters import NoQuery, Number
 from rmq_http_api.routing import AnyRoute, Route
@@ -105,6 +105,14 @@ class ClientMessageRoutes:
             ),
             Route("GET", cache, "access_cache", "What is remembered of access rules", self.cache, answers=rows),
             Route("DELETE", cache, "access_cache_drop", "Ask access rules again", self.drop_cache, status=204),
+            Route(
+                "DELETE",
+                f"{PREFIX}/authorization/cache",
+                "access_caches_drop",
+                "Ask access rules again for all clients",
+                self.drop_all_caches,
+                status=204,
+            ),
         ]
 
     async def queued(self, call: Call[MessagesQuery, None]) -> Answer:
@@ -136,6 +144,10 @@ class ClientMessageRoutes:
         """The next PUBLISH is judged anew."""
         await self._operations.drop_access_cache(call.path.text("clientid"))
         return empty_answer()
+
+    async def drop_all_caches(self, call: Call[NoQuery, None]) -> Answer:
+        """Of all clients of all nodes."""
+        return empty_answer(missing_header((await self._operations.drop_all_access_caches()).missing))
 
 
 def _position(packet_id: int | None) -> str:

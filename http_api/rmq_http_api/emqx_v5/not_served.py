@@ -79,7 +79,6 @@ NOT_SERVED: Final[Mapping[str, str]] = {
     "/authentication/node_cache": _SOURCES,
     "/authentication/order": _SOURCES,
     "/authentication/settings": _SOURCES,
-    "/authorization/cache": "what is remembered is asked anew where rules change; /clients/{clientid} has a cache each",
     "/authorization/node_cache": _SOURCES,
     "/authorization/sources/{type}/metrics": _SOURCES,
     "/authorization/sources/{type}/move": _SOURCES,

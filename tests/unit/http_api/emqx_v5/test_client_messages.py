@@ -119,3 +119,21 @@ async def test_what_is_remembered_of_access_rules(v5: V5) -> None:
     for method in ("GET", "DELETE"):
         answer = await v5.ask(method, "/clients/c/authorization/cache")
         assert problem(answer) == (404, "CLIENTID_NOT_FOUND")
+
+
+async def test_what_is_remembered_of_all_clients_is_forgotten_on_every_node() -> None:
+    worlds = [World(1), World(2)]
+    v5 = V5(worlds[0])
+    worlds[0].service._peers = Peers(worlds)
+    clients = []
+    for number, world in enumerate(worlds):
+        world.engine.hooks.register("message_publish_check_acl", lambda *asked: ALLOW, "test")
+        clients += [world.engine.connect(f"{number}-{index}") for index in range(2)]
+    for client in clients:
+        client.publish("t", b"", 1)
+    assert [world.engine.counters.client_publish_check_acl for world in worlds] == [2, 2]
+    assert (await v5.ask("DELETE", "/authorization/cache")).status_code == 204
+    for client in clients:
+        client.publish("t", b"", 1)
+    assert [world.engine.counters.client_publish_check_acl for world in worlds] == [4, 4]
+    assert (await v5.ask("GET", "/authorization/cache")).status_code == 405
