@@ -69,6 +69,13 @@ class ManagedPlugins:
         except PluginOperationError as error:
             raise _in_our_words(name, error) from error
 
+    def written_config(self, name: str, over: Mapping[str, object]) -> Mapping[str, object]:
+        """What is written for a plugin with these keys put over it: unchecked and with its secrets, so never shown."""
+        try:
+            return self._plugins.written_config(name, over)
+        except PluginOperationError as error:
+            raise _in_our_words(name, error) from error
+
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         """``BadQuery`` where the plugin couldn't run with these keys put over what is configured."""
         try:

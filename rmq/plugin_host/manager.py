@@ -113,6 +113,15 @@ class PluginManager:
             raise PluginOperationError("; ".join(str(problem) for problem in error.problems)) from None
         return {key: masked(key, value) for key, value in config.model_dump(mode="json").items()}
 
+    def written_config(self, name: str, over: Mapping[str, object]) -> dict[str, object]:
+        """What files, environment and flags say of a plugin now, with these keys put over it: unchecked, unmasked."""
+        name = self._known(name)
+        try:
+            self._choice.read_again()
+            return self._choice.written(name, over)
+        except ConfigError as error:
+            raise PluginOperationError("; ".join(str(problem) for problem in error.problems)) from None
+
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         """Raise what is wrong with a plugin's configuration once these keys are put over it."""
         try:

@@ -57,6 +57,10 @@ class PluginChoice:
         """
         return self._chosen[name]
 
+    def written(self, name: str, over: Mapping[str, object]) -> dict[str, object]:
+        """What is written for a plugin with ``over`` put over it, unchecked; ``ConfigError`` where that isn't clear."""
+        return {**self._chosen[name].config.model_dump(mode="json", exclude_unset=True), **over}
+
 
 class ConfiguredPlugins(PluginChoice):
     """The plugins of a catalog; ``load_settings`` reads files, environment and flags of the node again.
@@ -107,6 +111,10 @@ class ConfiguredPlugins(PluginChoice):
         configured_as = _configured_as(self._settings, self._catalog, name)
         over = self.kept(name) if over is None else over
         return ChosenPlugin(plugin_class, self._settings.plugin_settings(configured_as, plugin_class.Config, over))
+
+    def written(self, name: str, over: Mapping[str, object]) -> dict[str, object]:
+        """As it was read last."""
+        return {**self._settings.plugin_config(_configured_as(self._settings, self._catalog, name)), **over}
 
 
 def _nothing_kept(name: str) -> Mapping[str, object]:

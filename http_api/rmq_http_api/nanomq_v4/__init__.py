@@ -7,7 +7,9 @@ subscriptions  subscriptions
 topic_tree     all levels of topic filters
 figures        what the process uses, and figures for Prometheus
 messages       publish, subscribe, unsubscribe
-bridges        bridges, as the plugins that bridge have them
+bridges        bridges, as the plugins that bridge have them, and changed
+bridge_changes what a change comes to in the configurations of those plugins
+bridge_keys    the keys of a bridge as ours
 configuration  the configuration, told and changed
 control        stop, restart
 wording        the dialect, and times as text

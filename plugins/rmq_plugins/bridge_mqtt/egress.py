@@ -12,7 +12,7 @@ from rmq_plugins.bridge_mqtt.link import MqttLink, OutwardSide, Side
 from rmq_plugins.bridge_mqtt.rewriting import Outward
 from rmq_plugins.bridges import topics
 from rmq_plugins.bridges.config import MAX_QUEUE, Inflight, Qos, QueueLength
-from rmq_plugins.bridges.entries import AllBridges, EgressEntryConfig, EgressRemoteConfig, Entries, shared_filter
+from rmq_plugins.bridges.entries import AllBridges, AnyEntries, EgressEntryConfig, EgressRemoteConfig, shared_filter
 from rmq_plugins.bridges.plugin import BridgePlugin
 from rmq_plugins.bridges.running import Planned
 from rmq_plugins.bridges.topics import TopicMap
@@ -39,7 +39,7 @@ class EgressBridgeConfig(BridgeConfig):
 
     message_channel_capacity: QueueLength = MAX_QUEUE
     max_inflight: Inflight = 16
-    entries: Entries[EntryConfig]
+    entries: AnyEntries[EntryConfig]
 
 
 class EgressConfig(PluginConfig):

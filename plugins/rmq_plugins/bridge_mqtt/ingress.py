@@ -15,7 +15,7 @@ from rmq_plugins.bridges.config import Qos
 from rmq_plugins.bridges.entries import (
     MAX_SKIPPED,
     AllBridges,
-    Entries,
+    AnyEntries,
     IngressEntryConfig,
     IngressLocalConfig,
     IngressRemoteConfig,
@@ -72,7 +72,7 @@ class IngressBridgeConfig(BridgeConfig):
     """One broker that messages come from."""
 
     expiry_interval: WholeSeconds = 0
-    entries: Entries[EntryConfig]
+    entries: AnyEntries[EntryConfig]
 
 
 class IngressConfig(PluginConfig):

@@ -140,4 +140,6 @@ def _are_other_bridges(bridges: tuple[B, ...]) -> tuple[B, ...]:
 Entries = Annotated[
     tuple[E, ...], Field(strict=False, min_length=1, max_length=MAX_ENTRIES), AfterValidator(_are_other_entries)
 ]
+# Where somebody changes them while the node runs there may be none for now.
+AnyEntries = Annotated[tuple[E, ...], Field(strict=False, max_length=MAX_ENTRIES), AfterValidator(_are_other_entries)]
 AllBridges = Annotated[tuple[B, ...], Field(strict=False, max_length=MAX_BRIDGES), AfterValidator(_are_other_bridges)]

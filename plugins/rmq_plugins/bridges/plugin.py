@@ -33,7 +33,8 @@ class BridgePlugin(Plugin[C], abc.ABC):
         self, bridge: BridgeBaseConfig, entry: EntryBaseConfig, make: Make, number: int = 0, besides: object = ""
     ) -> Planned:
         """A connection of an entry, the one of this number; ``besides``: what else of the configuration it goes by."""
-        sign = f"{besides} {bridge!r} {entry!r}"
+        others = bridge.model_copy(update={"entries": ()})  # it goes on when other entries come and go
+        sign = f"{besides} {others!r} {entry!r}"
         return Planned(self.kind, self.direction, bridge.name, entry.key, number, entry.label, sign, make)
 
     async def start(self) -> None:

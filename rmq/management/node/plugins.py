@@ -60,6 +60,9 @@ class PluginControl(Protocol):
     def config(self, name: str) -> Mapping[str, object]:
         """The configuration of a plugin as JSON, secrets masked."""
 
+    def written_config(self, name: str, over: Mapping[str, object]) -> Mapping[str, object]:
+        """What is written for a plugin with these keys put over it: unchecked and with its secrets, so never shown."""
+
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         """``errors.BadQuery`` where the plugin couldn't run with these keys put over what is configured."""
 

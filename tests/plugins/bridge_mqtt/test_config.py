@@ -3,11 +3,12 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 from rmq_plugins.bridge_mqtt.config import Server
-from rmq_plugins.bridge_mqtt.egress import EgressBridgeConfig, EgressConfig
-from rmq_plugins.bridge_mqtt.ingress import IngressBridgeConfig, IngressConfig
+from rmq_plugins.bridge_mqtt.egress import EgressBridgeConfig, EgressConfig, EgressPlugin
+from rmq_plugins.bridge_mqtt.ingress import IngressBridgeConfig, IngressConfig, IngressPlugin
 from rmq_plugins.bridges.entries import entry_key
 
 from tests.support.plugin_keys import names_every_key
+from tests.support.plugins import PluginBench
 
 OUT = {"name": "b", "server": "tcp://h:1", "entries": [{"local": {"topic_filter": "a"}}]}
 IN = {"name": "b", "server": "tcp://h:1", "entries": [{"remote": {"topic": "a"}}]}
@@ -34,7 +35,7 @@ def test_the_shipped_file_names_every_key(direction: str, config: type[BaseModel
         ({"mqtt_ver": "v3"}, "'v4' or 'v5'"),
         ({"v4": {"last_will": {"topic": "a/#"}}}, "isn't a topic name"),
         ({"v5": {"last_will": {"topic": "a", "message": "?", "encoding": "base64"}}}, "isn't base64"),
-        ({"entries": []}, "at least 1"),
+        ({"entries": None}, "valid tuple"),
         ({"entries": [{"local": {"topic_filter": "$share/g/a"}}]}, "isn't a topic filter"),
         ({"entries": [{"local": {"topic_filter": "a"}, "remote": {"topic": "x/${clientid}"}}]}, "only placeholder"),
         ({"entries": [{"local": {"topic_filter": "a"}, "remote": {"topic": "x/#"}}]}, "makes no topic name"),
@@ -83,3 +84,24 @@ def test_an_entry_keeps_its_key_when_its_place_changes() -> None:
     other = {"local": {"topic_filter": "b"}}
     moved = EgressBridgeConfig.model_validate({**OUT, "entries": [other, *OUT["entries"]]})
     assert [entry.key == first.key for entry in moved.entries] == [False, True]
+
+
+@pytest.mark.parametrize("direction", ["egress", "ingress"])
+async def test_an_entry_goes_on_when_others_come_and_go(plugin_bench: PluginBench, direction: str) -> None:
+    """What its connections depend on is the same as before: so they aren't made anew."""
+
+    async def signs(**keys: object) -> list[str]:
+        bridge = {**(OUT if direction == "egress" else IN), "enable": True, **keys}
+        host = plugin_bench.host(f"rmq-bridge-{direction}-mqtt")
+        if direction == "egress":
+            out = EgressConfig.model_validate({"bridges": [bridge]})
+            return [planned.sign for planned in await EgressPlugin(out, host).planned(out)]
+        into = IngressConfig.model_validate({"bridges": [bridge]})
+        return [planned.sign for planned in await IngressPlugin(into, host).planned(into)]
+
+    entry = (OUT if direction == "egress" else IN)["entries"]
+    other = [{"local": {"topic_filter": "b"}} if direction == "egress" else {"remote": {"topic": "b"}}]
+    (before,) = await signs()
+    assert (await signs(entries=[*other, *entry]))[1] == before
+    assert before not in await signs(keepalive="5s") and before not in await signs(entries=other)
+    assert await signs(entries=[]) == []

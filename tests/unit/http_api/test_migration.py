@@ -26,7 +26,8 @@ PROMISED: Final = (
     "/monitor_current /cluster /cluster/topology /trace /trace/x /trace/x/stop /trace/x/log /trace/x/download "
     "/plugins /plugins/x /configs /authorization/sources/built_in_database/rules/users "
     "/authorization/sources/built_in_database/rules/clients "
-    "/authorization/sources/built_in_database/rules/all /authorization/cache /authentication/x/users /authentication/x/users/x "
+    "/authorization/sources/built_in_database/rules/all /authorization/cache "
+    "/authentication/x/users /authentication/x/users/x "
     "/data/export /data/import /data/files /load_rebalance/availability_check "
     "/load_rebalance/x/evacuation/start /load_rebalance/x/evacuation/stop"
 )

@@ -41,6 +41,7 @@ class FakePlugins:
     def __init__(self) -> None:
         self.known = {"rmq-a": FakePlugin("rmq-a"), "rmq-b": FakePlugin("rmq-b", None, None, active=False)}
         self.configs: dict[str, Mapping[str, object]] = {}
+        self.written: dict[str, Mapping[str, object]] = {}
         self.done: list[str] = []
 
     def describe(self) -> Sequence[FakePlugin]:
@@ -53,6 +54,9 @@ class FakePlugins:
 
     def config(self, name: str) -> Mapping[str, object]:
         return self.configs.get(name) or {"of": self.state(name).name}
+
+    def written_config(self, name: str, over: Mapping[str, object]) -> Mapping[str, object]:
+        return {**self.written.get(self.state(name).name, {}), **over}
 
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         if "wrong" in values:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rmq.config import ConfigError, Override, load
+from rmq.config import ConfigError, Override, Settings, load
 from rmq.plugin_host.catalog import Catalog
-from rmq.plugin_host.selection import ChosenPlugin, choose_plugins
+from rmq.plugin_host.selection import ChosenPlugin, ConfiguredPlugins, PluginChoice, choose_plugins
 from tests.unit.plugin_host.samples import Broken, Sample, SampleConfig
 
 SAMPLES = "tests.unit.plugin_host.samples"
@@ -71,3 +71,13 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
         '--set: plugins.rmq-sample.size: must be a whole number, not "big"',
         "--set: plugins.default_startups: no plugin is called rmq-unknown",
     ]
+
+
+def test_what_is_written_is_neither_checked_nor_filled_up() -> None:
+    overrides = [Override("--set", "plugins.rmqtt-sample.size", '"${ENV:SIZE}"')]
+    choice = ConfiguredPlugins(CATALOG, load(overrides=overrides), Settings)
+    assert choice.written("rmq-sample", {}) == {"size": "${ENV:SIZE}"}
+    assert choice.written("rmq-sample", {"size": 5, "kept": True}) == {"size": 5, "kept": True}
+    assert choice.written("rmq-broken", {}) == {}
+    given = PluginChoice(chosen('["rmq-sample"]', rmq_sample="7"))
+    assert (given.written("rmq-sample", {}), given.written("rmq-sample", {"size": 8})) == ({"size": 7}, {"size": 8})

@@ -23,13 +23,14 @@ class ConfiguredPlugins(FakePlugins):
 
     def config(self, name: str) -> Mapping[str, object]:
         kept = self._world.service.plugin_configs.kept(name)
-        return self._models[name].model_validate(kept).model_dump(mode="json")
+        return self._models[name].model_validate(self.written_config(name, kept)).model_dump(mode="json")
 
     def check_config(self, name: str, values: Mapping[str, object]) -> None:
         try:
-            self._models[name].model_validate(values)
+            self._models[name].model_validate(self.written_config(name, values))
         except ValidationError as error:
-            raise BadQuery("configuration", error.errors()[0]["msg"]) from None
+            wrong = error.errors()[0]
+            raise BadQuery("configuration", f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
 
     async def load(self, name: str) -> bool:
         self.known[name] = replace(self.known[name], active=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from rmq.management.errors import AccountNotFound, BadQuery, PluginNotFound, PluginRefused
-from rmq.management.node.plugin_configs import KIND, PluginConfigs
-from tests.unit.management.world import World
+from rmq.management.node.plugin_configs import KIND, PluginConfigs, Written
+from rmq.storage.account_records import PutAccount
+from tests.unit.management.world import FakePlugin, World
 
 
 async def test_what_is_set_is_kept_and_taken(world: World) -> None:
@@ -81,3 +84,78 @@ async def test_one_that_cant_take_it_stops_no_other(world: World, monkeypatch: p
     await world.service.plugin_configs.take_all()
     await world.service.plugin_configs.take_all()
     assert world.plugins.done == ["load rmq-b"]
+
+
+def doubled(written: Written) -> Written:
+    """An edit: every number is twice what it was."""
+    return {
+        plugin: {key: value * 2 for key, value in values.items() if isinstance(value, int)}
+        for plugin, values in written.items()
+    }
+
+
+@pytest.fixture
+def written(world: World) -> World:
+    """Files say something of both plugins."""
+    world.plugins.written = {"rmq-a": {"x": 1, "of": "files"}, "rmq-b": {"y": 5}}
+    world.plugins.known["rmq-b"] = FakePlugin("rmq-b")
+    return world
+
+
+async def test_an_edit_sees_what_is_written_and_what_was_set(written: World) -> None:
+    configs = written.service.plugin_configs
+    await configs.edit(["rmq-a", "rmq-b"], doubled)
+    assert (configs.kept("rmq-a"), configs.kept("rmq-b")) == ({"x": 2}, {"y": 10})
+    assert written.plugins.done == ["reload rmq-a", "reload rmq-b"]
+    await configs.set("rmq-a", {"x": 2, "z": "set"})
+    await configs.edit(["rmq-a"], doubled)
+    assert configs.kept("rmq-a") == {"x": 4, "z": "set"}
+    written.plugins.done.clear()
+    await configs.edit(["rmq-a", "rmq-b"], lambda written: {"rmq-a": {"x": 4}, "rmq-b": {}})
+    assert written.plugins.done == [], "nothing is to be changed"
+
+
+async def test_an_edit_that_is_wrong_somewhere_changes_nothing(written: World) -> None:
+    configs = written.service.plugin_configs
+    with pytest.raises(BadQuery, match="no key wrong"):
+        await configs.edit(["rmq-a", "rmq-b"], lambda written: {"rmq-a": {"x": 2}, "rmq-b": {"wrong": 1}})
+    with pytest.raises(BadQuery, match="no more than 8192 bytes"):
+        await configs.edit(["rmq-a", "rmq-b"], lambda written: {"rmq-a": {"x": 2}, "rmq-b": {"y": "x" * 9000}})
+    assert written.local.accounts.all(KIND) == []
+    assert written.plugins.done == ["reload rmq-a"] * 2, "there and back"
+
+
+@pytest.mark.parametrize("before", [{}, {"x": 7}])
+async def test_an_edit_that_one_plugin_refuses_is_put_back_in_all(
+    written: World, monkeypatch: pytest.MonkeyPatch, before: Mapping[str, object]
+) -> None:
+    configs, take = written.service.plugin_configs, written.plugins.reload_config
+    if before:
+        await configs.set("rmq-a", before)
+
+    async def refuse(name: str) -> None:
+        await take(name)
+        if configs.kept("rmq-b"):
+            raise PluginRefused(name, "doesn't want it")
+
+    monkeypatch.setattr(written.plugins, "reload_config", refuse)
+    written.plugins.done.clear()
+    with pytest.raises(PluginRefused, match="doesn't want it"):
+        await configs.edit(["rmq-a", "rmq-b"], doubled)
+    assert (configs.kept("rmq-a"), configs.kept("rmq-b")) == (before, {})
+    assert written.plugins.done == ["reload rmq-a", "reload rmq-b", "reload rmq-b", "reload rmq-a"]
+
+
+async def test_an_edit_is_asked_again_where_somebody_else_was_faster(written: World) -> None:
+    configs, seen = written.service.plugin_configs, []
+
+    def edit(found: Written) -> Written:
+        seen.append(found["rmq-a"]["x"])
+        if len(seen) == 2:  # what is proposed next is about a revision that is no more
+            accounts = written.broker.state.accounts
+            accounts.put(PutAccount(KIND, "rmq-a", b'{"x":50}', accounts.kinds[KIND]["rmq-a"].revision))
+        return doubled(found)
+
+    await configs.set("rmq-a", {"x": 3})
+    await configs.edit(["rmq-a"], edit)
+    assert (configs.kept("rmq-a"), seen) == ({"x": 100}, [3, 3, 50])
