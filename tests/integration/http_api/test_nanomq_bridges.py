@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import threading
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.integration.http_api.http import Answer, Http
+from tests.integration.http_api import nanomq_contract as nano
+from tests.integration.http_api.http import Answer, HasLog, Http
 from tests.plugins.bridge_mqtt.conftest import PATIENCE_S, Mosquitto, await_subscriber, bridge_option
 from tests.plugins.bridge_mqtt.conftest import dial as dial
 from tests.plugins.bridge_mqtt.conftest import make_mosquitto as make_mosquitto
 from tests.plugins.bridge_mqtt.conftest import start_node as start_node
 from tests.support.broker_process import BrokerProcess
 from tests.support.client import Client
+from tests.support.cluster_processes import ClusterProcesses
 
-LOGIN: Final = {"Authorization": "Basic " + base64.b64encode(b"admin:public").decode()}
 STARTUPS: Final = '"rmq-bridge-egress-mqtt", "rmq-bridge-ingress-mqtt", "rmq-http-api"'
 DIAL = Callable[..., Client]
 START = Callable[..., BrokerProcess]
 MAKE = Callable[..., Mosquitto]
 
 
-def ask(node: BrokerProcess, method: str, path: str, body: object = None) -> Answer:
+def ask(node: HasLog, method: str, path: str, body: object = None) -> Answer:
     """As NanoMQ's scripts ask."""
-    content = None if body is None else json.dumps(body).encode()
-    return Http.of(node).send(method, f"/api/v4/bridges{path}", content, LOGIN)
+    return nano.ask(Http.of(node), method, f"/api/v4/bridges{path}", body)
 
 
-def changed(node: BrokerProcess, method: str, path: str, body: object) -> Any:
+def changed(node: HasLog, method: str, path: str, body: object) -> Any:
     """What is answered to a change that is made."""
     answer = ask(node, method, path, body)
     assert answer.status == 200, answer.text
     return answer.json
 
 
-def told(node: BrokerProcess) -> Any:
+def told(node: HasLog) -> Any:
     """The one bridge."""
     (bridge,) = ask(node, "GET", "/link").json["data"]["bridge"]["nodes"]
     return bridge
@@ -116,14 +117,14 @@ def test_a_bridge_is_switched_and_subscribed_and_stays_so(dial: DIAL, start_node
     from_far.publish("in/a", b"6", 1)
     from_far.publish("cmd/1", b"7", 1)
     assert next_of(here) == ("local/1", b"7")
-    forgotten = Http.of(node).send("DELETE", "/api/v1/plugins/1/rmq-bridge-ingress-mqtt/config", None, LOGIN)
+    forgotten = Http.of(node).send("DELETE", "/api/v1/plugins/1/rmq-bridge-ingress-mqtt/config", None, nano.LOGIN)
     assert forgotten.json is True
     assert [entry["remote_topic"] for entry in told(node)["subscription"]] == ["in/#"]
     assert "Traceback" not in node.log
 
 
 def test_a_bridge_goes_to_another_broker(
-    dial: DIAL, start_node: START, make_mosquitto: MAKE, remote: Mosquitto, tmp_path: object
+    dial: DIAL, start_node: START, make_mosquitto: MAKE, remote: Mosquitto, tmp_path: Path
 ) -> None:
     """What can't be, by its value or by a file that isn't there, changes nothing; secrets stay where they are."""
     other = make_mosquitto()
@@ -152,6 +153,36 @@ def test_a_bridge_goes_to_another_broker(
     await_subscriber(here, "out/a")
     here.publish("out/a", b"1", 1)
     assert next_of(far) == ("far/out/a", b"1")
-    kept = Http.of(node).send("GET", "/api/v1/plugins/1/rmq-bridge-egress-mqtt/config", None, LOGIN).json["bridges"]
+    kept = (
+        Http.of(node).send("GET", "/api/v1/plugins/1/rmq-bridge-egress-mqtt/config", None, nano.LOGIN).json["bridges"]
+    )
     assert (kept[0]["username"], kept[0]["password"]) == ("ann", "********")
     assert "hidden-away" not in node.log and "Traceback" not in node.log
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Ask until it is so: nothing else tells."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline, "it didn't happen in time"
+        threading.Event().wait(0.05)
+
+
+def test_all_nodes_of_a_cluster_have_the_change(tmp_path: Path) -> None:
+    """Also one that was away."""
+    keys = 'enable = true, name = "link", server = "tcp://127.0.0.1:1", reconnect_interval = "1h"'
+    out = f'plugins.rmq-bridge-egress-mqtt.bridges=[{{ {keys}, entries = [{{ local.topic_filter = "out" }}] }}]'
+    cluster = ClusterProcesses(tmp_path, (f"plugins.default_startups=[{STARTUPS}]", out))
+    try:
+        cluster.start()
+        cluster[3].kill()
+        changed(cluster[1], "PUT", "/link", {"link": {"keepalive": 7, "server": "mqtt-tcp://127.0.0.1:2"}})
+        wanted = told(cluster[1])
+        assert (wanted["connector"]["keepalive"], wanted["connector"]["server"]) == (7, "tcp://127.0.0.1:2")
+        until(lambda: bool(told(cluster[2]) == wanted))
+        cluster[3].start()
+        cluster.wait_until_serving()
+        until(lambda: bool(told(cluster[3]) == wanted))
+    finally:
+        cluster.close()
+    assert not any("Traceback" in member.whole_log for member in cluster)
