@@ -15,7 +15,6 @@ hosts           what a request says of where it came from
 bearers         what judges tokens, as access sees it
 tokens          JSON Web Tokens judged; the only file that knows jwt
 token_setup     what judges them, made from the configuration
-key_sets        the keys that an issuer publishes, kept up to date
 failed_logins   a limit on failed logins for each address and each user
 dialects        what makes a dialect, as the core sees it
 tables          the table of a listener: all its dialects

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from rmq.plugin_api.fetching import fetcher
+from rmq.plugin_api.published_keys import PublishedKeys
 from rmq_http_api.calls import ROLES
 from rmq_http_api.config import JwtRules
-from rmq_http_api.key_sets import PublishedKeys
-from rmq_http_api.tokens import BadKey, Key, TokenRules, Tokens, public_key, secret_key
+from rmq_http_api.tokens import BadKey, Key, TokenRules, Tokens, keys_of_set, public_key, secret_key
+
+log = structlog.get_logger("rmq.http")
 
 
 class TokenSetup:
@@ -32,14 +36,14 @@ class TokenSetup:
         self.tokens = Tokens(_rules(rules), tuple(fixed), self.published)
 
     @staticmethod
-    def _published(rules: JwtRules) -> PublishedKeys | None:
+    def _published(rules: JwtRules) -> PublishedKeys[Key] | None:
         if not rules.jwks_url:
             return None
         try:
             fetch = fetcher(rules.jwks_url, rules.jwks_timeout, rules.jwks_ca)
         except OSError as error:  # ssl.SSLError is one
             raise ValueError(f"jwt.jwks_ca: {error.strerror or error}") from None
-        return PublishedKeys(fetch, rules.jwks_refresh, rules.jwks_timeout)
+        return PublishedKeys(fetch, keys_of_set, rules.jwks_refresh, rules.jwks_timeout, log)
 
 
 def _rules(rules: JwtRules) -> TokenRules:

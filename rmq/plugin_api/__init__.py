@@ -11,6 +11,7 @@ values  values that several plugins' configurations have
 breaker the circuit breaker: a server that fails isn't asked for a while
 patience  requests with retries and a breaker, within the time that a handler has
 fetching  a document from a web server; imported by its own name, as it brings httpx
+published_keys  an issuer's keys, fetched in the background; imported by its own name too
 while_connected  what a plugin keeps for each client as long as it is connected
 
 What hook handlers are given and answer comes through here too; ``docs/plugins.md`` shows how it fits together.

@@ -23,15 +23,17 @@ from rmq.plugin_api import (
     judge_subscribe,
 )
 from rmq.plugin_api.fetching import fetcher
+from rmq.plugin_api.published_keys import PublishedKeys
 from rmq_plugins.auth_jwt.claims import ClaimRefused, ClaimRules, Grant
 from rmq_plugins.auth_jwt.config import AuthJwtConfig
-from rmq_plugins.auth_jwt.keys import Keys, KeysNotThere, PublishedKeys
+from rmq_plugins.auth_jwt.keys import Keys, KeysNotThere
 from rmq_plugins.auth_jwt.signatures import (
     BadKey,
     BadSignature,
     Header,
     Key,
     is_token,
+    keys_of_set,
     public_key,
     read_header,
     secret_key,
@@ -110,7 +112,7 @@ class AuthJwtPlugin(Plugin[AuthJwtConfig]):
             raise PluginError(f"algorithms: the key is one of {', '.join(unused[0].algorithms)}, which doesn't count")
         return Keys(tuple(fixed), published)
 
-    async def _published(self, config: AuthJwtConfig) -> PublishedKeys | None:
+    async def _published(self, config: AuthJwtConfig) -> PublishedKeys[Key] | None:
         if not config.jwks_url:
             return None
         # In a thread: reading all authorities of a machine takes a tenth of a second.
@@ -118,7 +120,7 @@ class AuthJwtPlugin(Plugin[AuthJwtConfig]):
             partial(fetcher, config.jwks_url, config.jwks_timeout, config.jwks_ca_file)
         )
         patience_s = min(config.jwks_timeout, self.host.async_time_budget_s * 0.9)
-        return PublishedKeys(fetch, config.jwks_refresh, patience_s, self.host.logger)
+        return PublishedKeys(fetch, keys_of_set, config.jwks_refresh, patience_s, self.host.logger)
 
     def _begin(self, keys: Keys, config: AuthJwtConfig) -> None:
         self.config = config

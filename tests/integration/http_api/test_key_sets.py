@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 from rmq_http_api.bearers import TokenRefused
-from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
-from rmq_http_api.tokens import TokenRules, Tokens
+from rmq_http_api.tokens import TokenRules, Tokens, keys_of_set
 
 from rmq.plugin_api.fetching import MAX_BYTES, FetchFailed, fetcher
+from rmq.plugin_api.published_keys import AT_MOST_EVERY_S, PublishedKeys
 from tests.support.certificates import Certificates
 from tests.support.issuer import Issuer
 from tests.support.signed_tokens import EC, OTHER_RSA, RSA, signed
@@ -39,7 +40,7 @@ class Clock:
 
 @asynccontextmanager
 async def judging(issuer: Issuer, clock: Clock) -> AsyncIterator[Tokens]:
-    keys = PublishedKeys(fetcher(issuer.url, 10.0, ""), 3600.0, 10.0, clock)
+    keys = PublishedKeys(fetcher(issuer.url, 10.0, ""), keys_of_set, 3600.0, 10.0, structlog.get_logger(), clock)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keys.run)
         yield Tokens(RULES, (), keys)

@@ -8,11 +8,12 @@ import pytest
 import structlog
 import trio
 import trio.lowlevel
-from rmq_plugins.auth_jwt.keys import AT_MOST_EVERY_S, Keys, KeysNotThere, PublishedKeys
-from rmq_plugins.auth_jwt.signatures import Header
+from rmq_plugins.auth_jwt.keys import Keys, KeysNotThere
+from rmq_plugins.auth_jwt.signatures import Header, keys_of_set
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmq.plugin_api.fetching import FetchFailed
+from rmq.plugin_api.published_keys import AT_MOST_EVERY_S, PublishedKeys
 from tests.support.signed_tokens import OTHER_RSA, RSA, PrivateKey, jwk
 
 OLD, NEW = Header("RS256", "old"), Header("RS256", "new")
@@ -34,7 +35,7 @@ class Published:
 
 
 async def running(nursery: trio.Nursery, published: Published) -> Keys:
-    keys = PublishedKeys(published.fetch, 300.0, 4.0, structlog.get_logger())
+    keys = PublishedKeys(published.fetch, keys_of_set, 300.0, 4.0, structlog.get_logger())
     nursery.start_soon(keys.run)
     await wait_all_tasks_blocked()
     return Keys((), keys)

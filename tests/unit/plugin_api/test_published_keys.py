@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 import trio
-from rmq_http_api.key_sets import AT_MOST_EVERY_S, PublishedKeys
+from rmq_http_api.tokens import Key, keys_of_set
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmq.plugin_api.fetching import FetchFailed
+from rmq.plugin_api.published_keys import AT_MOST_EVERY_S, PublishedKeys
 from tests.support.signed_tokens import RSA, jwk
 
 REFRESH_S = 600.0
@@ -38,13 +40,13 @@ class Issuer:
         return self.body
 
 
-def names(keys: PublishedKeys) -> list[str] | None:
+def names(keys: PublishedKeys[Key]) -> list[str] | None:
     return None if keys.keys is None else [key.key_id for key in keys.keys]
 
 
 @asynccontextmanager
-async def running(issuer: Issuer) -> AsyncIterator[PublishedKeys]:
-    keys = PublishedKeys(issuer.fetch, REFRESH_S, 5.0)
+async def running(issuer: Issuer) -> AsyncIterator[PublishedKeys[Key]]:
+    keys = PublishedKeys(issuer.fetch, keys_of_set, REFRESH_S, 5.0, structlog.get_logger())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(keys.run)
         await wait_all_tasks_blocked()
@@ -157,7 +159,7 @@ async def test_as_long_as_none_came_there_are_none(mock_clock: MockClock) -> Non
 async def test_a_reload_goes_on_with_the_keys_of_before(mock_clock: MockClock) -> None:
     issuer = Issuer()
     async with running(issuer) as old:
-        new = PublishedKeys(issuer.fetch, REFRESH_S, 5.0)
+        new = PublishedKeys(issuer.fetch, keys_of_set, REFRESH_S, 5.0, structlog.get_logger())
         new.begin_with(old)
         assert names(new) == ["one"]
         await new.renew()
