@@ -21,6 +21,7 @@ from rmq_http_api.hosts import is_from_elsewhere
 from rmq_http_api.logins import ListenerLogins
 from rmq_http_api.parameters import read_body, read_query
 from rmq_http_api.routing import READING, AnyRoute, Match, RouteTable
+from rmq_http_api.streams import is_protocol_error
 
 log = structlog.get_logger("rmq.http")
 audit = structlog.get_logger("rmq.audit")
@@ -75,10 +76,18 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            if scope["type"] == "websocket":
+        try:
+            if scope["type"] == "http":
+                await self._serve(scope, receive, send)
+            elif scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
-            return
+        except ClientDisconnect:
+            pass  # in the middle of its body: nobody waits for an answer
+        except Exception as error:
+            if not is_protocol_error(error):
+                raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
         body = _Body(receive, self.max_body)
         request = Request(scope, body.receive)

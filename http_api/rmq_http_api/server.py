@@ -17,7 +17,7 @@ from hypercorn.typing import ConnectionState
 
 from rmq.management.turns import Turns
 from rmq_http_api.app import Application
-from rmq_http_api.streams import TimedStream
+from rmq_http_api.streams import TimedStream, is_protocol_error
 
 log = structlog.get_logger("rmq.http")
 
@@ -188,8 +188,9 @@ class Server:
             # hypercorn says SSLStream for everything that isn't TLS too.
             app: Any = self.app  # starlette and hypercorn have types of their own for the same ASGI
             await _Connection(ASGIWrapper(app), self._config, self._context, ConnectionState({}), whole)
-        except Exception:
-            log.exception("bug while a connection of the HTTP API was served")
+        except Exception as error:
+            if not is_protocol_error(error):
+                log.exception("bug while a connection of the HTTP API was served")
         finally:
             self._streams.discard(stream)
             self._room.release_on_behalf_of(place)

@@ -11,6 +11,16 @@ SEND_TIMEOUT_S: Final = 20.0
 PIECE: Final = 65_536
 
 
+def is_protocol_error(error: BaseException) -> bool:
+    """Whether h11, hypercorn's HTTP, has raised it because the peer doesn't keep to the protocol: no bug of ours.
+
+    What it has to say to the peer then is said, or can't be; where nobody catches it that is told with a traceback.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_protocol_error(one) for one in error.exceptions)
+    return type(error).__module__.partition(".")[0] == "h11"
+
+
 class TimedStream(trio.abc.HalfCloseableStream):
     """A TCP connection; whoever doesn't read for ``SEND_TIMEOUT_S`` loses it."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,39 @@ def test_new_keys_and_another_address_without_a_restart(tmp_path: Path) -> None:
             assert len(moved.ask("GET", "/api/v1/clients", headers=token).json) == 2
     finally:
         node.kill()
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n\x81\xff"
+)
+BODY = b"POST /api/v1/mqtt/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def test_a_client_that_breaks_off_or_breaks_the_protocol_leaves_no_traceback(tmp_path: Path) -> None:
+    node = BrokerProcess(tmp_path)
+    try:
+        api = Http.of(node)
+        rude = [
+            BODY + b'Content-Length: 100000\r\n\r\n{"a":',
+            BODY + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+            UPGRADE,
+            UPGRADE[:-2],
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"\x16\x03\x01\x00\r\n\r\n",
+            b"GET /api/v1/stats HT",
+        ]
+        for data in rude:
+            for end in (socket.SHUT_WR, None):
+                with socket.create_connection(("127.0.0.1", api.port), 10) as sock:
+                    sock.sendall(data)
+                    if end is None:
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+                    else:
+                        sock.shutdown(end)
+                        with suppress(ConnectionError):
+                            read_all(sock)
+        assert api.ask("GET", "/health/live").status == 200
+    finally:
+        node.stop()
+    assert "Traceback" not in node.log
