@@ -56,7 +56,7 @@ class HttpApiPlugin(Plugin[HttpApiConfig]):
         history = HistoryKeeper(local.ref, host.data_folder(), host.now, host.stats, host.metrics, host.logger)
         self._history = local.history = history
         self._keep_history(self.config)
-        host.spawn(history.run)
+        host.keep(history.run)
 
     async def stop(self) -> None:
         """Let requests come to their ends, and close the addresses."""

@@ -35,6 +35,8 @@ HookHandler = Callable[..., object]
 
 # What a plugin may give as the origin of a message; the node's metrics count by it.
 ORIGINS: Final = (FROM_SYSTEM, FROM_BRIDGE, FROM_CLIENT)
+# After a bug: when a task that is kept begins again.
+BEGIN_AGAIN_AFTER_S: Final = 1.0
 
 
 class Passwords(Protocol):
@@ -346,6 +348,24 @@ class PluginHost:
         gone it doesn't do all it should. Its handlers stay, so that no door opens.
         """
         self._nursery.start_soon(self._run, work)
+
+    def keep(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Run in a task, as ``spawn`` does, what never ends by itself and can be begun again.
+
+        After an exception, logged and counted, it begins again in a second.
+        """
+        self._nursery.start_soon(self._run_again, work)
+
+    async def _run_again(self, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await work()
+            except (Exception, SystemExit):  # as in ``_run``
+                self._services.count_error()
+                self.logger.exception("task of a plugin failed and begins again")
+                await trio.sleep(BEGIN_AGAIN_AFTER_S)
+            else:
+                return
 
     async def _run(self, work: Callable[[], Awaitable[object]]) -> None:
         try:

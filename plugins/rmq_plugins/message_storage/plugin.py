@@ -82,10 +82,10 @@ class MessageStoragePlugin(Plugin[MessageStorageConfig]):
         host.on("session_subscribed", self._subscribed)
         host.on("session_unsubscribed", self._unsubscribed)
         host.on("client_disconnected", self._disconnected)
-        host.spawn(intake.run)
-        host.spawn(self._tick)
+        host.keep(intake.run)
+        host.keep(self._tick)
         for _ in range(AT_ONCE):
-            host.spawn(self._replays.work)
+            host.keep(self._replays.work)
 
     def _lock(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -19,7 +19,7 @@ class SessionStoragePlugin(Plugin[SessionStorageConfig]):
 
     async def start(self) -> None:
         """Begin to count."""
-        self.host.spawn(self._count)
+        self.host.keep(self._count)
 
     async def _count(self) -> None:
         while True:

@@ -33,7 +33,7 @@ class SysTopicPlugin(Plugin[SysTopicConfig]):
         host.on("session_terminated", self._session_terminated)
         host.on("session_subscribed", self._session_subscribed)
         host.on("session_unsubscribed", self._session_unsubscribed)
-        host.spawn(self._publish_in_intervals)
+        host.keep(self._publish_in_intervals)
 
     async def _publish_in_intervals(self) -> None:
         while True:

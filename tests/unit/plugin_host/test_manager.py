@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from rmq.hooks import chains
 from rmq.plugin_api import Plugin, PluginConfig, PluginError
+from rmq.plugin_api.host import BEGIN_AGAIN_AFTER_S
 from rmq.plugin_host.manager import PluginManager
 from rmq.plugin_host.running import START_TIMEOUT_S, STOP_TIMEOUT_S, PluginStartError
 from rmq.plugin_host.selection import ChosenPlugin
@@ -208,6 +209,28 @@ async def test_a_task_that_fails_is_counted_and_hurts_nobody(plugin_bench: Plugi
     await trio.testing.wait_all_tasks_blocked()
     assert plugin_bench.counters.hook_errors == 1
     assert story == ["start a", "task begins"]
+    await manager.stop()
+
+
+async def test_a_task_that_is_kept_begins_again_after_a_bug(
+    plugin_bench: PluginBench, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    begun: list[float] = []
+
+    async def explode() -> None:
+        begun.append(trio.current_time())
+        if len(begun) < 3:
+            raise RuntimeError("bang")
+
+    def begin(plugin: Plugin[BaseModel]) -> None:
+        plugin.host.keep(explode)
+
+    manager = PluginManager(plugin_bench.services, [make([], "a", begin)])
+    await manager.start(nursery)
+    await trio.sleep(5)
+    assert [later - begun[0] for later in begun] == [0, BEGIN_AGAIN_AFTER_S, 2 * BEGIN_AGAIN_AFTER_S]
+    assert plugin_bench.counters.hook_errors == 2
+    assert manager.runs("a")
     await manager.stop()
 
 
