@@ -356,6 +356,11 @@ class PluginHost:
         """
         self._nursery.start_soon(self._run_again, work)
 
+    def report_bug(self, what: str, error: Exception) -> None:
+        """Log and count an exception after which the plugin goes on, with what it was doing."""
+        self._services.count_error()
+        self.logger.error("bug in a plugin", what=what, exc_info=error)
+
     async def _run_again(self, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:

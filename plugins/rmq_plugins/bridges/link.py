@@ -94,6 +94,10 @@ class Link(abc.ABC):
                     await trio.sleep_forever()
             except AgainError:
                 continue
+            except Exception as error:  # one message, or one moment of the machine, must not end the bridge
+                self.figures.failed += 1
+                self.figures.problem = f"internal error: {type(error).__name__}, the log says more"
+                self._host.report_bug(f"a bridge to {self.server}", error)
             finally:
                 self.is_connected = False
             await trio.sleep(self._pause_s)

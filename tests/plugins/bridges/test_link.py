@@ -55,6 +55,23 @@ async def test_attempts_have_a_pause_between_them(
     assert not link.is_connected
 
 
+async def test_a_bug_is_counted_and_the_next_attempt_comes_after_the_pause(
+    plugin_bench: PluginBench, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    host = plugin_bench.host("p")
+    link = ScriptedLink(
+        host, HerePlace(host, 7), [RuntimeError("bug"), ExceptionGroup("bugs", [KeyError("bug")]), None]
+    )
+    nursery.start_soon(link.run)
+    await trio.sleep(7)
+    assert link.began == [0, 5]
+    assert "internal error: ExceptionGroup" in link.figures.problem
+    await trio.sleep(7)
+    assert (link.is_connected, link.figures.failed, link.figures.problem) == (True, 2, "")
+    assert plugin_bench.counters.hook_errors == 2
+    await link.end()
+
+
 async def test_a_first_attempt_that_fails_may_be_the_last(
     plugin_bench: PluginBench, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
