@@ -178,6 +178,16 @@ def public_key(pem: bytes) -> Key:
     raise BadKey("is no public RSA key or EC key of the curve P-256 in PEM")
 
 
+def _published_key(value: object) -> jwt.PyJWK | None:
+    """None for one that is of no use here: RFC 7517, 5 has such ones left out."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return jwt.PyJWK.from_dict(value)
+    except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
 def keys_of_set(body: bytes) -> tuple[Key, ...]:
     """The keys of a JWK Set (RFC 7517) that signatures can be checked with; raises ``BadKey`` when there are none."""
     try:
@@ -186,12 +196,8 @@ def keys_of_set(body: bytes) -> tuple[Key, ...]:
         raise BadKey("the set of keys isn't JSON") from None
     if not isinstance(value, dict) or not isinstance(value.get("keys"), list) or len(value["keys"]) > MAX_KEYS:
         raise BadKey(f"the set of keys isn't an object with up to {MAX_KEYS} of them")
-    try:
-        found = jwt.PyJWKSet.from_dict(value)
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
-        raise BadKey("the set of keys has none that can be used") from None
     keys: list[Key] = []
-    for each in found:
+    for each in filter(None, map(_published_key, value["keys"])):
         # A symmetric key that is published is no secret.
         if each.algorithm_name not in PUBLIC or each.public_key_use not in (None, "sig"):
             continue

@@ -153,7 +153,7 @@ def _published_key(value: object) -> Key | None:
     try:
         found = jwt.PyJWK.from_dict(value)
         algorithms = _algorithms(found.key)
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
+    except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError, KeyError, AttributeError):
         return None
     named = value.get("alg")
     if named is not None:

@@ -142,7 +142,16 @@ def test_a_set_of_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"keys":{}}', b'{"keys":[]}', b'{"keys":[{"kty":"oct","k":"eA"}]}']
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"keys":{}}',
+        b'{"keys":[]}',
+        b'{"keys":[{"kty":"oct","k":"eA"}]}',
+        b'{"keys":[{"kty":"none","alg":"none"}]}',
+    ],
 )
 def test_what_is_no_set_of_keys(body: bytes) -> None:
     with pytest.raises(BadKey):

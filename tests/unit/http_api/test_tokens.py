@@ -310,6 +310,7 @@ def test_what_a_set_of_keys_may_have() -> None:
         secret,
         {"kty": "RSA", "n": "AQAB", "kid": "no exponent"},
         {"kid": "nothing"},
+        {"kty": "none", "alg": "none"},
     )
     assert [(key.algorithm, key.key_id) for key in keys] == [("RS256", "good"), ("ES256", "also good")]
     with pytest.raises(BadKey, match="none that signatures"):
