@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from rmq.engine import disconnect
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.mqtt import codes
 from rmq.session.channel import CONNECTED, Channel
 from rmq.session.client_info import ClientInfo
@@ -230,11 +230,10 @@ def _net_key(net: Net) -> tuple[tuple[int, int], int]:
     return (net.version, net.prefixlen), int(net.network_address) >> shift
 
 
-class _End(Timer):
+class _End(StandingTimer):
     """The time of a ban is over."""
 
     __slots__ = ("_bans",)
-    again_after_bug_s = 1.0
 
     def __init__(self, bans: BanList) -> None:
         super().__init__()
@@ -244,11 +243,10 @@ class _End(Timer):
         return self._bans.take_out_ended(now)
 
 
-class _Sweep(Timer):
+class _Sweep(StandingTimer):
     """Ends the connections of those who are banned now, a portion in each tick."""
 
     __slots__ = ("_again", "_bans", "_broker", "_rest", "_suspects")
-    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker", bans: BanList) -> None:
         super().__init__()

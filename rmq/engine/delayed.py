@@ -5,7 +5,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from rmq.engine.retained_expiry import limit_retained
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.flow.context import STORAGE_FAILED
 from rmq.flow.forwarded import choose_members
 from rmq.flow.origin_counts import count_published
@@ -186,11 +186,10 @@ class _Kept(Receipt):
             self._inner.give_up()
 
 
-class _Due(Timer):
+class _Due(StandingTimer):
     """The next message is due."""
 
     __slots__ = ("_messages",)
-    again_after_bug_s = 1.0
 
     def __init__(self, messages: DelayedMessages) -> None:
         super().__init__()

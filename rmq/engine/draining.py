@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from rmq.engine import disconnect
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.mqtt import codes
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 0.1
 
 
-class Draining(Timer):
+class Draining(StandingTimer):
     """``rate`` is how many clients are closed in a second, 0.0: this node takes clients.
 
     ``begun_with`` is how many there were when that began.
@@ -22,7 +22,6 @@ class Draining(Timer):
     """
 
     __slots__ = ("_broker", "_drained", "_owed", "begun_with", "other_listeners", "rate")
-    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()

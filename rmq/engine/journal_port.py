@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from rmq.engine.stored_port import RETRY_S, Again, StorageOptions, StoredPort
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.mqtt.packets import Will
 from rmq.session.receipts import Receipt
@@ -286,9 +286,8 @@ class JournalPort(StoredPort):
         self._report_bugs()
 
 
-class _LookAfter(Timer):
+class _LookAfter(StandingTimer):
     __slots__ = ("_port",)
-    again_after_bug_s = 1.0
 
     def __init__(self, port: JournalPort) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from rmq.engine.session_end import hand_over_shares
-from rmq.engine.timers import TICKS_PER_SECOND, Timer
+from rmq.engine.timers import TICKS_PER_SECOND, StandingTimer
 from rmq.session.session import Session
 
 if TYPE_CHECKING:
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 500
 
 
-class LateTimers(Timer):
+class LateTimers(StandingTimer):
     """Sessions that were closed with their node, whose timers aren't entered yet."""
 
     __slots__ = ("_broker", "_orphans", "_sessions", "_wills")
-    again_after_bug_s = 1.0
 
     def __init__(self, broker: "Broker") -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from rmq.engine.member_receipts import Claimed
 from rmq.engine.ports import APPLIED, Nowhere, Replicator
 from rmq.engine.routes_lease import RoutesLease
 from rmq.engine.stored_port import RETRY_S, Again, StoredPort
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.flow.context import STORAGE_FAILED, STORAGE_HELD, STORAGE_READY
 from rmq.mqtt import codes
 from rmq.mqtt.packets import Will
@@ -376,9 +376,8 @@ class ReplicatedPort(StoredPort):
         self.check_room()
 
 
-class _LookAfter(Timer):
+class _LookAfter(StandingTimer):
     __slots__ = ("_port",)
-    again_after_bug_s = 1.0
 
     def __init__(self, port: ReplicatedPort) -> None:
         super().__init__()

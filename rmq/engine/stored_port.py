@@ -8,7 +8,7 @@ import structlog
 
 from rmq.engine.ports import ClusterPort
 from rmq.engine.snapshots import Snapshots
-from rmq.engine.timers import Timer
+from rmq.engine.timers import StandingTimer
 from rmq.flow.context import STORAGE_HELD
 from rmq.flow.payloads import load, unload
 from rmq.mqtt.message import Message
@@ -196,11 +196,10 @@ class StoredPort(ClusterPort):
         load(self.broker.ctx, message, read_payload(self.folder, message.location))
 
 
-class Again(Timer):
+class Again(StandingTimer):
     """Calls something later, once."""
 
     __slots__ = ("_call",)
-    again_after_bug_s = 1.0
 
     def __init__(self, call: Callable[[], None]) -> None:
         super().__init__()

@@ -25,6 +25,13 @@ class Timer:
         raise NotImplementedError
 
 
+class StandingTimer(Timer):
+    """One that has to go on whatever happens."""
+
+    __slots__ = ()
+    again_after_bug_s = 1.0
+
+
 class TimerWheel:
     """Timers by the tick they are due in; entering and cancelling take constant time.
 
