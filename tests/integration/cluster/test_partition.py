@@ -65,7 +65,8 @@ def test_the_minority_waits_and_heals_without_a_reconnect(
     network.isolate(str(lonely.number), names([here, there]))
     began = time.monotonic()
 
-    # The majority goes on: a client comes over, messages for both sessions are kept.
+    # The majority goes on, after an election at most: a client comes over, messages for both sessions are kept.
+    cluster.wait_until_serving(here.number, there.number)
     moved = guests.connect(here, "left", present=True)
     for number in range(10):
         assert publisher.publish("t/x", b"%d" % number, 1) == 0

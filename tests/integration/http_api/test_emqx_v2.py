@@ -192,7 +192,7 @@ def test_every_field_of_a_client_is_that_client_s(v2: V2) -> None:
     client = place.client(name, 4, clean=False, keep_alive=77, username="alice", source="127.0.0.2")
     place.client(place.name("B"), 5)
     (row,) = v2.get(f"clients/{name}")["objects"]
-    assert abs(moment(row.pop("connected_at")) - time.time()) < 5
+    assert abs(moment(row.pop("connected_at")) - time.time()) < 20
     assert row.pop("port") > 0
     assert row == {
         "client_id": name,
@@ -262,7 +262,7 @@ def test_figures_move(v2: V2) -> None:
     assert v2.get("listeners")[node] == v2.get("monitoring/listeners")[0][node] == listeners
     (row,) = [one for one in v2.get("management/nodes") if one["name"] == node]
     assert (row["version"], row["node_status"]) == (rmq.__version__, "Running")
-    assert abs(moment(row["datetime"]) - time.time()) < 5
+    assert abs(moment(row["datetime"]) - time.time()) < 20
 
 
 def test_configurations_are_set(v2: V2) -> None:
