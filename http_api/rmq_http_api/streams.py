@@ -30,11 +30,18 @@ class TimedStream(trio.abc.HalfCloseableStream):
         self.socket = stream.socket  # hypercorn asks it for the addresses
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send in pieces, each within the time-out; ``BrokenResourceError`` when the peer doesn't read."""
+        """Send in pieces, each within the time-out.
+
+        ``BrokenResourceError`` when the peer doesn't read, and when the connection is being closed: hypercorn sends
+        one thing after the other, but ends its sending side (``send_eof``) whatever is being sent.
+        """
         view = memoryview(data)
         for start in range(0, len(view), PIECE):
             with trio.move_on_after(SEND_TIMEOUT_S) as scope:
-                await self._stream.send_all(view[start : start + PIECE])
+                try:
+                    await self._stream.send_all(view[start : start + PIECE])
+                except trio.BusyResourceError:
+                    raise trio.BrokenResourceError("the connection is being closed") from None
             if scope.cancelled_caught:
                 await trio.aclose_forcefully(self._stream)
                 raise trio.BrokenResourceError("the client doesn't read")
